@@ -1,0 +1,1 @@
+//! HTML pages for operator and artist. Thin: proof in, capability call, page out.

@@ -1,0 +1,1 @@
+//! Constructions over aws-lc-rs: sealed envelopes, blind indexes, password hashes, tokens. Pure.

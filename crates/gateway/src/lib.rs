@@ -1,0 +1,1 @@
+//! Listeners, TLS, upstream pool, proxying, WebSocket.

@@ -1,0 +1,1 @@
+//! The request pipeline without sockets: one function, every stage typed.

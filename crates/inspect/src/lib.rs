@@ -1,0 +1,1 @@
+//! What a request contains, in canonical form. Pure.

@@ -1,0 +1,1 @@
+//! The `fortissimo` program: configuration, wiring, workers, commands.

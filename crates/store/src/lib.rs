@@ -1,0 +1,1 @@
+//! The only crate that knows which database runs: Db, Tx, migrations, jobs, change signals.

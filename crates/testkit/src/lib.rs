@@ -1,0 +1,1 @@
+//! Test support: real servers, clients, controlled clock, mail catcher.
