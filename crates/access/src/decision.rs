@@ -1,0 +1,67 @@
+//! The answer to "may they?".
+
+use std::sync::Arc;
+
+use base::Timestamp;
+
+use crate::{Action, ResourceRef, Role, Tier};
+
+/// The stable codes of a [`Decision`].
+pub mod code {
+    /// A role, a tier or everybody's right grants it.
+    pub const GRANTED: &str = "granted";
+    /// Nothing grants it.
+    pub const NO_GRANT: &str = "no-grant";
+    /// The account is suspended.
+    pub const SUSPENDED: &str = "suspended";
+    /// The e-mail address is not verified.
+    pub const UNVERIFIED: &str = "unverified";
+    /// The subject has no role: not signed in, or a record without one.
+    pub const NO_ROLE: &str = "no-role";
+    /// Another `forbid` of the policies; the rule says which.
+    pub const FORBIDDEN: &str = "forbidden";
+    /// There is no such action.
+    pub const UNKNOWN_ACTION: &str = "unknown-action";
+    /// The action is not about such objects.
+    pub const UNKNOWN_RESOURCE: &str = "unknown-resource";
+    /// A policy could not be evaluated. The caller records a critical event.
+    pub const EVALUATION_ERROR: &str = "evaluation-error";
+}
+
+/// What would have granted the action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Grant {
+    /// This role.
+    Role(Role),
+    /// This tier.
+    Tier(Tier),
+}
+
+/// Allowed or not, and why. Only `allowed == true` allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The answer.
+    pub allowed: bool,
+    /// Why, as one of [`code`].
+    pub code: &'static str,
+    /// The `@id` of the policy that decided; `None` where nothing granted.
+    pub rule: Option<Arc<str>>,
+    /// What would have granted it; for the log and the operator, not for the client (it would name the permission).
+    /// Empty where a grant would not help (suspended, unknown …).
+    pub missing: Arc<[Grant]>,
+    /// When the answer ends by itself; `None` if only a change of the account or of the policies ends it.
+    pub expires_at: Option<Timestamp>,
+    /// Version of the policies that decided.
+    pub policy_version: Arc<str>,
+    /// What was asked.
+    pub action: Action,
+    /// The object that was asked about, if any.
+    pub resource: Option<ResourceRef>,
+}
+
+impl Decision {
+    /// A policy failed to evaluate: the caller records a critical event.
+    pub fn is_evaluation_error(&self) -> bool {
+        self.code == code::EVALUATION_ERROR
+    }
+}
