@@ -1,0 +1,213 @@
+//! The catalogue: one enum for everything that the product records.
+
+use std::sync::Arc;
+
+use base::{Id, Timestamp, kind as ids};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::{Detail, Kind, Short};
+
+/// A stage of the pipeline, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Sizes, host, strict parse.
+    Admit,
+    /// True address, cheap network limit.
+    Client,
+    /// Who calls.
+    Authenticate,
+    /// May they.
+    Authorize,
+    /// Rate limits.
+    Throttle,
+    /// What the request contains.
+    Assess,
+    /// Input models.
+    Shape,
+    /// The service itself.
+    Service,
+}
+
+impl Stage {
+    const ALL: [Self; 8] = [
+        Self::Admit,
+        Self::Client,
+        Self::Authenticate,
+        Self::Authorize,
+        Self::Throttle,
+        Self::Assess,
+        Self::Shape,
+        Self::Service,
+    ];
+
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admit => "admit",
+            Self::Client => "client",
+            Self::Authenticate => "authenticate",
+            Self::Authorize => "authorize",
+            Self::Throttle => "throttle",
+            Self::Assess => "assess",
+            Self::Shape => "shape",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// What each stage decided, as one short code per stage. No allocation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stages([Option<&'static str>; 8]);
+
+impl Stages {
+    /// No stage has decided yet.
+    pub const fn new() -> Self {
+        Self([None; 8])
+    }
+
+    /// Notes a stage's decision.
+    pub const fn set(&mut self, stage: Stage, code: &'static str) {
+        self.0[stage as usize] = Some(code);
+    }
+}
+
+impl Serialize for Stages {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let decided = || Stage::ALL.iter().zip(self.0).filter_map(|(stage, code)| Some((stage, code?)));
+        let mut map = serializer.serialize_map(Some(decided().count()))?;
+        for (stage, code) in decided() {
+            map.serialize_entry(stage.name(), code)?;
+        }
+        map.end()
+    }
+}
+
+/// Everything that the product records. The names on the wire are in [`Kind`]; the fields become the
+/// `details` of the event and are sealed with its body.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "the variants are documented; field names say what they are, with units")]
+pub enum Event {
+    /// A request went through the pipeline and was answered by a service.
+    HttpRequest { status: u16, duration_us: u64, bytes_in: u64, bytes_out: u64, stages: Stages, upstream: Option<Arc<str>> },
+    /// A stage refused a request; `problem` is the slug of the problem document.
+    HttpRefused { status: u16, stage: Stage, problem: &'static str, duration_us: u64, stages: Stages },
+    /// A token or cookie was refused; `reason` names the fault precisely.
+    TokenRefused { reason: &'static str, credential: &'static str },
+    /// A rule denied an action.
+    AuthzDenied { action: Short, code: &'static str, rule: Option<Short>, resource: Option<Detail>, policy_version: Arc<str> },
+    /// A policy could not be evaluated, which denies.
+    AuthzFailed { action: Short, error: Detail, policy_version: Arc<str> },
+    /// A rate limit was exceeded.
+    RateLimitExceeded { limit: Short, window_s: u32, retry_after_s: u32 },
+    /// An account was made.
+    AccountRegistered {},
+    /// An account's e-mail address was verified.
+    AccountVerified {},
+    /// An account was disabled.
+    AccountDisabled { reason: Option<Detail> },
+    /// An account was enabled again.
+    AccountEnabled {},
+    /// An account's role was changed.
+    AccountRoleChanged { from: Short, to: Short },
+    /// An account's profile was changed; `fields` names what, not its values.
+    AccountProfileChanged { fields: &'static [&'static str] },
+    /// The owner changed the password.
+    PasswordChanged {},
+    /// Somebody asked for a reset mail.
+    PasswordResetRequested {},
+    /// A password was reset through a mailed link.
+    PasswordReset {},
+    /// Somebody signed in.
+    SignedIn { session: Id<ids::Session>, method: &'static str },
+    /// A sign-in failed.
+    SignInFailed { reason: &'static str },
+    /// A session was refreshed.
+    SessionRefreshed { session: Id<ids::Session> },
+    /// A refresh token was used again after its successor was: the family is revoked.
+    RefreshReused { session: Id<ids::Session> },
+    /// Somebody signed out.
+    SignedOut { session: Id<ids::Session> },
+    /// A session (or all, if none is named) was ended by its owner, an operator or a rule.
+    SessionRevoked { session: Option<Id<ids::Session>>, reason: &'static str },
+    /// The first operator was set up.
+    SetupCompleted {},
+    /// A set-up link was issued.
+    SetupLinkIssued { expires_at: Timestamp },
+    /// A key was made.
+    KeyCreated { key: Short, purpose: Short },
+    /// A key took over from another.
+    KeyRotated { key: Short, purpose: Short },
+    /// A key was taken out of use at once.
+    KeyRevoked { key: Short, purpose: Short },
+    /// Configuration or policies were loaded.
+    ConfigLoaded { what: Short, version: Short },
+    /// The server started.
+    ServerStarted { version: Short },
+    /// The server stopped in order.
+    ServerStopped { reason: Short },
+    /// Somebody searched the trail; `by` names the filters, not their values.
+    AuditSearched { by: Vec<&'static str>, results: u32 },
+    /// Records were lost (`dropped`) or refused with their requests (`refused`) in a span of time.
+    AuditGap { dropped: u64, refused: u64, from: Timestamp, to: Timestamp, reason: Short },
+    /// A long-lived connection (WebSocket) was opened.
+    ConnectionOpened { protocol: &'static str, upstream: Option<Arc<str>> },
+    /// A long-lived connection was closed.
+    ConnectionClosed { protocol: &'static str, duration_us: u64, bytes_in: u64, bytes_out: u64, reason: Short },
+    /// A mail was handed over.
+    MailDelivered { mail: Id<ids::Mail>, template: Short },
+    /// A mail could not be handed over.
+    MailFailed { mail: Id<ids::Mail>, template: Short, attempt: u32, error: Detail },
+}
+
+impl Event {
+    /// Its kind in the catalogue.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::HttpRequest { .. } => Kind::HttpRequest,
+            Self::HttpRefused { .. } => Kind::HttpRefused,
+            Self::TokenRefused { .. } => Kind::TokenRefused,
+            Self::AuthzDenied { .. } => Kind::AuthzDenied,
+            Self::AuthzFailed { .. } => Kind::AuthzFailed,
+            Self::RateLimitExceeded { .. } => Kind::RateLimitExceeded,
+            Self::AccountRegistered { .. } => Kind::AccountRegistered,
+            Self::AccountVerified { .. } => Kind::AccountVerified,
+            Self::AccountDisabled { .. } => Kind::AccountDisabled,
+            Self::AccountEnabled { .. } => Kind::AccountEnabled,
+            Self::AccountRoleChanged { .. } => Kind::AccountRoleChanged,
+            Self::AccountProfileChanged { .. } => Kind::AccountProfileChanged,
+            Self::PasswordChanged { .. } => Kind::PasswordChanged,
+            Self::PasswordResetRequested { .. } => Kind::PasswordResetRequested,
+            Self::PasswordReset { .. } => Kind::PasswordReset,
+            Self::SignedIn { .. } => Kind::SignedIn,
+            Self::SignInFailed { .. } => Kind::SignInFailed,
+            Self::SessionRefreshed { .. } => Kind::SessionRefreshed,
+            Self::RefreshReused { .. } => Kind::RefreshReused,
+            Self::SignedOut { .. } => Kind::SignedOut,
+            Self::SessionRevoked { .. } => Kind::SessionRevoked,
+            Self::SetupCompleted { .. } => Kind::SetupCompleted,
+            Self::SetupLinkIssued { .. } => Kind::SetupLinkIssued,
+            Self::KeyCreated { .. } => Kind::KeyCreated,
+            Self::KeyRotated { .. } => Kind::KeyRotated,
+            Self::KeyRevoked { .. } => Kind::KeyRevoked,
+            Self::ConfigLoaded { .. } => Kind::ConfigLoaded,
+            Self::ServerStarted { .. } => Kind::ServerStarted,
+            Self::ServerStopped { .. } => Kind::ServerStopped,
+            Self::AuditSearched { .. } => Kind::AuditSearched,
+            Self::AuditGap { .. } => Kind::AuditGap,
+            Self::ConnectionOpened { .. } => Kind::ConnectionOpened,
+            Self::ConnectionClosed { .. } => Kind::ConnectionClosed,
+            Self::MailDelivered { .. } => Kind::MailDelivered,
+            Self::MailFailed { .. } => Kind::MailFailed,
+        }
+    }
+
+    /// The answer's status, where the event has one; goes into a clear column.
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::HttpRequest { status, .. } | Self::HttpRefused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}
