@@ -1,1 +1,47 @@
-//! Accounts, passwords, sessions, tokens, mail.
+//! Accounts, passwords, sessions, tokens and mail: who is calling (AUTH-1 … AUTH-6).
+//!
+//! [`Identity`] is the one door. Every operation takes parsed values and a [`RequestMeta`], writes its audit event in
+//! the transaction of its change, and takes effect at once: a revocation is known to this node before the operation
+//! answers and to other nodes within a second.
+//!
+//! What this crate refuses to do: it knows no HTTP and decides no permission (operators bring an
+//! [`access::Permit`]); it never sends mail in a request; it never stores a password, code, cookie or token that
+//! could be used; it never tells a stranger whether an account exists.
+//!
+//! ```no_run
+//! # async fn example(identity: identity::Identity, meta: identity::RequestMeta) -> Result<(), Box<dyn std::error::Error>> {
+//! use base::Secret;
+//! use identity::{Credentials, Registration};
+//! identity.register(Registration {
+//!     username: "ada".parse()?,
+//!     email: "ada@example.com".parse()?,
+//!     full_name: None,
+//!     password: Secret::new("correct horse battery staple".into()),
+//! }, &meta).await?;
+//! // … follow the link of the mail, then:
+//! let pair = identity.sign_in(Credentials {
+//!     name: "ada".into(),
+//!     password: Secret::new("correct horse battery staple".into()),
+//!     session_name: None,
+//! }, &meta).await?;
+//! let caller = identity.authenticate_token(pair.access_token.expose()).await?;
+//! # Ok(()) }
+//! ```
+
+mod caller;
+mod error;
+mod mail;
+mod requests;
+mod service;
+mod settings;
+mod stubs;
+
+pub use caller::{AccountCaller, Caller, Method, RequestMeta};
+pub use error::{Error, Source};
+pub use mail::{DeliveryError, Mailer, SmtpConfig, SmtpSecurity};
+pub use requests::{
+    AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials, OutboxEntry,
+    Registration, SessionKind, SessionView, Setup, SetupLink, Swept, TokenPair, Verified,
+};
+pub use service::{Identity, Parts};
+pub use settings::{EncryptedAudience, Settings};

@@ -1,0 +1,120 @@
+//! Who calls: the outcome of authentication, and the facts about a request that events carry.
+
+use std::net::IpAddr;
+
+use access::{Role, Subject, Tier};
+use base::{Actor, Clock, Entropy, Id, Scope, Timestamp, Username, kind};
+
+/// What an operation knows about the request that caused it; goes into audit events and session lists.
+#[derive(Debug, Clone)]
+pub struct RequestMeta {
+    /// The request (or command) that this belongs to.
+    pub request: Id<kind::Request>,
+    /// The client's true address.
+    pub address: Option<IpAddr>,
+    /// The user agent; bounded and escaped by whoever stores it.
+    pub agent: Option<String>,
+    /// The request's method, such as `POST`.
+    pub method: Option<String>,
+    /// The canonical path, without query.
+    pub path: Option<String>,
+}
+
+impl RequestMeta {
+    /// For a request of which only the id is known.
+    pub const fn of(request: Id<kind::Request>) -> Self {
+        Self { request, address: None, agent: None, method: None, path: None }
+    }
+
+    /// For a command on the machine itself: a fresh id and nothing else.
+    pub fn command(clock: &Clock, entropy: &Entropy) -> Self {
+        Self::of(Id::new(clock, entropy))
+    }
+}
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// No credentials were presented.
+    Anonymous,
+    /// A person with a live session.
+    Account(AccountCaller),
+}
+
+impl Caller {
+    /// The account behind the call, if any.
+    pub const fn account(&self) -> Option<&AccountCaller> {
+        match self {
+            Self::Anonymous => None,
+            Self::Account(caller) => Some(caller),
+        }
+    }
+
+    /// For audit events.
+    pub const fn actor(&self) -> Actor {
+        match self {
+            Self::Anonymous => Actor::Anonymous,
+            Self::Account(caller) => Actor::Account(caller.account),
+        }
+    }
+
+    /// For access decisions.
+    pub const fn subject(&self) -> Subject {
+        match self {
+            Self::Anonymous => Subject::anonymous(),
+            Self::Account(caller) => caller.subject(),
+        }
+    }
+}
+
+/// How the caller proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// A bearer access token.
+    Token,
+    /// The session cookie of a browser.
+    Cookie,
+}
+
+impl Method {
+    /// For events and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Cookie => "cookie",
+        }
+    }
+}
+
+/// A person with a live session. Only [`Identity`](crate::Identity) makes one outside of tests.
+#[derive(Debug, Clone)]
+pub struct AccountCaller {
+    /// The account.
+    pub account: Id<kind::Account>,
+    /// The session.
+    pub session: Id<kind::Session>,
+    /// The account's role now.
+    pub role: Role,
+    /// The account's tier now.
+    pub tier: Tier,
+    /// The account's name.
+    pub username: Username,
+    /// How they proved it.
+    pub method: Method,
+    /// When the password (or another authenticator) was last given in this session.
+    pub authenticated_at: Timestamp,
+    /// When this proof ends: the token's or the session's end, whichever comes first.
+    pub expires_at: Timestamp,
+}
+
+impl AccountCaller {
+    /// For access decisions. A caller exists only for active, verified accounts.
+    pub const fn subject(&self) -> Subject {
+        Subject::account(self.account, self.role, self.tier)
+    }
+
+    /// For transactions that see this person's rows only.
+    pub const fn scope(&self) -> Scope {
+        Scope::Account(self.account)
+    }
+}

@@ -1,0 +1,108 @@
+//! What can go wrong in identity, for callers that must act on it.
+
+use std::borrow::Cow;
+
+use base::{FieldError, Problem, ProblemKind};
+
+/// Why an operation was refused or failed. [`Error::problem`] is what the client may know of it; the
+/// `Display` text is for the log and holds no personal data.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Fields that parse alone, but are not acceptable here.
+    #[error("a field is not acceptable")]
+    Invalid(Vec<FieldError>),
+    /// The password is too short, too long, common or breached; the text says which.
+    #[error("the password is not acceptable: {0}")]
+    WeakPassword(Cow<'static, str>),
+    /// The code of a link is unknown, used, too old or for something else.
+    #[error("the code is unknown, used or too old")]
+    InvalidCode,
+    /// Unknown name or wrong password; never told apart.
+    #[error("unknown name or wrong password")]
+    WrongCredentials,
+    /// The password was right, but the address is not verified.
+    #[error("the e-mail address is not verified")]
+    EmailNotVerified,
+    /// The password was right, but the account is disabled.
+    #[error("the account is disabled")]
+    AccountDisabled,
+    /// The password was right, but is marked as compromised; a reset link was mailed.
+    #[error("the password is marked as compromised")]
+    PasswordCompromised,
+    /// The access token or cookie is not valid (any more).
+    #[error("the access token or cookie is not valid: {0}")]
+    InvalidToken(&'static str),
+    /// The refresh token is unknown, expired, or its session has ended.
+    #[error("the refresh token is not valid any more")]
+    InvalidRefreshToken,
+    /// A refresh token came back after its grace time: the session has been ended.
+    #[error("a used refresh token came back; the session was ended")]
+    RefreshTokenReused,
+    /// No such account, session or message, or not the caller's.
+    #[error("not found")]
+    NotFound,
+    /// The state forbids it; the text says why.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// All hashing threads are busy and the queue is full.
+    #[error("the hashing queue is full")]
+    Busy {
+        /// Seconds after which a retry makes sense.
+        retry_after_s: u32,
+    },
+    /// The database (or disk) cannot take this now. Nothing was changed.
+    #[error("the store cannot do this now: {0}")]
+    Unavailable(#[source] Source),
+    /// Our own fault.
+    #[error("internal: {0}")]
+    Internal(#[source] Source),
+}
+
+/// What lies under an [`Error::Unavailable`] or [`Error::Internal`].
+pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+impl Error {
+    /// What the client is told.
+    pub fn problem(&self) -> Problem {
+        let kind = match self {
+            Self::Invalid(errors) => {
+                let mut problem = Problem::new(ProblemKind::InvalidField);
+                problem.errors.clone_from(errors);
+                return problem;
+            }
+            Self::WeakPassword(reason) => {
+                return Problem::new(ProblemKind::WeakPassword).field("/password", reason.as_ref());
+            }
+            Self::Conflict(reason) => return Problem::new(ProblemKind::Conflict).detail(*reason),
+            Self::Busy { retry_after_s } => {
+                return Problem::new(ProblemKind::Unavailable).retry_after(*retry_after_s);
+            }
+            Self::Unavailable(_) => return Problem::new(ProblemKind::Unavailable).retry_after(1),
+            Self::PasswordCompromised => {
+                return Problem::new(ProblemKind::PasswordCompromised)
+                    .detail("A link to set a new password is on its way to the account's address.");
+            }
+            Self::InvalidCode => ProblemKind::InvalidCode,
+            Self::WrongCredentials => ProblemKind::WrongCredentials,
+            Self::EmailNotVerified => ProblemKind::EmailNotVerified,
+            Self::AccountDisabled => ProblemKind::AccountDisabled,
+            Self::InvalidToken(_) => ProblemKind::InvalidToken,
+            // A thief must not learn that the reuse was noticed.
+            Self::InvalidRefreshToken | Self::RefreshTokenReused => ProblemKind::InvalidRefreshToken,
+            Self::NotFound => ProblemKind::NotFound,
+            Self::Internal(_) => ProblemKind::Internal,
+        };
+        Problem::new(kind)
+    }
+
+    /// A broken promise of our own that has no better source than a sentence.
+    pub(crate) fn internal(text: &'static str) -> Self {
+        Self::Internal(text.into())
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        error.problem()
+    }
+}

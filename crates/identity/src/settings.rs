@@ -1,0 +1,118 @@
+//! The numbers of AUTH-1 … AUTH-6, as settings.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crypto::jwe::JweKey;
+use crypto::password::policy::Policy;
+use crypto::password::Params;
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// Settings of identity. `Default` holds the numbers of the specification; times are in milliseconds.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where browsers reach us, without a final slash; links in mails start with it.
+    pub public_url: String,
+    /// `iss` of access tokens; usually the public URL.
+    pub issuer: String,
+    /// `aud` of access tokens for our own gateway.
+    pub audience: String,
+    /// `From:` of messages, for example `Fortissimo <no-reply@example.com>`.
+    pub mail_from: String,
+    /// Lifetime of an access token.
+    pub access_token_ttl_ms: i64,
+    /// Lifetime of an unused refresh token.
+    pub refresh_ttl_ms: i64,
+    /// For how long a used refresh token still gives the same successor.
+    pub refresh_grace_ms: i64,
+    /// A browser session ends after this long without a request.
+    pub browser_idle_ms: i64,
+    /// A browser session ends after this long in any case (NIST SP 800-63B AAL1: at most 30 days).
+    pub browser_absolute_ms: i64,
+    /// A token session ends after this long without a refresh or a request.
+    pub token_idle_ms: i64,
+    /// A token session ends after this long in any case.
+    pub token_absolute_ms: i64,
+    /// The time of last use is written at most this often.
+    pub touch_interval_ms: i64,
+    /// Lifetime of a verification link; at most 24 h.
+    pub verify_ttl_ms: i64,
+    /// Lifetime of a password reset link; at most 1 h.
+    pub reset_ttl_ms: i64,
+    /// Lifetime of a set-up link.
+    pub setup_ttl_ms: i64,
+    /// Unverified attempts kept per address; the oldest gives way.
+    pub pending_per_address: u32,
+    /// Messages of one kind to one address within an hour; more are silently not sent.
+    pub mails_per_hour: u32,
+    /// Unverified accounts are removed after this long.
+    pub pending_ttl_ms: i64,
+    /// Traces of delivered messages and ended sessions are removed after this long.
+    pub trace_ttl_ms: i64,
+    /// Hashing threads; 0 means one per core.
+    pub hash_threads: usize,
+    /// Waiting hashes per thread; more are refused with 503.
+    pub hash_queue_per_thread: usize,
+    /// Cost of a password hash.
+    pub hash_params: Params,
+    /// What a password must be.
+    pub password_policy: Policy,
+    /// Verified access tokens and cookies that are remembered.
+    pub remembered_tokens: usize,
+    /// Sessions whose facts are remembered.
+    pub remembered_sessions: usize,
+    /// Audiences whose tokens are encrypted around the signature.
+    pub encrypted_audiences: Vec<EncryptedAudience>,
+}
+
+/// An audience that gets nested JWE instead of plain JWS.
+#[derive(Clone)]
+pub struct EncryptedAudience {
+    /// The `aud`.
+    pub audience: String,
+    /// The key that its tokens are encrypted to.
+    pub key: Arc<JweKey>,
+}
+
+impl fmt::Debug for EncryptedAudience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EncryptedAudience({})", self.audience)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            public_url: "http://localhost:8080".to_owned(),
+            issuer: "http://localhost:8080".to_owned(),
+            audience: "fortissimo".to_owned(),
+            mail_from: "Fortissimo <no-reply@localhost>".to_owned(),
+            access_token_ttl_ms: 15 * MINUTE,
+            refresh_ttl_ms: 7 * DAY,
+            refresh_grace_ms: 10 * SECOND,
+            browser_idle_ms: DAY,
+            browser_absolute_ms: 30 * DAY,
+            token_idle_ms: 7 * DAY,
+            token_absolute_ms: 30 * DAY,
+            touch_interval_ms: MINUTE,
+            verify_ttl_ms: DAY,
+            reset_ttl_ms: HOUR,
+            setup_ttl_ms: DAY,
+            pending_per_address: 5,
+            mails_per_hour: 3,
+            pending_ttl_ms: DAY,
+            trace_ttl_ms: 7 * DAY,
+            hash_threads: 0,
+            hash_queue_per_thread: 32,
+            hash_params: Params::STANDARD,
+            password_policy: Policy::default(),
+            remembered_tokens: 32_768,
+            remembered_sessions: 32_768,
+            encrypted_audiences: Vec::new(),
+        }
+    }
+}
