@@ -1,0 +1,265 @@
+//! The one body type that travels through the pipeline, in both directions.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+/// A body that somebody else produces, behind one pointer.
+pub type BoxedBody = Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError> + Send>>;
+
+/// A request's or response's body. Never read whole by the pipeline: it streams through.
+#[derive(Default)]
+pub enum Body {
+    /// No bytes at all. Costs nothing.
+    #[default]
+    Empty,
+    /// All bytes at once (own answers).
+    Full(Bytes),
+    /// Bytes as they come.
+    Stream(BoxedBody),
+}
+
+/// Why a body broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// More bytes than the route allows.
+    #[error("the body is larger than the {0} bytes allowed here")]
+    TooLarge(u64),
+    /// The sender paused for longer than the route allows.
+    #[error("the body stalled for longer than allowed")]
+    Stalled,
+    /// The sender broke off, or the connection did.
+    #[error("the body broke off: {0}")]
+    Broken(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl BodyError {
+    /// Wraps the error of whoever produced the body.
+    pub fn broken(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Broken(source.into())
+    }
+}
+
+impl Body {
+    /// A streaming body of any producer. A body that is already at its end becomes [`Body::Empty`],
+    /// so that a plain GET allocates nothing.
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if body.is_end_stream() {
+            return Self::Empty;
+        }
+        Self::Stream(Box::pin(Mapped(Box::pin(body))))
+    }
+
+    /// This body with at most `limit` bytes and at most `idle` between two pieces; what goes beyond
+    /// ends in an error and is noted in the returned [`Cut`].
+    pub(crate) fn limited(self, limit: u64, idle: Duration) -> (Self, Cut) {
+        let cut = Cut::default();
+        match self {
+            Self::Stream(inner) => {
+                let sleep = Box::pin(tokio::time::sleep(idle));
+                let limited =
+                    Limited { inner, limit, left: limit, idle, sleep, cut: cut.clone(), ended: false };
+                (Self::Stream(Box::pin(limited)), cut)
+            }
+            whole => (whole, cut),
+        }
+    }
+
+    /// The length if it is known exactly.
+    pub fn exact_len(&self) -> Option<u64> {
+        self.size_hint().exact()
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        if bytes.is_empty() { Self::Empty } else { Self::Full(bytes) }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Only the shape: bodies carry other people's data.
+        match self {
+            Self::Empty => f.write_str("Body::Empty"),
+            Self::Full(bytes) => write!(f, "Body::Full({} bytes)", bytes.len()),
+            Self::Stream(_) => f.write_str("Body::Stream"),
+        }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = Self::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Self::Stream(inner) => inner.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Stream(inner) => inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Stream(inner) => inner.size_hint(),
+        }
+    }
+}
+
+/// Turns a producer's own error into ours.
+struct Mapped<B>(Pin<Box<B>>);
+
+impl<B> HttpBody for Mapped<B>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.0.as_mut().poll_frame(cx).map_err(|error| {
+            let error = error.into();
+            // A body of ours that went through another library comes back as itself.
+            match error.downcast::<BodyError>() {
+                Ok(ours) => *ours,
+                Err(other) => BodyError::Broken(other),
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+/// Whether, and why, a request body was cut. The pipeline looks at it when the service is done: whatever
+/// the service made of the broken body, the client hears the real reason.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cut(Arc<AtomicU8>);
+
+impl Cut {
+    const TOO_LARGE: u8 = 1;
+    const STALLED: u8 = 2;
+
+    pub(crate) fn too_large(&self) -> bool {
+        self.0.load(Ordering::Acquire) == Self::TOO_LARGE
+    }
+
+    pub(crate) fn stalled(&self) -> bool {
+        self.0.load(Ordering::Acquire) == Self::STALLED
+    }
+}
+
+struct Limited {
+    inner: BoxedBody,
+    limit: u64,
+    left: u64,
+    idle: Duration,
+    sleep: Pin<Box<Sleep>>,
+    cut: Cut,
+    ended: bool,
+}
+
+impl HttpBody for Limited {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let polled = self.inner.as_mut().poll_frame(cx);
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let size = frame.data_ref().map_or(0, |data| data.len() as u64);
+                if size > self.left {
+                    self.ended = true;
+                    self.cut.0.store(Cut::TOO_LARGE, Ordering::Release);
+                    return Poll::Ready(Some(Err(BodyError::TooLarge(self.limit))));
+                }
+                self.left -= size;
+                let next = Instant::now() + self.idle;
+                self.sleep.as_mut().reset(next);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(other) => {
+                self.ended = true;
+                Poll::Ready(other)
+            }
+            Poll::Pending => match self.sleep.as_mut().poll(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(()) => {
+                    self.ended = true;
+                    self.cut.0.store(Cut::STALLED, Ordering::Release);
+                    Poll::Ready(Some(Err(BodyError::Stalled)))
+                }
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
