@@ -1,8 +1,10 @@
 //! Who calls: the outcome of authentication, and the facts about a request that events carry.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use access::{Role, Subject, Tier};
+use audit::RequestInfo;
 use base::{Actor, Clock, Entropy, Id, Scope, Timestamp, Username, kind};
 
 /// What an operation knows about the request that caused it; goes into audit events and session lists.
@@ -12,23 +14,50 @@ pub struct RequestMeta {
     pub request: Id<kind::Request>,
     /// The client's true address.
     pub address: Option<IpAddr>,
-    /// The user agent; bounded and escaped by whoever stores it.
-    pub agent: Option<String>,
+    /// The user agent.
+    pub agent: Option<audit::Agent>,
     /// The request's method, such as `POST`.
-    pub method: Option<String>,
+    pub method: Option<audit::Short>,
+    /// The route's template, such as `/auth/login`.
+    pub route: Option<Arc<str>>,
     /// The canonical path, without query.
-    pub path: Option<String>,
+    pub path: Option<audit::PathText>,
 }
 
 impl RequestMeta {
     /// For a request of which only the id is known.
     pub const fn of(request: Id<kind::Request>) -> Self {
-        Self { request, address: None, agent: None, method: None, path: None }
+        Self { request, address: None, agent: None, method: None, route: None, path: None }
     }
 
     /// For a command on the machine itself: a fresh id and nothing else.
     pub fn command(clock: &Clock, entropy: &Entropy) -> Self {
         Self::of(Id::new(clock, entropy))
+    }
+
+    /// As the audit trail wants it.
+    pub(crate) fn info(&self) -> RequestInfo {
+        RequestInfo {
+            id: self.request,
+            address: self.address,
+            agent: self.agent.clone(),
+            method: self.method.clone(),
+            route: self.route.clone(),
+            path: self.path.clone(),
+        }
+    }
+}
+
+impl From<RequestInfo> for RequestMeta {
+    fn from(info: RequestInfo) -> Self {
+        Self {
+            request: info.id,
+            address: info.address,
+            agent: info.agent,
+            method: info.method,
+            route: info.route,
+            path: info.path,
+        }
     }
 }
 

@@ -23,6 +23,7 @@
 //!     name: "ada".into(),
 //!     password: Secret::new("correct horse battery staple".into()),
 //!     session_name: None,
+//!     audience: None,
 //! }, &meta).await?;
 //! let caller = identity.authenticate_token(pair.access_token.expose()).await?;
 //! # Ok(()) }

@@ -36,6 +36,8 @@ pub struct Credentials {
     pub password: Secret<String>,
     /// What the person calls this device; shown in the list of sessions. Cut to 100 characters.
     pub session_name: Option<String>,
+    /// For whom the access tokens of this session are; `None` is our own gateway. Unknown ones are refused.
+    pub audience: Option<String>,
 }
 
 /// Tokens for a client that keeps its own (OAuth 2 names in the API).
