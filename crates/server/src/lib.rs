@@ -1,1 +1,3 @@
-//! The `fortissimo` program: configuration, wiring, workers, commands.
+//! The `fortissimo` program as a library: configuration, wiring, workers, the operations listener and the commands.
+
+pub mod config;
