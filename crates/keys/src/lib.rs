@@ -24,151 +24,265 @@
 //! # Ok(()) }
 //! ```
 
+mod epoch;
 mod error;
 mod names;
+mod root;
+mod signing;
+mod subject;
+mod watch;
 
-use std::path::Path;
 use std::sync::Arc;
 
-use base::{Clock, Entropy, Id, Secret, Timestamp, kind};
-use crypto::jws;
+use base::{Clock, Entropy, Timestamp};
+use crypto::jws::{SigningKey, VerifyingKeys};
 use crypto::memory::LockedKey;
+use crypto::{Context, ContextKind, envelope, mac};
 use store::{Db, Tx};
+use tokio::task::AbortHandle;
 use zeroize::Zeroizing;
 
+use epoch::Epochs;
+use signing::SigningKeys;
+use subject::SubjectKeys;
+
+pub use epoch::EpochKey;
 pub use error::{KeysError, RootError};
 pub use names::{Field, KeyUse, Purpose, Subject};
+pub use root::{FileRoot, RootKey};
+pub use signing::{Rotation, SigningSettings};
 
-/// Where the root key is kept.
-pub enum RootKey {
-    /// In a file of mode 0600, optionally sealed under a passphrase.
-    File(FileRoot),
+/// The keys of one deployment. Cheap to clone. While one clone lives, a task listens for changes and
+/// reloads.
+#[derive(Clone)]
+pub struct Keys(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    clock: Clock,
+    entropy: Entropy,
+    epochs: Epochs,
+    subjects: SubjectKeys,
+    signing: SigningKeys,
+    watch: parking_lot::Mutex<Option<AbortHandle>>,
 }
 
-/// A root key that lives in a file.
-pub struct FileRoot {}
-
-impl FileRoot {
-    /// Reads the file, or prepares a new root key if there is none. A new one is written only once
-    /// [`Keys::open`] has seen that the database has no keys yet.
-    pub fn open_or_create(path: &Path, passphrase: Option<&Secret<String>>, entropy: &Entropy) -> Result<Self, RootError> {
-        todo!()
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(task) = self.watch.get_mut().take() {
+            task.abort();
+        }
     }
 }
-
-/// One epoch key.
-#[derive(Clone)]
-pub struct EpochKey {
-    /// Counts from 1 within a purpose.
-    pub number: u32,
-    /// The key itself, in locked memory.
-    pub key: Arc<LockedKey>,
-}
-
-/// How signing keys are made and how long they live.
-#[derive(Debug, Clone)]
-pub struct SigningSettings {
-    /// The algorithm of new keys.
-    pub algorithm: jws::Algorithm,
-    /// A key signs for this long before the next one is made, in milliseconds.
-    pub period_ms: i64,
-    /// A new key is published this long before it signs, in milliseconds: others cache the JWKS.
-    pub overlap_ms: i64,
-    /// A key stays published for this long after it stopped signing, in milliseconds: at least the
-    /// lifetime of what it signed.
-    pub keep_ms: i64,
-}
-
-/// What a step of rotation did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rotation {
-    /// A next key (`kid`) is published and will sign from `at`.
-    Published {
-        /// Its key id.
-        kid: String,
-        /// When it begins to sign.
-        at: Timestamp,
-    },
-    /// The next key (`kid`) signs from now on.
-    Activated {
-        /// Its key id.
-        kid: String,
-    },
-    /// Nothing was due.
-    Unchanged,
-}
-
-/// The keys of one deployment. Cheap to clone.
-#[derive(Clone)]
-pub struct Keys {}
 
 impl Keys {
-    /// Opens the hierarchy; the first run makes the deployment's id and its epoch and signing keys.
+    /// Opens the hierarchy with the default [`SigningSettings`]; the first run makes the deployment's id
+    /// and its epoch and signing keys. Call it within a tokio runtime, after the migrations.
+    ///
+    /// # Errors
+    /// [`KeysError::Root`] if the database's keys need another root key: then nothing new is made.
     pub async fn open(db: &Db, root: &RootKey, clock: Clock, entropy: Entropy) -> Result<Self, KeysError> {
-        todo!()
+        Self::open_with(db, root, SigningSettings::default(), clock, entropy).await
     }
+
     /// As [`Keys::open`] with other signing settings.
-    pub async fn open_with(db: &Db, root: &RootKey, signing: SigningSettings, clock: Clock, entropy: Entropy) -> Result<Self, KeysError> {
-        todo!()
+    ///
+    /// # Errors
+    /// As [`Keys::open`].
+    pub async fn open_with(
+        db: &Db,
+        root: &RootKey,
+        signing: SigningSettings,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Result<Self, KeysError> {
+        // Subscribed first: what changes while we read is then seen afterwards.
+        let changes = db.changes();
+        let epochs = Epochs::open(db, root, &clock, &entropy).await?;
+        let signing = SigningKeys::open(db, &epochs, signing, &clock, &entropy).await?;
+        let inner = Arc::new(Inner {
+            db: db.clone(),
+            subjects: SubjectKeys::new(clock.clone()),
+            clock,
+            entropy,
+            epochs,
+            signing,
+            watch: parking_lot::Mutex::new(None),
+        });
+        let task = tokio::spawn(watch::watch(Arc::downgrade(&inner), changes));
+        *inner.watch.lock() = Some(task.abort_handle());
+        Ok(Self(inner))
     }
-    /// This deployment's id; part of every context.
+
+    /// This deployment's random id; part of every context.
     pub fn deployment(&self) -> [u8; 16] {
-        todo!()
+        self.0.epochs.deployment
     }
+
     /// Makes the subject's first key in the caller's transaction.
+    ///
+    /// # Errors
+    /// [`KeysError::Store`] with a unique constraint if it has one already.
     pub async fn create_subject(&self, tx: &mut Tx, subject: Subject) -> Result<(), KeysError> {
-        todo!()
+        subject::create(tx, &self.0.epochs, subject, &self.0.clock, &self.0.entropy).await
     }
+
     /// Seals one field under the subject's current key.
-    pub async fn seal(&self, tx: &mut Tx, subject: Subject, field: Field<'_>, plaintext: &[u8]) -> Result<Vec<u8>, KeysError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`KeysError::NoKey`], [`KeysError::Destroyed`], or [`KeysError::OutOfScope`] if the transaction was
+    /// opened for another account.
+    pub async fn seal(
+        &self,
+        tx: &mut Tx,
+        subject: Subject,
+        field: Field<'_>,
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, KeysError> {
+        let key = self.0.subjects.current(tx, &self.0.epochs, subject).await?;
+        let bound = subject.context();
+        let context = self.field_context(&field, &bound);
+        Ok(envelope::seal(&key.key, key.id, &context, plaintext, &self.0.entropy))
     }
+
     /// Opens one field of the subject.
-    pub async fn open_field(&self, tx: &mut Tx, subject: Subject, field: Field<'_>, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeysError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`KeysError::Unreadable`] for what was altered or belongs to another place,
+    /// [`KeysError::UnknownKey`] for what another's key sealed, and as [`Keys::seal`].
+    pub async fn open_field(
+        &self,
+        tx: &mut Tx,
+        subject: Subject,
+        field: Field<'_>,
+        record: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KeysError> {
+        let reference = envelope::key_ref(record).map_err(|_| KeysError::Unreadable)?;
+        let key = self.0.subjects.exact(tx, &self.0.epochs, subject, reference).await?;
+        let bound = subject.context();
+        envelope::open(&key.key, &self.field_context(&field, &bound), record).map_err(|_| KeysError::Unreadable)
     }
+
     /// Seals what belongs to nobody under the current epoch key of the purpose.
     pub fn seal_system(&self, purpose: Purpose, field: Field<'_>, plaintext: &[u8]) -> Vec<u8> {
-        todo!()
+        let key = self.0.epochs.current(purpose);
+        let context = self.field_context(&field, purpose.name().as_bytes());
+        envelope::seal(&key.key, key.id, &context, plaintext, &self.0.entropy)
     }
+
     /// Opens what [`Keys::seal_system`] sealed.
-    pub fn open_system(&self, purpose: Purpose, field: Field<'_>, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeysError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`KeysError::UnknownKey`] or [`KeysError::Unreadable`].
+    pub fn open_system(
+        &self,
+        purpose: Purpose,
+        field: Field<'_>,
+        record: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KeysError> {
+        let reference = envelope::key_ref(record).map_err(|_| KeysError::Unreadable)?;
+        let key = self.0.epochs.by_ref(purpose, reference).ok_or(KeysError::UnknownKey)?;
+        let context = self.field_context(&field, purpose.name().as_bytes());
+        envelope::open(&key.key, &context, record).map_err(|_| KeysError::Unreadable)
     }
-    /// The blind index of a normalised value, for one column.
+
+    /// The blind index of a normalised value, for one column: equal values give equal indexes, and
+    /// nothing else can be told from them without the key.
     pub fn blind_index(&self, table: &str, column: &str, value: &[u8]) -> [u8; 32] {
-        todo!()
+        mac::blind_index(&self.0.epochs.current(Purpose::BlindIndex).key, table, column, value)
     }
+
     /// The current epoch key of a purpose.
     pub fn epoch(&self, purpose: Purpose) -> EpochKey {
-        todo!()
+        self.0.epochs.current(purpose).clone()
     }
+
     /// The epoch key of a purpose by its number.
     pub fn epoch_number(&self, purpose: Purpose, number: u32) -> Option<EpochKey> {
-        todo!()
+        self.0.epochs.by_number(purpose, number).cloned()
     }
-    /// The key that signs now.
-    pub fn signer(&self, key_use: KeyUse) -> Arc<jws::SigningKey> {
-        todo!()
+
+    /// The key that signs now. Ask for each token: the answer changes with rotation.
+    pub fn signer(&self, key_use: KeyUse) -> Arc<SigningKey> {
+        self.0.signing.signer(key_use)
     }
+
     /// The keys that verify now.
-    pub fn verifying(&self, key_use: KeyUse) -> Arc<jws::VerifyingKeys> {
-        todo!()
+    pub fn verifying(&self, key_use: KeyUse) -> Arc<VerifyingKeys> {
+        self.0.signing.verifying(key_use)
     }
-    /// The JSON Web Key Set of all published signing keys.
+
+    /// The JSON Web Key Set of all published signing keys (RFC 7517), ready to send.
     pub fn jwks(&self) -> Arc<Vec<u8>> {
-        todo!()
+        self.0.signing.jwks()
     }
-    /// Begins or continues a rotation: publishes a next key, or lets a due one sign.
-    pub async fn rotate_signing(&self, key_use: KeyUse, now: Timestamp) -> Result<Rotation, KeysError> {
-        todo!()
+
+    /// Begins or continues a rotation in the caller's transaction: publishes a next key, or lets one
+    /// whose time has come sign. Commit the matching audit event with it; all nodes reload after that.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn rotate_signing(
+        &self,
+        tx: &mut Tx,
+        key_use: KeyUse,
+        now: Timestamp,
+    ) -> Result<Rotation, KeysError> {
+        self.0.signing.step(tx, &self.0.epochs, key_use, true, now, &self.0.entropy).await
     }
-    /// Does what is due for all uses: scheduled rotation, activation, removal. For a periodic job.
-    pub async fn tend_signing(&self, now: Timestamp) -> Result<Vec<(KeyUse, Rotation)>, KeysError> {
-        todo!()
+
+    /// Does what is due for one use: scheduled rotation, activation, removal. For a periodic job.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn tend_signing(
+        &self,
+        tx: &mut Tx,
+        key_use: KeyUse,
+        now: Timestamp,
+    ) -> Result<Rotation, KeysError> {
+        self.0.signing.step(tx, &self.0.epochs, key_use, false, now, &self.0.entropy).await
     }
-    /// Takes a signing key out of use and out of the JWKS at once. `false` if there is no such key.
-    pub async fn revoke_signing(&self, kid: &str) -> Result<bool, KeysError> {
-        todo!()
+
+    /// Takes a signing key out of use and out of the JWKS as soon as the caller commits; what it signed
+    /// is refused from then on. `false` if no published key has this id.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn revoke_signing(&self, tx: &mut Tx, kid: &str, now: Timestamp) -> Result<bool, KeysError> {
+        self.0.signing.revoke(tx, &self.0.epochs, kid, now, &self.0.entropy).await
     }
+
+    /// Reads the signing keys again and forgets cached subject keys. The watching task does this by
+    /// itself; call it to be sure that a change of one's own has taken effect here.
+    ///
+    /// # Errors
+    /// If the database fails; the old keys stay in use.
+    pub async fn reload(&self) -> Result<(), KeysError> {
+        self.0.reload().await
+    }
+
+    fn field_context<'a>(&'a self, field: &'a Field<'_>, subject: &'a [u8]) -> Context<'a> {
+        Context {
+            deployment: &self.0.epochs.deployment,
+            kind: ContextKind::Field,
+            table: field.table,
+            column: field.column,
+            row: &field.row,
+            subject,
+        }
+    }
+}
+
+impl Inner {
+    async fn reload(&self) -> Result<(), KeysError> {
+        self.subjects.forget_all();
+        self.signing.reload(&self.db, &self.epochs, self.clock.now()).await
+    }
+}
+
+/// Moves opened key bytes to locked memory; `None` if they are not 32.
+fn locked(opened: &[u8]) -> Option<LockedKey> {
+    let bytes: &[u8; 32] = opened.try_into().ok()?;
+    Some(LockedKey::filled_by(|slot| slot.copy_from_slice(bytes)))
 }

@@ -1,6 +1,6 @@
 //! What a key is for, and what a sealed value is bound to.
 
-use base::{Id, kind};
+use base::{Id, Scope, kind};
 
 /// Whose key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +21,21 @@ impl Subject {
     pub(crate) fn id(self) -> [u8; 16] {
         match self {
             Self::Account(id) => *id.as_bytes(),
+        }
+    }
+
+    /// The account that owns it, for the row's owner column.
+    pub(crate) const fn account(self) -> Id<kind::Account> {
+        match self {
+            Self::Account(id) => id,
+        }
+    }
+
+    /// Whether a transaction of this scope may use the subject's key.
+    pub(crate) fn is_covered_by(self, scope: Scope) -> bool {
+        match scope {
+            Scope::System(_) => true,
+            Scope::Account(id) => id == self.account(),
         }
     }
 

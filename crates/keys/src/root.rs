@@ -42,9 +42,7 @@ const FORMAT: &str = "fortissimo-root-key/1";
 /// The file is a few hundred bytes; anything longer is not ours.
 const MAX_FILE: u64 = 4096;
 /// Opening the file happens once per start, so the passphrase may cost more than a sign-in.
-const PASSPHRASE_COST: Params = Params { memory_kib: 65_536, passes: 3, lanes: 1 };
-/// What a file may ask for at most: a damaged one must not take all memory.
-const MAX_COST: Params = Params { memory_kib: 1_048_576, passes: 32, lanes: 16 };
+const PASSPHRASE_COST: Cost = Cost { memory_kib: 65_536, passes: 3, lanes: 1 };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,9 +58,23 @@ struct Content {
 struct Sealed {
     record: String,
     salt: String,
+    argon2id: Cost,
+}
+
+/// The cost is stored with the file, so that a later version may raise it for new files.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cost {
     memory_kib: u32,
     passes: u32,
     lanes: u32,
+}
+
+impl Cost {
+    /// `None` if it is absurd: a damaged file must not take all memory.
+    fn hasher(self) -> Option<Hasher> {
+        Params::new(self.memory_kib, self.passes, self.lanes).map(Hasher::new)
+    }
 }
 
 impl RootKey {
@@ -172,11 +184,11 @@ fn prepare(passphrase: Option<&Secret<String>>, entropy: &Entropy) -> State {
         }
         Some(passphrase) => {
             let salt: [u8; 16] = entropy.bytes();
-            let stretched = Hasher::new(PASSPHRASE_COST).stretch(passphrase, &salt);
+            let stretched = PASSPHRASE_COST.hasher().expect("the constant is a sane cost").stretch(passphrase, &salt);
             let record = envelope::seal(&stretched, KeyRef(*id.as_bytes()), &context(&id), key.expose(), entropy);
-            let Params { memory_kib, passes, lanes } = PASSPHRASE_COST;
+            let Cost { memory_kib, passes, lanes } = PASSPHRASE_COST;
             Zeroizing::new(format!(
-                "  \"sealed\": {{\n    \"record\": \"{}\",\n    \"salt\": \"{}\",\n    \"memory_kib\": {memory_kib},\n    \"passes\": {passes},\n    \"lanes\": {lanes}\n  }}\n",
+                "  \"sealed\": {{\n    \"record\": \"{}\",\n    \"salt\": \"{}\",\n    \"argon2id\": {{ \"memory_kib\": {memory_kib}, \"passes\": {passes}, \"lanes\": {lanes} }}\n  }}\n",
                 BASE64.encode(record),
                 BASE64.encode(salt),
             ))
@@ -225,11 +237,8 @@ fn read(path: &Path, mut file: File, passphrase: Option<&Secret<String>>) -> Res
 fn stretch(sealed: &Sealed, passphrase: &Secret<String>) -> Option<(Vec<u8>, LockedKey)> {
     let record = BASE64.decode(&sealed.record).ok()?;
     let salt: [u8; 16] = BASE64.decode(&sealed.salt).ok()?.try_into().ok()?;
-    let cost = Params { memory_kib: sealed.memory_kib, passes: sealed.passes, lanes: sealed.lanes };
-    let sane = (1..=MAX_COST.lanes).contains(&cost.lanes)
-        && (1..=MAX_COST.passes).contains(&cost.passes)
-        && (8 * cost.lanes..=MAX_COST.memory_kib).contains(&cost.memory_kib);
-    sane.then(|| (record, Hasher::new(cost).stretch(passphrase, &salt)))
+    let mut hasher = sealed.argon2id.hasher()?;
+    Some((record, hasher.stretch(passphrase, &salt)))
 }
 
 fn key_from(bytes: Option<Zeroizing<Vec<u8>>>) -> Option<LockedKey> {
