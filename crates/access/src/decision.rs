@@ -18,6 +18,8 @@ pub mod code {
     pub const UNVERIFIED: &str = "unverified";
     /// The subject has no role: not signed in, or a record without one.
     pub const NO_ROLE: &str = "no-role";
+    /// The right is about one's own, and this is somebody else's.
+    pub const NOT_YOURS: &str = "not-yours";
     /// Another `forbid` of the policies; the rule says which.
     pub const FORBIDDEN: &str = "forbidden";
     /// There is no such action.

@@ -1,68 +1,223 @@
-//! The loaded policies.
+//! The loaded policies, and the decisions that they give.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use base::Actor;
+use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 
+use crate::slice::Slice;
+use crate::source::{self, LoadedPolicy, PolicyError, Source};
 use crate::{Action, Decision, Permit, ResourceRef, Subject, TypedAction, UnknownAction, action, code};
 
-/// The policies were refused. The text names file, line and column.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct PolicyError(pub String);
+/// The kind that stands for "no object named". Not a word that a route may use.
+const PLATFORM: &str = "platform";
 
-/// The loaded, immutable policies. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Access {
+/// The loaded policies: immutable, cheap to clone. To change policies, load anew and put the new value in its place.
+#[derive(Clone)]
+pub struct Access(Arc<Bundle>);
+
+struct Bundle {
     version: Arc<str>,
+    policies: Vec<LoadedPolicy>,
+    types: Types,
+    /// In the order of the name, for messages.
+    actions: BTreeMap<String, ActionEntry>,
+}
+
+struct ActionEntry {
+    /// Carries the groups that the action is in, for `action in …`.
+    entity: Entity,
+    /// By the kind's word (`track`); few, so a map by text is quick enough.
+    slices: HashMap<String, (EntityTypeName, Slice)>,
+}
+
+/// Names that each request needs, parsed once.
+struct Types {
+    account: EntityTypeName,
+    role: EntityTypeName,
+    tier: EntityTypeName,
+    user: EntityTypeName,
 }
 
 impl Access {
     /// The built-in policies.
+    ///
+    /// # Errors
+    /// None in a program whose tests passed; they are checked like any others.
     pub fn builtin() -> Result<Self, PolicyError> {
-        Ok(Self { version: Arc::from("0") })
+        Self::from_sources(&source::builtin())
     }
 
-    /// The built-in policies and those of a directory (`*.cedarschema`, `*.cedar`). Reads files; for start-up.
-    pub fn load(_dir: &Path) -> Result<Self, PolicyError> {
-        Self::builtin()
+    /// The built-in policies and those of a directory (`*.cedarschema`, `*.cedar`, in the order of their names), which
+    /// may add actions, kinds, permits and forbids. Reads files; for start-up and reload, not for the request path.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not strictly valid, with file, line and column.
+    pub fn load(dir: &Path) -> Result<Self, PolicyError> {
+        let mut sources = source::builtin();
+        sources.extend(source::directory(dir)?);
+        Self::from_sources(&sources)
     }
 
-    /// Short hash of schema and policies.
+    pub(crate) fn from_sources(sources: &[Source]) -> Result<Self, PolicyError> {
+        let loaded = source::load(sources)?;
+        let entities = loaded.schema.action_entities().map_err(|e| PolicyError(format!("actions: {e}")))?;
+        let mut actions = BTreeMap::new();
+        for uid in loaded.schema.actions() {
+            let Some(kinds) = loaded.schema.resources_for_action(uid) else { continue };
+            let slices: HashMap<_, _> = kinds
+                .map(|kind| {
+                    let slice = Slice::new(&loaded.policies, &entities, uid, kind);
+                    (kind_word(kind.basename()), (kind.clone(), slice))
+                })
+                .collect();
+            // A group of actions applies to nothing and cannot be asked for.
+            if let Some(entity) = entities.get(uid).filter(|_| !slices.is_empty()) {
+                actions.insert(uid.id().unescaped().to_owned(), ActionEntry { entity: entity.clone(), slices });
+            }
+        }
+        let name = |text| EntityTypeName::from_str(text).expect("a constant entity type name");
+        let types = Types {
+            account: name("Fortissimo::Account"),
+            role: name("Fortissimo::Role"),
+            tier: name("Fortissimo::Tier"),
+            user: name("Fortissimo::User"),
+        };
+        Ok(Self(Arc::new(Bundle { version: loaded.version, policies: loaded.policies, types, actions })))
+    }
+
+    /// Short hash of schema and policies: the same on every node that loaded the same.
     pub fn version(&self) -> &str {
-        &self.version
+        &self.0.version
     }
 
-    /// An action of the loaded catalogue.
+    /// An action of the loaded catalogue, as `resource:verb` or `resource.verb`.
+    ///
+    /// # Errors
+    /// There is none of that name; the error says the nearest.
     pub fn action(&self, name: &str) -> Result<Action, UnknownAction> {
-        name.parse()
+        let wanted = action::normalised(name);
+        match self.0.actions.get_key_value(wanted.as_ref()) {
+            // The built-in names need no allocation.
+            Some((known, _)) => Ok(known.parse().unwrap_or_else(|_| Action(Cow::Owned(known.clone())))),
+            None => Err(action::unknown(name, self.actions())),
+        }
     }
 
-    /// May `subject` do `action` (on `resource`)?
-    pub fn decide(&self, _subject: &Subject, action: &Action, resource: Option<&ResourceRef>) -> Decision {
+    /// The names of the loaded catalogue, sorted.
+    pub fn actions(&self) -> impl Iterator<Item = &str> {
+        self.0.actions.keys().map(String::as_str)
+    }
+
+    /// The kinds of objects that an action can be about, sorted.
+    pub fn kinds(&self, action: &Action) -> Vec<&str> {
+        let entry = self.0.actions.get(action.as_str());
+        let mut kinds: Vec<&str> =
+            entry.iter().flat_map(|e| e.slices.keys()).map(String::as_str).filter(|kind| *kind != PLATFORM).collect();
+        kinds.sort_unstable();
+        kinds
+    }
+
+    /// May `subject` do `action` (on `resource`)? Never an error: what is unknown or fails is a deny with its code.
+    /// See [`ResourceRef`] for what an object's name decides by now.
+    pub fn decide(&self, subject: &Subject, action: &Action, resource: Option<&ResourceRef>) -> Decision {
+        let bundle = &*self.0;
+        let kind = resource.map_or(PLATFORM, |resource| resource.kind.as_str());
+        // A route cannot name the whole platform as an object: its identifier would mean nothing.
+        let platform_named = resource.is_some_and(|resource| resource.kind == PLATFORM);
+        let entry = bundle.actions.get(action.as_str());
+        let slice = entry.and_then(|entry| entry.slices.get(kind)).filter(|_| !platform_named);
+        let (code, policy) = match (entry, slice) {
+            (None, _) => (code::UNKNOWN_ACTION, None),
+            (Some(_), None) => (code::UNKNOWN_RESOURCE, None),
+            (Some(entry), Some((kind, slice))) => {
+                let verdict = slice
+                    .verdict(subject, &bundle.policies, || bundle.question(subject, &entry.entity, kind, resource));
+                (verdict.code, verdict.policy)
+            }
+        };
+        let missing = slice.filter(|_| code == code::NO_GRANT).map(|(_, slice)| Arc::clone(&slice.missing));
         Decision {
-            allowed: false,
-            code: code::NO_GRANT,
-            rule: None,
-            missing: Arc::from([]),
+            allowed: code == code::GRANTED,
+            code,
+            rule: policy.and_then(|at| bundle.policies.get(at as usize)).map(|loaded| Arc::clone(&loaded.id)),
+            missing: missing.unwrap_or_default(),
             expires_at: None,
-            policy_version: Arc::clone(&self.version),
+            policy_version: Arc::clone(&bundle.version),
             action: action.clone(),
             resource: resource.cloned(),
         }
     }
 
-    /// The proof that `A` is allowed to `subject`, or the decision that denies it.
+    /// The proof that `A` is allowed to `subject`.
+    ///
+    /// # Errors
+    /// The decision that denies it, for the audit.
     pub fn permit<A: TypedAction>(&self, subject: &Subject) -> Result<Permit<A>, Box<Decision>> {
-        let action = Action(std::borrow::Cow::Borrowed(A::NAME));
-        let decision = self.decide(subject, &action, None);
+        let decision = self.decide(subject, &Action(Cow::Borrowed(A::NAME)), None);
         if decision.allowed {
             Ok(Permit::new(subject.account.map_or(Actor::Anonymous, Actor::Account)))
         } else {
             Err(Box::new(decision))
         }
     }
+
+    #[cfg(test)]
+    pub(crate) fn remembers(&self, action: &str, kind: &str) -> bool {
+        self.0.actions[action].slices[kind].1.remembers()
+    }
 }
 
-const _: fn(&str) -> std::borrow::Cow<'_, str> = action::normalised;
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Access({}, {} policies)", self.0.version, self.0.policies.len())
+    }
+}
+
+impl Bundle {
+    /// The request and the entities for Cedar; `None` if Cedar refuses to have them, which is an evaluation error.
+    fn question(
+        &self,
+        subject: &Subject,
+        action: &Entity,
+        kind: &EntityTypeName,
+        resource: Option<&ResourceRef>,
+    ) -> Option<(Request, Entities)> {
+        let uid = |of: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(of.clone(), EntityId::new(id));
+        let id = subject.account.map_or_else(|| "anonymous".to_owned(), |account| account.to_string());
+        let account = uid(&self.types.account, &id);
+        let mut groups = HashSet::new();
+        groups.extend(subject.role.map(|role| uid(&self.types.role, role.as_str())));
+        groups.extend(subject.tier.map(|tier| uid(&self.types.tier, tier.as_str())));
+        let facts = HashMap::from([
+            ("has_role".to_owned(), RestrictedExpression::new_bool(subject.role.is_some())),
+            ("suspended".to_owned(), RestrictedExpression::new_bool(subject.suspended)),
+            ("verified".to_owned(), RestrictedExpression::new_bool(subject.verified)),
+            ("user".to_owned(), RestrictedExpression::new_entity_uid(uid(&self.types.user, &id))),
+        ]);
+        let object = uid(kind, resource.map_or("all", |resource| &resource.id));
+        let mut entities: Vec<Entity> = groups.iter().cloned().map(Entity::with_uid).collect();
+        entities.push(Entity::new(account.clone(), facts, groups).ok()?);
+        entities.push(action.clone());
+        let entities = Entities::from_entities(entities, None).ok()?;
+        let request = Request::new(account, action.uid(), object, Context::empty(), None).ok()?;
+        Some((request, entities))
+    }
+}
+
+/// `StemPack` is written `stem_pack` in routes.
+fn kind_word(basename: &str) -> String {
+    let mut word = String::new();
+    for (at, letter) in basename.char_indices() {
+        if letter.is_ascii_uppercase() && at > 0 {
+            word.push('_');
+        }
+        word.push(letter.to_ascii_lowercase());
+    }
+    word
+}

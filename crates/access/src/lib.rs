@@ -1,19 +1,41 @@
 //! Who may do what: Cedar policies, decisions with reasons, permits.
 //!
-//! Three gates must all pass: capability (the role **or** the tier grants the action), relation (later), conditions
-//! (not suspended, verified). Deny by default; what is unknown is a deny. This crate does no IO but [`Access::load`],
-//! knows no HTTP and keeps no state.
+//! Three gates must all pass: capability (the role **or** the tier grants the action), relation (later; see
+//! [`ResourceRef`]), conditions (has a role, not suspended, verified). Deny by default; what is unknown is a deny, and so
+//! is a policy that fails to evaluate: then the [`Decision`] carries [`code::EVALUATION_ERROR`] and the caller records a
+//! critical event.
+//!
+//! The rules are Cedar policies: `policies/` at the root of the repository, built in. This crate does no IO but in
+//! [`Access::load`], knows no HTTP, keeps no state but verdicts that cannot change, and writes no audit.
+//!
+//! ```
+//! use access::{Access, Action, Role, Subject, Tier, actions::UserAdmin, code};
+//! use base::{Clock, Entropy, Id};
+//! let access = Access::builtin().unwrap();
+//! let account = Id::new(&Clock::controlled(0), &Entropy::seeded(1));
+//! let subject = Subject::account(account, Role::User, Tier::Pro);
+//! let action: Action = "track:read".parse().unwrap();
+//! let decision = access.decide(&subject, &action, None);
+//! assert!(decision.allowed);
+//! assert_eq!(decision.rule.as_deref(), Some("role.user"));
+//! assert_eq!(access.permit::<UserAdmin>(&subject).unwrap_err().code, code::NO_GRANT);
+//! ```
 
 mod action;
 mod decision;
 mod engine;
 mod permit;
 mod requirement;
+mod slice;
+mod source;
 mod subject;
+#[cfg(test)]
+mod tests;
 
 pub use action::{Action, CATALOGUE, UnknownAction};
 pub use decision::{Decision, Grant, code};
-pub use engine::{Access, PolicyError};
+pub use engine::Access;
 pub use permit::{Permit, TypedAction, actions};
 pub use requirement::{InvalidRequirement, Requirement, ResourceTemplate};
+pub use source::PolicyError;
 pub use subject::{ResourceRef, Role, Subject, Tier, UnknownWord};

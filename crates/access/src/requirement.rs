@@ -1,5 +1,7 @@
 //! What a route demands: the `access = "…"` of its configuration.
 
+use std::fmt;
+
 use crate::{Access, Action, ResourceRef};
 
 /// What a route demands of the caller.
@@ -41,14 +43,71 @@ pub struct InvalidRequirement(pub String);
 
 impl Requirement {
     /// Reads `"public"`, `"authenticated"`, `"track:read"` or `"track:read on track/{id}"` against the loaded catalogue.
+    ///
+    /// # Errors
+    /// What is wrong and what would be right, in one sentence. Whether the path has the parameter is for the caller to
+    /// check, who knows the path.
     pub fn parse(text: &str, access: &Access) -> Result<Self, InvalidRequirement> {
-        match text.trim() {
-            "public" => Ok(Self::Public),
-            "authenticated" => Ok(Self::Authenticated),
-            action => Ok(Self::Action {
-                action: access.action(action).map_err(|e| InvalidRequirement(e.to_string()))?,
-                resource: None,
-            }),
+        let words: Vec<&str> = text.split_ascii_whitespace().take(4).collect();
+        match words[..] {
+            [] => Err(InvalidRequirement(format!("the access is empty; write {FORMS}"))),
+            ["public"] => Ok(Self::Public),
+            ["authenticated"] => Ok(Self::Authenticated),
+            [name] => Ok(Self::Action { action: action(name, access)?, resource: None }),
+            [name, "on", object] => {
+                let action = action(name, access)?;
+                let resource = Some(template(object, &action, access)?);
+                Ok(Self::Action { action, resource })
+            }
+            _ => Err(InvalidRequirement(format!("the access {:?} is not understood; write {FORMS}", cut(text)))),
         }
     }
+}
+
+/// As in the configuration file.
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public => f.write_str("public"),
+            Self::Authenticated => f.write_str("authenticated"),
+            Self::Action { action, resource: None } => write!(f, "{action}"),
+            Self::Action { action, resource: Some(ResourceTemplate { kind, parameter }) } => {
+                write!(f, "{action} on {kind}/{{{parameter}}}")
+            }
+        }
+    }
+}
+
+const FORMS: &str = r#""public", "authenticated", "track:read" or "track:read on track/{id}""#;
+
+fn cut(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+fn action(name: &str, access: &Access) -> Result<Action, InvalidRequirement> {
+    // A near miss of the two plain words should not be answered with the nearest action.
+    for word in ["public", "authenticated"] {
+        if !name.contains([':', '.']) && strsim::damerau_levenshtein(&name.to_lowercase(), word) <= 3 {
+            return Err(InvalidRequirement(format!("{:?} is not understood; did you mean {word:?}?", cut(name))));
+        }
+    }
+    access.action(name).map_err(|e| InvalidRequirement(e.to_string()))
+}
+
+fn template(object: &str, action: &Action, access: &Access) -> Result<ResourceTemplate, InvalidRequirement> {
+    let wrong = || {
+        InvalidRequirement(format!("the object {:?} is not understood; write it as \"track/{{id}}\"", cut(object)))
+    };
+    let (kind, parameter) = object.split_once('/').ok_or_else(wrong)?;
+    let parameter = parameter.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(wrong)?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if parameter.is_empty() || !parameter.chars().all(is_name) {
+        return Err(wrong());
+    }
+    let kinds = access.kinds(action);
+    if !kinds.contains(&kind) {
+        let known = if kinds.is_empty() { "no object".to_owned() } else { kinds.join(", ") };
+        return Err(InvalidRequirement(format!("{action} is not about {:?}; it can be about: {known}", cut(kind))));
+    }
+    Ok(ResourceTemplate { kind: kind.to_owned(), parameter: parameter.to_owned() })
 }
