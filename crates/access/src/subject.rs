@@ -41,7 +41,7 @@ macro_rules! words {
         }
 
         impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.as_str()) }
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
         }
     };
     (@list $first:literal $($text:literal)*) => { concat!($first $(, ", ", $text)*) };
