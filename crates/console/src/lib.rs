@@ -1,1 +1,125 @@
-//! HTML pages for operator and artist. Thin: proof in, capability call, page out.
+//! HTML pages for the artist (`/account`) and the operator (`/console`).
+//!
+//! Thin: a handler takes the proof that the pipeline left on the request, calls the capability, and renders
+//! a typed page. Pages work without scripts and with the keyboard; the one script only keeps the live list fresh.
+//!
+//! What this crate refuses to do: it decides nothing about rights (it asks `access` for permits), stores
+//! nothing, and loads nothing from elsewhere.
+
+mod account;
+mod accounts;
+mod assets;
+mod events;
+mod form;
+mod live;
+mod mail;
+mod page;
+mod recovery;
+mod sign_in;
+mod sign_up;
+mod view;
+mod visit;
+
+use access::Access;
+use audit::Audit;
+use axum::Router;
+use axum::routing::{get, post};
+use base::{Clock, Entropy};
+use guard::{Endpoint, RateClass};
+use http::Method;
+use identity::Identity;
+use keys::Keys;
+
+pub use page::problem_page;
+
+/// Where a browser that is not signed in is sent.
+pub const SIGN_IN_PAGE: &str = "/account/sign-in";
+
+/// What the pages work with.
+#[derive(Clone)]
+pub struct Console {
+    /// Accounts and sessions.
+    pub identity: Identity,
+    /// The audit trail.
+    pub audit: Audit,
+    /// Policies.
+    pub access: Access,
+    /// For the key that form tokens are made with.
+    pub keys: Keys,
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub entropy: Entropy,
+}
+
+/// Every page and form, for the guard's route table. A path that is not listed here does not exist.
+pub fn endpoints() -> Vec<Endpoint> {
+    let get = |path, access| Endpoint::page(Method::GET, path, access);
+    let post = |path, access| Endpoint::page(Method::POST, path, access);
+    let own = "authenticated";
+    vec![
+        get("/account", own),
+        get("/account/sign-up", "public"),
+        post("/account/sign-up", "public").rate(RateClass::Registration),
+        get("/account/verify", "public"),
+        post("/account/verify", "public"),
+        get("/account/sign-in", "public"),
+        post("/account/sign-in", "public").rate(RateClass::SignIn),
+        post("/account/sign-out", own),
+        get("/account/forgot", "public"),
+        post("/account/forgot", "public").rate(RateClass::Registration),
+        get("/account/reset", "public"),
+        post("/account/reset", "public").rate(RateClass::SignIn),
+        get("/account/password", own),
+        post("/account/password", own).rate(RateClass::SignIn),
+        get("/account/setup", "public"),
+        post("/account/setup", "public").rate(RateClass::SignIn),
+        post("/account/sessions/revoke-others", own),
+        post("/account/sessions/{id}/revoke", own),
+        post("/account/sessions/{id}/name", own),
+        get("/account/assets/{file}", "public"),
+        get("/console", "system:logs"),
+        get("/console/assets/{file}", "public"),
+        get("/console/events", "system:logs"),
+        get("/console/events/stream", "system:logs"),
+        get("/console/accounts", "user:read"),
+        get("/console/accounts/{id}", "user:read"),
+        post("/console/accounts/{id}/disable", "user:admin"),
+        post("/console/accounts/{id}/enable", "user:admin"),
+        post("/console/accounts/{id}/role", "user:admin"),
+        post("/console/accounts/{id}/tier", "user:admin"),
+        get("/console/mail", "user:admin"),
+        get("/console/mail/{id}", "user:admin"),
+    ]
+}
+
+/// The pages behind those endpoints.
+pub fn router(console: Console) -> Router {
+    Router::new()
+        .route("/account", get(account::overview))
+        .route("/account/sign-up", get(sign_up::form).post(sign_up::submit))
+        .route("/account/verify", get(sign_up::verify_form).post(sign_up::verify))
+        .route("/account/setup", get(sign_up::setup_form).post(sign_up::setup))
+        .route("/account/sign-in", get(sign_in::form).post(sign_in::submit))
+        .route("/account/sign-out", post(sign_in::sign_out))
+        .route("/account/forgot", get(recovery::forgot_form).post(recovery::forgot))
+        .route("/account/reset", get(recovery::reset_form).post(recovery::reset))
+        .route("/account/password", get(recovery::change_form).post(recovery::change))
+        .route("/account/sessions/revoke-others", post(account::revoke_others))
+        .route("/account/sessions/{id}/revoke", post(account::revoke))
+        .route("/account/sessions/{id}/name", post(account::name))
+        .route("/account/assets/{file}", get(assets::file))
+        .route("/console/assets/{file}", get(assets::file))
+        .route("/console", get(live::page))
+        .route("/console/events", get(events::page))
+        .route("/console/events/stream", get(live::stream))
+        .route("/console/accounts", get(accounts::list))
+        .route("/console/accounts/{id}", get(accounts::show))
+        .route("/console/accounts/{id}/disable", post(accounts::disable))
+        .route("/console/accounts/{id}/enable", post(accounts::enable))
+        .route("/console/accounts/{id}/role", post(accounts::role))
+        .route("/console/accounts/{id}/tier", post(accounts::tier))
+        .route("/console/mail", get(mail::list))
+        .route("/console/mail/{id}", get(mail::show))
+        .with_state(console)
+}

@@ -1,1 +1,15 @@
-//! Test support: real servers, clients, controlled clock, mail catcher.
+//! Test support: the real program on a temporary folder, plain clients, outside servers.
+//!
+//! Nothing here imitates the product: the binary is the one that ships, mail is what it wrote, SMTP and
+//! browsers are real. What a test needs from outside is named by `cargo xtask test` in the environment;
+//! in CI its absence is a failure.
+
+mod client;
+mod mail;
+mod outside;
+mod program;
+
+pub use client::{Answer, Client, raw};
+pub use mail::{code_in, wait_for_mail};
+pub use outside::{Service, chromium, node, node_modules, python, test_tool};
+pub use program::{Program, Settings, free_port};

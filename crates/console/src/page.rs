@@ -1,0 +1,175 @@
+//! From a typed page to an answer: the frame around every page, notices, and what goes wrong.
+
+use askama::Template;
+use axum::response::{Html, IntoResponse, Response};
+use base::{Problem, ProblemKind};
+use http::{StatusCode, header};
+
+use crate::visit::Visit;
+
+/// What every page shows around its content.
+#[derive(Clone)]
+pub(crate) struct Frame {
+    pub(crate) who: Option<Who>,
+    pub(crate) section: &'static str,
+    pub(crate) form_token: String,
+    pub(crate) notice: Option<Notice>,
+}
+
+/// The signed-in person, as the frame shows them.
+#[derive(Clone)]
+pub(crate) struct Who {
+    pub(crate) username: String,
+    pub(crate) operator: bool,
+}
+
+/// One sentence above the content.
+#[derive(Clone)]
+pub(crate) struct Notice {
+    pub(crate) tone: &'static str,
+    pub(crate) text: String,
+}
+
+impl Notice {
+    pub(crate) fn bad(text: impl Into<String>) -> Self {
+        Self { tone: "bad", text: text.into() }
+    }
+
+    /// What a form has done, after its redirect (`?done=…`). Only known words, so that nobody can put
+    /// a sentence of theirs on our page.
+    pub(crate) fn from_query(query: &str) -> Option<Self> {
+        let word = query.split('&').find_map(|pair| pair.strip_prefix("done="))?;
+        let text = match word {
+            "signed-out" => "You are signed out.",
+            "verified" => "Your address is verified. Sign in to begin.",
+            "reset" => "The password is set and all sessions have ended. Sign in with it.",
+            "password" => "The password is changed and all other sessions have ended.",
+            "session" => "That session is signed out.",
+            "others" => "All other sessions are signed out.",
+            "named" => "The name is saved.",
+            "account" => "The account is changed; it takes effect at once.",
+            "setup" => "The operator's account is ready. Sign in with it.",
+            _ => return None,
+        };
+        Some(Self { tone: "good", text: text.to_owned() })
+    }
+}
+
+/// Renders a page for a visitor.
+pub(crate) fn render(visit: &Visit, status: StatusCode, template: &impl Template) -> Response {
+    let html = match template.render() {
+        Ok(html) => html,
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            return Failure::from(Problem::new(ProblemKind::Internal)).into_response();
+        }
+    };
+    let mut response = (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response();
+    if let Some(cookie) = visit.cookie().and_then(|cookie| cookie.parse().ok()) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// See-other after a form.
+pub(crate) fn go(location: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store")]).into_response()
+}
+
+/// Why there is no page. The person sees a page that says so.
+pub(crate) struct Failure(Problem);
+
+impl Failure {
+    /// A handler was called without the pipeline before it: our own fault.
+    pub(crate) fn outside_pipeline() -> Self {
+        Self(Problem::new(ProblemKind::Internal))
+    }
+
+    /// Nobody is signed in where somebody must be.
+    pub(crate) fn signed_out() -> Self {
+        Self(Problem::new(ProblemKind::Unauthenticated))
+    }
+
+    /// Something that does not exist, or not for this person.
+    pub(crate) fn not_found() -> Self {
+        Self(Problem::new(ProblemKind::NotFound))
+    }
+
+    /// A form that this visitor did not get from us.
+    pub(crate) fn foreign_form() -> Self {
+        Self(
+            Problem::new(ProblemKind::CrossSite)
+                .detail("This form is too old or was not made for this browser. Go back, reload the page and try again."),
+        )
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<identity::Error> for Failure {
+    fn from(error: identity::Error) -> Self {
+        if let identity::Error::Internal(source) = &error {
+            tracing::error!(%source, "an operation of identity failed");
+        }
+        Self(error.problem())
+    }
+}
+
+impl From<Box<access::Decision>> for Failure {
+    fn from(_: Box<access::Decision>) -> Self {
+        Self(Problem::new(ProblemKind::Forbidden))
+    }
+}
+
+impl From<audit::AuditError> for Failure {
+    fn from(error: audit::AuditError) -> Self {
+        tracing::error!(%error, "the audit trail could not be read");
+        Self(Problem::new(ProblemKind::Unavailable))
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Html(problem_page(&self.0, ""))).into_response();
+        if let Some(seconds) = self.0.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+pub(crate) struct MessagePage<'a> {
+    pub(crate) frame: Frame,
+    pub(crate) heading: &'a str,
+    pub(crate) paragraphs: &'a [&'a str],
+    pub(crate) link: &'a str,
+    pub(crate) link_text: &'a str,
+}
+
+/// A refusal as a page, for browsers.
+pub fn problem_page(problem: &Problem, request_id: &str) -> String {
+    let mut paragraphs: Vec<String> = problem.detail.iter().cloned().collect();
+    if let Some(seconds) = problem.retry_after_s {
+        paragraphs.push(format!("Please try again in {seconds} seconds."));
+    }
+    paragraphs.extend(problem.errors.iter().map(|wrong| wrong.detail.clone()));
+    if !request_id.is_empty() {
+        paragraphs.push(format!("If you ask for help, quote request {request_id}."));
+    }
+    let paragraphs: Vec<&str> = paragraphs.iter().map(String::as_str).collect();
+    let (link, link_text) = match problem.kind {
+        ProblemKind::Unauthenticated | ProblemKind::InvalidToken => (crate::SIGN_IN_PAGE, "Sign in"),
+        _ => ("/account", "To your account"),
+    };
+    let frame = Frame { who: None, section: "", form_token: String::new(), notice: None };
+    MessagePage { frame, heading: problem.kind.title(), paragraphs: &paragraphs, link, link_text }
+        .render()
+        .unwrap_or_else(|_| problem.kind.title().to_owned())
+}

@@ -1,0 +1,184 @@
+//! From nothing to an account: sign-up, verification, and the first operator.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use base::{FullName, Secret};
+use http::StatusCode;
+use identity::{Registration, Setup};
+
+use crate::Console;
+use crate::form::{Errors, Submitted};
+use crate::page::{Failure, Frame, MessagePage, go, render};
+use crate::recovery::{ConfirmPage, LinkCode};
+use crate::visit::Visit;
+
+#[derive(Template)]
+#[template(path = "sign_up.html")]
+pub(crate) struct SignUpPage<'a> {
+    pub(crate) frame: Frame,
+    pub(crate) heading: &'a str,
+    pub(crate) lead: &'a str,
+    pub(crate) action: &'a str,
+    pub(crate) button: &'a str,
+    pub(crate) code: &'a str,
+    pub(crate) asks_full_name: bool,
+    pub(crate) username: &'a str,
+    pub(crate) email: &'a str,
+    pub(crate) full_name: &'a str,
+    pub(crate) errors: Errors,
+}
+
+impl<'a> SignUpPage<'a> {
+    fn sign_up(frame: Frame) -> Self {
+        Self {
+            frame,
+            heading: "Create an account",
+            lead: "One account for everything on this platform.",
+            action: "/account/sign-up",
+            button: "Create account",
+            code: "",
+            asks_full_name: true,
+            username: "",
+            email: "",
+            full_name: "",
+            errors: Errors::default(),
+        }
+    }
+
+    fn setup(frame: Frame, code: &'a str) -> Self {
+        Self {
+            heading: "Become the first operator",
+            lead: "This account may do everything here: settings, accounts, the audit trail.",
+            action: "/account/setup",
+            button: "Create operator",
+            code,
+            asks_full_name: false,
+            ..Self::sign_up(frame)
+        }
+    }
+}
+
+/// GET /account/sign-up
+pub(crate) async fn form(State(console): State<Console>, visit: Visit) -> Response {
+    render(&visit, StatusCode::OK, &SignUpPage::sign_up(visit.frame(&console, "sign-up")))
+}
+
+/// POST /account/sign-up
+pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) -> Result<Response, Failure> {
+    let mut errors = Errors::default();
+    let username = form.parse("username", &mut errors);
+    let email = form.parse("email", &mut errors);
+    let full_name: Option<FullName> = match form.text("full_name") {
+        "" => None,
+        _ => form.parse("full_name", &mut errors),
+    };
+    let password = form.secret("password");
+    let mut notice = None;
+    if let (Some(username), Some(email), true) = (username, email, errors.is_empty()) {
+        let wish = Registration { username, email, full_name, password };
+        match console.identity.register(wish, &form.visit.meta).await {
+            Ok(()) => return Ok(check_your_mail(&console, &form.visit)),
+            Err(error) => notice = errors.take(&error),
+        }
+    } else {
+        password_hint(&password, &mut errors);
+    }
+    let mut frame = form.visit.frame(&console, "sign-up");
+    frame.notice = notice.or(frame.notice);
+    let page = SignUpPage {
+        username: form.text("username"),
+        email: form.text("email"),
+        full_name: form.text("full_name"),
+        errors,
+        ..SignUpPage::sign_up(frame)
+    };
+    Ok(render(&form.visit, StatusCode::BAD_REQUEST, &page))
+}
+
+fn password_hint(password: &Secret<String>, errors: &mut Errors) {
+    if password.expose().is_empty() {
+        errors.add("password", "Choose a password of at least 15 characters.");
+    }
+}
+
+/// The same words whether or not the address or the name is known (AUTH-1).
+fn check_your_mail(console: &Console, visit: &Visit) -> Response {
+    let page = MessagePage {
+        frame: visit.frame(console, "sign-up"),
+        heading: "Check your mail",
+        paragraphs: &[
+            "We sent a message to your address. Open the link in it within 24 hours to begin.",
+            "Nothing there? Look into the spam folder, or sign up again.",
+        ],
+        link: "/account/sign-in",
+        link_text: "To the sign-in",
+    };
+    render(visit, StatusCode::OK, &page)
+}
+
+/// GET /account/verify?code=… shows a button: programs that only look at links must not use them up.
+pub(crate) async fn verify_form(
+    State(console): State<Console>,
+    Query(link): Query<LinkCode>,
+    visit: Visit,
+) -> Response {
+    let page = ConfirmPage::verify(visit.frame(&console, "verify"), &link.code);
+    render(&visit, StatusCode::OK, &page)
+}
+
+/// POST /account/verify
+pub(crate) async fn verify(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+    let verified = console.identity.verify_email(form.text("code"), &form.visit.meta).await?;
+    if !verified.renamed {
+        return Ok(go("/account/sign-in?done=verified"));
+    }
+    let sentence = format!("Somebody else took the name you wished meanwhile, so yours is {}.", verified.username);
+    let page = MessagePage {
+        frame: form.visit.frame(&console, "verify"),
+        heading: "Your address is verified",
+        paragraphs: &[&sentence],
+        link: "/account/sign-in",
+        link_text: "Sign in",
+    };
+    Ok(render(&form.visit, StatusCode::OK, &page))
+}
+
+/// GET /account/setup?code=…
+pub(crate) async fn setup_form(
+    State(console): State<Console>,
+    Query(link): Query<LinkCode>,
+    visit: Visit,
+) -> Result<Response, Failure> {
+    if !console.identity.needs_setup().await? {
+        return Err(Failure::not_found());
+    }
+    Ok(render(&visit, StatusCode::OK, &SignUpPage::setup(visit.frame(&console, "setup"), &link.code)))
+}
+
+/// POST /account/setup
+pub(crate) async fn setup(State(console): State<Console>, mut form: Submitted) -> Result<Response, Failure> {
+    let mut errors = Errors::default();
+    let username = form.parse("username", &mut errors);
+    let email = form.parse("email", &mut errors);
+    let password = form.secret("password");
+    let code = form.text("code").to_owned();
+    let mut notice = None;
+    if let (Some(username), Some(email)) = (username, email) {
+        let setup = Setup { code: code.clone(), username, email, full_name: None, password };
+        match console.identity.complete_setup(setup, &form.visit.meta).await {
+            Ok(_) => return Ok(go("/account/sign-in?done=setup")),
+            Err(error) => notice = errors.take(&error),
+        }
+    }
+    let mut frame = form.visit.frame(&console, "setup");
+    frame.notice = notice.or(frame.notice);
+    let page = SignUpPage {
+        username: form.text("username"),
+        email: form.text("email"),
+        errors,
+        ..SignUpPage::setup(frame, &code)
+    };
+    Ok(render(&form.visit, StatusCode::BAD_REQUEST, &page))
+}
+

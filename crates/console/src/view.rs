@@ -1,0 +1,142 @@
+//! How things are shown: rows of events and accounts, and the filters of the templates.
+
+use audit::Entry;
+use identity::{AccountLine, AccountStatus, AccountView};
+use serde::Serialize;
+
+/// A row of the event table, and the JSON of the live stream.
+#[derive(Serialize)]
+pub(crate) struct EventRow {
+    pub(crate) at: String,
+    pub(crate) kind: String,
+    pub(crate) outcome: String,
+    pub(crate) tone: &'static str,
+    pub(crate) account: String,
+    pub(crate) actor: String,
+    pub(crate) what: String,
+    pub(crate) status: String,
+    pub(crate) address: String,
+    pub(crate) request: String,
+}
+
+impl EventRow {
+    pub(crate) fn of(entry: &Entry) -> Self {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let what = match (&entry.path, &entry.route) {
+            (Some(path), _) => format!("{} {path}", text(&entry.method)),
+            (None, Some(route)) => format!("{} {route}", text(&entry.method)),
+            (None, None) => details(&entry.details),
+        };
+        Self {
+            at: entry.at.to_rfc3339(),
+            kind: entry.kind.clone(),
+            outcome: entry.outcome.clone(),
+            tone: match entry.outcome.as_str() {
+                "success" => "good",
+                "denied" => "bad",
+                _ => "warn",
+            },
+            account: entry.account.map(|id| id.to_string()).unwrap_or_default(),
+            actor: entry.actor.clone(),
+            what: if entry.erased { "(erased)".to_owned() } else { what.trim().to_owned() },
+            status: entry.status.map(|status| status.to_string()).unwrap_or_default(),
+            address: entry.address.map(|address| address.to_string()).unwrap_or_default(),
+            request: entry.request.map(|id| id.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+/// The kind's own fields on one short line.
+fn details(value: &serde_json::Value) -> String {
+    let Some(fields) = value.as_object() else { return String::new() };
+    let words: Vec<String> = fields
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| match value {
+            serde_json::Value::String(text) => format!("{name}={text}"),
+            other => format!("{name}={other}"),
+        })
+        .collect();
+    words.join(" ").chars().take(160).collect()
+}
+
+/// An account in a list or on its page; holds nothing sealed.
+pub(crate) struct AccountRow {
+    pub(crate) id: String,
+    pub(crate) username: String,
+    pub(crate) status: &'static str,
+    pub(crate) tone: &'static str,
+    pub(crate) role: &'static str,
+    pub(crate) tier: &'static str,
+    pub(crate) created_at: String,
+}
+
+impl From<&AccountLine> for AccountRow {
+    fn from(line: &AccountLine) -> Self {
+        Self {
+            id: line.id.to_string(),
+            username: line.username.to_string(),
+            status: line.status.as_str(),
+            tone: tone(line.status),
+            role: line.role.as_str(),
+            tier: line.tier.as_str(),
+            created_at: line.created_at.to_rfc3339(),
+        }
+    }
+}
+
+impl From<&AccountView> for AccountRow {
+    fn from(view: &AccountView) -> Self {
+        Self {
+            id: view.id.to_string(),
+            username: view.username.to_string(),
+            status: view.status.as_str(),
+            tone: tone(view.status),
+            role: view.role.as_str(),
+            tier: view.tier.as_str(),
+            created_at: view.created_at.to_rfc3339(),
+        }
+    }
+}
+
+const fn tone(status: AccountStatus) -> &'static str {
+    match status {
+        AccountStatus::Active => "good",
+        AccountStatus::Pending => "warn",
+        AccountStatus::Disabled => "bad",
+    }
+}
+
+/// Filters that the templates use on RFC 3339 times and ids.
+pub(crate) mod filters {
+    use std::fmt::Display;
+
+    fn cut(text: impl Display, end: usize) -> String {
+        text.to_string().replace('T', " ").chars().take(end).collect()
+    }
+
+    /// The date.
+    #[askama::filter_fn]
+    pub(crate) fn day(text: impl Display, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(cut(text, 10))
+    }
+
+    /// Date and time to the minute.
+    #[askama::filter_fn]
+    pub(crate) fn minute(text: impl Display, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(cut(text, 16))
+    }
+
+    /// Date and time to the second.
+    #[askama::filter_fn]
+    pub(crate) fn second(text: impl Display, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(cut(text, 19))
+    }
+
+    /// The last group of an id: enough to tell two apart by eye.
+    #[askama::filter_fn]
+    pub(crate) fn tail(text: impl Display, _: &dyn askama::Values) -> askama::Result<String> {
+        let text = text.to_string();
+        Ok(text.rsplit('-').next().unwrap_or("").to_owned())
+    }
+}

@@ -1,0 +1,239 @@
+//! The product's own binary on a temporary folder.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::{Client, code_in, raw, wait_for_mail};
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr()).expect("a free port").port()
+}
+
+/// How the program is started.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// Lines for `[server]`.
+    pub server: String,
+    /// Further sections, for example routes.
+    pub sections: String,
+    /// Database URL; the embedded default if empty.
+    pub database: String,
+    /// Keep the rate limits on (off otherwise: tests are impatient).
+    pub limits: bool,
+    /// Keep mail in the sealed outbox (written as plain files otherwise).
+    pub sealed_mail: bool,
+}
+
+/// The running program.
+pub struct Program {
+    binary: PathBuf,
+    settings: Settings,
+    child: Option<Child>,
+    folder: tempfile::TempDir,
+    output: Arc<Mutex<String>>,
+    /// Public port.
+    pub port: u16,
+    /// Port of `/health`, `/ready`, `/metrics`.
+    pub ops_port: u16,
+}
+
+impl Program {
+    /// Starts the binary on a new folder and waits until it answers.
+    pub fn start(binary: &str, settings: Settings) -> Self {
+        let folder = tempfile::Builder::new().prefix("fortissimo-test-").tempdir().expect("a temporary folder");
+        let mut program = Self {
+            binary: PathBuf::from(binary),
+            settings,
+            child: None,
+            folder,
+            output: Arc::default(),
+            port: free_port(),
+            ops_port: free_port(),
+        };
+        program.write_configuration();
+        program.run();
+        program
+    }
+
+    /// The temporary folder: configuration, `data/`, `mail/`, `stderr`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder().join("data")
+    }
+
+    /// The configuration file.
+    pub fn configuration(&self) -> PathBuf {
+        self.folder().join("fortissimo.toml")
+    }
+
+    fn write_configuration(&self) {
+        let (port, ops, data) = (self.port, self.ops_port, self.data());
+        let database = match self.settings.database.as_str() {
+            "" => format!("sqlite:{}", data.join("fortissimo.db").display()),
+            url => url.to_owned(),
+        };
+        let mut text = format!(
+            "[server]\nlisten = \"127.0.0.1:{port}\"\nops_listen = \"127.0.0.1:{ops}\"\ndata_dir = {data:?}\n\
+             public_url = \"http://localhost:{port}\"\n{}\n[database]\nurl = \"{database}\"\n[limits]\nenabled = {}\n",
+            self.settings.server, self.settings.limits
+        );
+        if !self.settings.sealed_mail {
+            text += &format!("[mail]\noutbox_dir = {:?}\n", self.folder().join("mail"));
+        }
+        std::fs::write(self.configuration(), text + &self.settings.sections).expect("the configuration is written");
+    }
+
+    /// Starts the program again on the same folder and ports.
+    pub fn run(&mut self) {
+        let log = std::fs::File::options().create(true).append(true).open(self.folder().join("stderr"));
+        let mut child = self
+            .command(&["serve"])
+            .stdout(Stdio::piped())
+            .stderr(log.expect("a log file"))
+            .spawn()
+            .expect("the program can be started");
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let output = Arc::clone(&self.output);
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            while stdout.read_line(&mut line).is_ok_and(|read| read > 0) {
+                output.lock().expect("nobody panics with it").push_str(&line);
+                line.clear();
+            }
+            let _ = stdout.read_to_string(&mut line);
+        });
+        self.child = Some(child);
+        let begun = Instant::now();
+        loop {
+            let answer = std::net::TcpStream::connect(("127.0.0.1", self.port))
+                .map(|_| raw(self.port, b"GET /account/sign-in HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+            if answer.is_ok_and(|text| text.starts_with("HTTP/1.1 200")) {
+                return;
+            }
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            assert!(ended.is_none() && begun.elapsed() < Duration::from_secs(20), "does not answer:\n{}", self.log());
+            #[expect(clippy::disallowed_methods, reason = "waits for another process before the test begins")]
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A command of the same binary with the same configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).arg("--config").arg(self.configuration()).current_dir(self.folder());
+        command
+    }
+
+    /// Runs a command of the same binary to its end.
+    pub fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the program can be started")
+    }
+
+    /// What it printed so far.
+    pub fn printed(&self) -> String {
+        self.output.lock().expect("nobody panics with it").clone()
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder().join("stderr")).unwrap_or_default()
+    }
+
+    /// Kills it where it stands (SIGKILL).
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks it to stop (SIGTERM) and waits for its end; gives whether it ended well.
+    pub fn stop(&mut self) -> bool {
+        let Some(mut child) = self.child.take() else { return true };
+        let _ = Command::new("kill").arg(child.id().to_string()).status();
+        child.wait().is_ok_and(|status| status.success())
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// Resident memory in KiB, from the kernel.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+        line.trim().trim_end_matches("kB").trim().parse().unwrap_or(0)
+    }
+
+    /// A client of the public port.
+    pub fn client(&self) -> Client {
+        Client::new(self.port)
+    }
+
+    /// The code of the set-up link that it printed.
+    ///
+    /// # Panics
+    /// If it prints none within 5 seconds.
+    pub async fn setup_code(&self) -> String {
+        for _ in 0..250 {
+            let printed = self.printed();
+            if printed.contains("/account/setup?code=") {
+                return code_in(&printed);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("no set-up link was printed:\n{}\n{}", self.printed(), self.log());
+    }
+
+    /// Makes the first operator and signs in; gives the whole answer of the sign-in.
+    pub async fn operator(&self) -> serde_json::Value {
+        let setup = json!({
+            "code": self.setup_code().await, "username": "operator", "email": "operator@example.com",
+            "password": OPERATOR_PASSWORD,
+        });
+        self.client().post("/auth/setup", setup).await.expect(201);
+        self.sign_in("operator", OPERATOR_PASSWORD).await
+    }
+
+    /// Registers, verifies by the mailed link and signs in; gives the whole answer of the sign-in.
+    pub async fn artist(&self, name: &str) -> serde_json::Value {
+        let email = format!("{name}@example.com");
+        let wish = json!({"username": name, "email": email, "password": ARTIST_PASSWORD});
+        self.client().post("/auth/register", wish).await.expect(202);
+        let mail = wait_for_mail(&self.folder().join("mail"), &[&email, "/account/verify?code="]).await;
+        self.client().post("/auth/verify-email", json!({"code": code_in(&mail)})).await.expect(200);
+        self.sign_in(name, ARTIST_PASSWORD).await
+    }
+
+    /// Signs in with name and password.
+    pub async fn sign_in(&self, name: &str, password: &str) -> serde_json::Value {
+        let answer = self.client().post("/auth/login", json!({"identifier": name, "password": password})).await;
+        answer.expect(200).json()
+    }
+}
+
+/// The first operator's password in tests.
+const OPERATOR_PASSWORD: &str = "an operator keeps good notes";
+/// Everybody else's password in tests.
+const ARTIST_PASSWORD: &str = "violet thunder under the bridge";
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the program's log ---\n{}", self.log());
+        }
+    }
+}

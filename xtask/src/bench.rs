@@ -1,1 +1,0 @@
-pub(crate) fn run(_seconds: u32) -> anyhow::Result<()> { Ok(()) }

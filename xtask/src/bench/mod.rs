@@ -1,0 +1,119 @@
+//! `cargo xtask bench`: the whole program under load beside its peers, in one run on one machine.
+//!
+//! Writes ratios, not absolute times: the machine changes, the ratio stays. The micro measurements
+//! (`cargo bench`) are run too and their output is shown.
+
+mod load;
+mod peers;
+mod report;
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::tools;
+use load::{Load, Measured};
+use peers::{Fortissimo, Nginx};
+use report::Report;
+
+/// Rounds of each comparison; the peers take turns, so that a slow minute hits both.
+const ROUNDS: usize = 3;
+
+/// Measures everything and writes docs/performance.md.
+pub(crate) fn run(seconds: u32) -> Result<()> {
+    tools::debian(&[("/usr/sbin/nginx", "nginx-light"), ("/usr/bin/wrk", "wrk")])?;
+    tools::run(Command::new("cargo").current_dir(tools::root()).args(["build", "--release", "--package", "fortissimo"]))?;
+    let mut report = Report::default();
+    start_up(&mut report)?;
+    proxying(&mut report, seconds)?;
+    sign_ins(&mut report, seconds)?;
+    micro(&mut report)?;
+    report.write(&tools::root().join("docs/performance.md"))
+}
+
+/// From the start on an empty folder to the first answered request, and memory at rest.
+fn start_up(report: &mut Report) -> Result<()> {
+    let mut starts = Vec::new();
+    let mut resident = 0;
+    for _ in 0..ROUNDS {
+        let server = Fortissimo::start(None, "")?;
+        starts.push(server.first_answer.as_millis());
+        #[expect(clippy::disallowed_methods, reason = "the measurement waits for the program to be at rest")]
+        std::thread::sleep(Duration::from_secs(2));
+        resident = server.resident_kib()?;
+    }
+    starts.sort_unstable();
+    report.row("Start on an empty folder to first answered request", "< 1 s", format!("{} ms", starts[starts.len() / 2]));
+    report.row("Resident memory at rest", "< 60 MB", format!("{:.1} MB", resident as f64 * 1024.0 / 1e6));
+    Ok(())
+}
+
+/// A small GET through the whole pipeline, against bare nginx `proxy_pass` to the same upstream.
+fn proxying(report: &mut Report, seconds: u32) -> Result<()> {
+    let upstream = Nginx::static_server()?;
+    let nginx = Nginx::proxy_to(upstream.port)?;
+    let gateway = Fortissimo::start(Some(&upstream.url()), peers::WIDE_LIMITS)?;
+    let token = gateway.signed_in()?;
+    let bearer = format!("Authorization: Bearer {token}");
+    let public = format!("{}/public/small", gateway.url);
+    let protected = format!("{}/small", gateway.url);
+    let peer = format!("http://127.0.0.1:{}/small", nginx.port);
+    let bare = format!("{}/small", upstream.url());
+
+    let many = |url: &str, header: &str| Load { url, header, connections: 32, seconds, script: None }.run();
+    let one = |url: &str, header: &str| Load { url, header, connections: 1, seconds, script: None }.run();
+    let (mut of_nginx, mut of_public, mut added, mut nginx_added) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let base = many(&peer, "")?;
+        of_nginx.push(many(&protected, &bearer)?.per_second / base.per_second);
+        of_public.push(many(&public, "")?.per_second / base.per_second);
+        let direct = one(&bare, "")?;
+        added.push(one(&protected, &bearer)?.mean_us() - direct.mean_us());
+        nginx_added.push(one(&peer, "")?.mean_us() - direct.mean_us());
+    }
+    report.row("Small GET with access token, whole pipeline and audit on, of bare nginx proxy_pass (32 connections)", "≥ 0.5", format!("{:.2}", median(&mut of_nginx)));
+    report.row("Small public GET, of bare nginx proxy_pass (32 connections)", "≥ 0.5", format!("{:.2}", median(&mut of_public)));
+    report.row("Added to a request at one connection (nginx proxy_pass in the same run)", "≤ 60 µs", format!("{:.0} µs ({:.0} µs)", median(&mut added), median(&mut nginx_added)));
+    Ok(())
+}
+
+/// Password sign-ins per core, and token-checked requests while they flood in.
+fn sign_ins(report: &mut Report, seconds: u32) -> Result<()> {
+    let upstream = Nginx::static_server()?;
+    let gateway = Fortissimo::start(Some(&upstream.url()), peers::WIDE_LIMITS)?;
+    let bearer = format!("Authorization: Bearer {}", gateway.signed_in()?);
+    let sign_in = format!("{}/auth/login", gateway.url);
+    let script = peers::sign_in_script()?;
+    let flood = Load { url: &sign_in, header: "", connections: 8, seconds, script: Some(&script) };
+    let alone = flood.run()?;
+    ensure!(alone.errors == 0, "{} of the measured sign-ins failed", alone.errors);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    report.row("Password sign-ins per second and core (Argon2id 19 MiB, t=2, p=1)", "≥ 45", format!("{:.0}", alone.per_second / cores));
+
+    let flooding = flood.start()?;
+    let protected = format!("{}/small", gateway.url);
+    let checked = Load { url: &protected, header: &bearer, connections: 4, seconds: seconds.saturating_sub(2).max(2), script: None }.run()?;
+    let during: Measured = flooding.finish()?;
+    report.row("Token-checked requests during a sign-in flood, 99th percentile", "< 5 ms", format!("{:.1} ms", checked.p99_us / 1000.0));
+    report.note(format!("During that flood {:.0} sign-ins/s went on beside {:.0} token-checked requests/s.", during.per_second, checked.per_second));
+    Ok(())
+}
+
+/// The divan benchmarks of the crates; their own lines are the result.
+fn micro(report: &mut Report) -> Result<()> {
+    for (package, bench) in peers::MICRO {
+        let output = Command::new("cargo")
+            .current_dir(tools::root())
+            .args(["bench", "--quiet", "--package", package, "--bench", bench])
+            .output()?;
+        ensure!(output.status.success(), "cargo bench -p {package} --bench {bench} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        report.block(&format!("cargo bench -p {package} --bench {bench}"), &String::from_utf8_lossy(&output.stdout));
+    }
+    Ok(())
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
