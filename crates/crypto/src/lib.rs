@@ -34,6 +34,7 @@ pub mod jwe;
 pub mod jws;
 pub mod mac;
 pub mod memory;
+mod p256;
 pub mod password;
 
 pub use context::{Context, ContextKind, KeyRef};

@@ -1,0 +1,243 @@
+//! Checking tokens.
+
+use aws_lc_rs::signature::ParsedPublicKey;
+use base::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::jwk::PublicJwk;
+use super::{Algorithm, InvalidKey, SigningKey};
+use crate::compact::{Members, Node, decode};
+
+/// Longer tokens are refused unread.
+const MAX_TOKEN: usize = 8 * 1024;
+/// More keys than any issuer publishes.
+const MAX_KEYS: usize = 64;
+
+/// Public keys by which tokens are checked, by their ids.
+pub struct VerifyingKeys {
+    keys: Vec<VerifyingKey>,
+}
+
+struct VerifyingKey {
+    kid: String,
+    algorithm: Algorithm,
+    key: ParsedPublicKey,
+}
+
+/// What a token must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The header's `typ`, for example `at+jwt`; a token of another kind is refused even if the same key
+    /// signed it. Case and an `application/` prefix do not matter.
+    pub typ: &'a str,
+    /// The `iss`, exactly.
+    pub issuer: &'a str,
+    /// Must be `aud` or among it.
+    pub audience: &'a str,
+    /// The time now.
+    pub now: Timestamp,
+    /// Tolerated clock difference in seconds.
+    pub leeway_s: u32,
+}
+
+/// Why a token was refused. For logs and audit; a client is told only that the token is not valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Longer than 8 KiB.
+    #[error("the token is too long")]
+    TooLong,
+    /// Not three parts of canonical base64url with JSON objects of the strict form.
+    #[error("malformed token: {0}")]
+    Malformed(&'static str),
+    /// `none`, an unknown algorithm, or not the one of the named key.
+    #[error("the token's algorithm is not the key's")]
+    AlgorithmNotAllowed,
+    /// No `kid`, or one that names none of the keys.
+    #[error("the token names no known key")]
+    UnknownKey,
+    /// Another `typ`, or none.
+    #[error("the token is of another type")]
+    WrongType,
+    /// The signature does not fit.
+    #[error("the token's signature does not fit")]
+    BadSignature,
+    /// Another `iss`, or none.
+    #[error("the token is from another issuer")]
+    WrongIssuer,
+    /// Not for this audience, or for none.
+    #[error("the token is for another audience")]
+    WrongAudience,
+    /// `exp` has passed.
+    #[error("the token has expired")]
+    Expired,
+    /// `nbf` is to come.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// `iat` lies in the future.
+    #[error("the token claims to be issued in the future")]
+    IssuedInFuture,
+    /// Authentic and in time, but its claims are not those of the expected type.
+    #[error("the token lacks claims or has them in another form")]
+    UnexpectedClaims,
+}
+
+impl VerifyingKeys {
+    /// From a JWK set (RFC 7517). Keys for other uses or of other kinds are left out; a key without `kid`
+    /// goes by its thumbprint.
+    ///
+    /// # Errors
+    /// If it is no JWK set, has more than 64 keys, two of the same id, private parts, or a key of a
+    /// supported kind that is broken.
+    pub fn from_jwks(jwks: &Value) -> Result<Self, InvalidKey> {
+        let set = jwks.get("keys").and_then(Value::as_array).ok_or(InvalidKey("it is not a JWK set"))?;
+        if set.len() > MAX_KEYS {
+            return Err(InvalidKey("there are more than 64 keys"));
+        }
+        let mut keys = Self { keys: Vec::with_capacity(set.len()) };
+        for jwk in set {
+            if let Some((kid, public)) = PublicJwk::read(jwk)? {
+                keys.add(kid.unwrap_or_else(|| public.thumbprint()), &public)?;
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The public halves of signing keys.
+    pub fn of<'a>(signing: impl IntoIterator<Item = &'a SigningKey>) -> Self {
+        let mut keys = Self { keys: Vec::new() };
+        for key in signing {
+            // The same key twice is one key.
+            if keys.find(key.kid()).is_none() {
+                keys.add(key.kid().to_owned(), key.public()).expect("a signing key has a sound public half");
+            }
+        }
+        keys
+    }
+
+    /// The ids of the keys.
+    pub fn kids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.kid.as_str())
+    }
+
+    fn add(&mut self, kid: String, public: &PublicJwk) -> Result<(), InvalidKey> {
+        if self.find(&kid).is_some() {
+            return Err(InvalidKey("two keys have the same id"));
+        }
+        self.keys.push(VerifyingKey { kid, algorithm: public.algorithm(), key: public.parsed()? });
+        Ok(())
+    }
+
+    fn find(&self, kid: &str) -> Option<&VerifyingKey> {
+        self.keys.iter().find(|key| key.kid == kid)
+    }
+
+    /// Checks a token in this order: form, key, algorithm, type, signature, issuer, audience, times; then
+    /// reads its claims as `T`.
+    ///
+    /// # Errors
+    /// See [`TokenError`]: the first fault found.
+    pub fn verify<T: DeserializeOwned>(&self, token: &str, expected: &Expected<'_>) -> Result<T, TokenError> {
+        let payload = self.authentic(token, Some(expected.typ))?;
+        let claims = Members::parse(&payload).map_err(TokenError::Malformed)?;
+        check_claims(&claims, expected)?;
+        serde_json::from_slice(&payload).map_err(|_| TokenError::UnexpectedClaims)
+    }
+
+    /// The payload of a token whose form, key, algorithm, type (if one is asked for) and signature are right.
+    pub(super) fn authentic(&self, token: &str, typ: Option<&str>) -> Result<Vec<u8>, TokenError> {
+        const BASE64: TokenError = TokenError::Malformed("a part is not canonical base64url");
+        if token.len() > MAX_TOKEN {
+            return Err(TokenError::TooLong);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed("not three parts"))?;
+        let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed("not three parts"))?;
+        if payload.contains('.') {
+            return Err(TokenError::Malformed("not three parts"));
+        }
+        let header = decode(header).ok_or(BASE64)?;
+        let key = self.key_for(&header, typ)?;
+        let payload = decode(payload).ok_or(BASE64)?;
+        let signature = decode(signature).ok_or(BASE64)?;
+        key.verify_sig(signed.as_bytes(), &signature).map_err(|_| TokenError::BadSignature)?;
+        Ok(payload)
+    }
+
+    fn key_for(&self, header: &[u8], typ: Option<&str>) -> Result<&ParsedPublicKey, TokenError> {
+        let header = Members::parse(header).map_err(TokenError::Malformed)?;
+        header.only(&["alg", "typ", "kid"]).map_err(TokenError::Malformed)?;
+        let text = |name| header.text(name).map_err(TokenError::Malformed);
+        let algorithm = text("alg")?.ok_or(TokenError::Malformed("no algorithm"))?;
+        let algorithm = Algorithm::named(algorithm).ok_or(TokenError::AlgorithmNotAllowed)?;
+        let key = text("kid")?.and_then(|kid| self.find(kid)).ok_or(TokenError::UnknownKey)?;
+        if key.algorithm != algorithm {
+            return Err(TokenError::AlgorithmNotAllowed);
+        }
+        let given = text("typ")?;
+        if typ.is_some_and(|typ| given.is_none_or(|given| !same_type(given, typ))) {
+            return Err(TokenError::WrongType);
+        }
+        Ok(&key.key)
+    }
+}
+
+fn same_type(a: &str, b: &str) -> bool {
+    fn short(typ: &str) -> &str {
+        const PREFIX: &str = "application/";
+        match typ.split_at_checked(PREFIX.len()) {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
+            _ => typ,
+        }
+    }
+    short(a).eq_ignore_ascii_case(short(b))
+}
+
+fn check_claims(claims: &Members<'_>, expected: &Expected<'_>) -> Result<(), TokenError> {
+    let is = |node: &Node<'_>, text: &str| matches!(node, Node::Text(found) if found == text);
+    if !claims.find("iss").is_some_and(|iss| is(iss, expected.issuer)) {
+        return Err(TokenError::WrongIssuer);
+    }
+    let for_us = match claims.find("aud") {
+        // A list with anything but strings is malformed; not finding us in it is enough to refuse.
+        Some(Node::List(list)) => {
+            list.iter().all(|aud| matches!(aud, Node::Text(_)))
+                && list.iter().any(|aud| is(aud, expected.audience))
+        }
+        Some(aud) => is(aud, expected.audience),
+        None => false,
+    };
+    if !for_us {
+        return Err(TokenError::WrongAudience);
+    }
+    let (now, leeway) = (expected.now.as_secs(), i64::from(expected.leeway_s));
+    let expires = seconds(claims, "exp", f64::floor)?.ok_or(TokenError::Malformed("no expiry"))?;
+    if now >= expires.saturating_add(leeway) {
+        return Err(TokenError::Expired);
+    }
+    let latest = now.saturating_add(leeway);
+    if seconds(claims, "nbf", f64::ceil)?.is_some_and(|start| start > latest) {
+        return Err(TokenError::NotYetValid);
+    }
+    if seconds(claims, "iat", f64::ceil)?.is_some_and(|issued| issued > latest) {
+        return Err(TokenError::IssuedInFuture);
+    }
+    Ok(())
+}
+
+/// A NumericDate, which may have a fraction; it is rounded to the strict side.
+fn seconds(
+    claims: &Members<'_>,
+    name: &str,
+    strict: impl Fn(f64) -> f64,
+) -> Result<Option<i64>, TokenError> {
+    match claims.find(name) {
+        None => Ok(None),
+        Some(Node::Integer(number)) if *number >= 0 => Ok(Some(*number)),
+        // Up to 2^53 seconds a float is exact; nothing honest lies beyond.
+        Some(Node::Float(number)) if (0.0..9.0e15).contains(number) => {
+            #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
+            Ok(Some(strict(*number) as i64))
+        }
+        Some(_) => Err(TokenError::Malformed("a time is not a number of seconds")),
+    }
+}
