@@ -1,0 +1,76 @@
+//! A response's body on its way to the client.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use guard::BodyError;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep};
+
+/// Passes the upstream's bytes on; an upstream that breaks off or falls silent becomes an error, never an end.
+pub(crate) struct Download {
+    body: Incoming,
+    idle: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// The timer runs, since the upstream has nothing for us.
+    waiting: bool,
+    upstream: String,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Download {
+    pub(crate) fn new(body: Incoming, idle: Duration, upstream: &str, permit: OwnedSemaphorePermit) -> Self {
+        Self { body, idle, timer: None, waiting: false, upstream: upstream.to_owned(), _permit: permit }
+    }
+
+    fn broke_off(&self, why: &'static str) {
+        metrics::counter!("fortissimo_upstream_broken_responses_total", "why" => why).increment(1);
+        tracing::warn!(upstream = self.upstream, why, "an upstream broke off inside a response");
+    }
+}
+
+impl http_body::Body for Download {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                this.waiting = false;
+                Poll::Ready(frame.map(|frame| {
+                    frame.map_err(|error| {
+                        this.broke_off("closed");
+                        BodyError::broken(error)
+                    })
+                }))
+            }
+            Poll::Pending => {
+                let idle = this.idle;
+                let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+                if !std::mem::replace(&mut this.waiting, true) {
+                    timer.as_mut().reset(Instant::now() + idle);
+                }
+                std::task::ready!(timer.as_mut().poll(cx));
+                this.broke_off("silent");
+                Poll::Ready(Some(Err(BodyError::broken("the upstream fell silent inside its response"))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,53 @@
+//! The services behind the gateway: connections to them, requests to them, their responses back.
+
+mod connect;
+mod download;
+mod pool;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod websocket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::ProblemKind;
+use guard::{Body, Refusal, RouteTable, Service, Shaped, Target};
+use http::Response;
+
+use crate::Shutdown;
+use pool::Pool;
+
+pub use connect::UpstreamTlsError;
+pub use pool::{HostField, UpstreamConfig};
+
+/// The proxy: a [`Service`] for requests whose route names an upstream. Clones share the connections.
+#[derive(Clone)]
+pub struct Forward(Arc<[Pool]>);
+
+impl Forward {
+    /// Prepares a pool for every upstream of the routes; opens no connection yet. WebSockets end with `shutdown`.
+    pub fn new(routes: &RouteTable, config: &UpstreamConfig, shutdown: &Shutdown) -> Result<Self, UpstreamTlsError> {
+        let pools = routes.upstreams().iter().enumerate().map(|(number, upstream)| {
+            // Routes share connections, so the most patient one decides.
+            let to_it = routes.routes().iter().filter(|route| route.target == Target::Upstream(number));
+            let connect_ms = to_it.map(|route| route.timeouts.connect_ms).max().unwrap_or(5_000);
+            Pool::new(upstream, Duration::from_millis(connect_ms), config.clone(), shutdown.clone())
+        });
+        Ok(Self(pools.collect::<Result<_, _>>()?))
+    }
+}
+
+impl Service for Forward {
+    async fn call(&self, shaped: Shaped) -> Result<Response<Body>, Refusal> {
+        let Target::Upstream(number) = shaped.target() else {
+            // Whoever composes the services sends own surfaces elsewhere.
+            return Err(Refusal::new(ProblemKind::NotFound, "not_an_upstream"));
+        };
+        let Some(pool) = self.0.get(number) else {
+            return Err(Refusal::new(ProblemKind::BadGateway, "no_upstream"));
+        };
+        let route = shaped.route().clone();
+        pool.send(&route.timeouts, shaped.into_request()).await
+    }
+}

@@ -1,0 +1,284 @@
+//! Sends a request to an upstream over a pooled HTTP/1.1 connection and brings the response back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::ProblemKind;
+use guard::{Body, Refusal, Timeouts, Upstream};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::connect::{Connect, UpstreamTlsError, Used, timed_out};
+use super::download::Download;
+use super::upload::{Progress, Upload};
+use super::websocket;
+use crate::{Shutdown, fields};
+
+/// Which `Host` an upstream sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HostField {
+    /// The one that the client named: the service can make links that work.
+    #[default]
+    Preserve,
+    /// The upstream's own, for services that serve several hosts under other names.
+    Upstream,
+}
+
+/// How requests reach upstreams; what routes set themselves is not here.
+#[derive(Debug, Clone)]
+pub struct UpstreamConfig {
+    /// Which `Host` the upstream sees.
+    pub host: HostField,
+    /// Requests in flight per upstream; further ones are answered 503, so that one slow service does not take
+    /// the memory of all.
+    pub in_flight: usize,
+    /// How many unused connections are kept per upstream.
+    pub pool_size: usize,
+    /// How long an unused connection is kept.
+    pub pool_idle: Duration,
+    /// Silence in both directions after which a WebSocket is closed.
+    pub websocket_idle: Duration,
+}
+
+impl Default for UpstreamConfig {
+    fn default() -> Self {
+        Self {
+            host: HostField::Preserve,
+            in_flight: 4_096,
+            pool_size: 256,
+            pool_idle: Duration::from_secs(30),
+            websocket_idle: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Connections to one upstream.
+pub(crate) struct Pool {
+    client: Client<Connect, Upload>,
+    scheme: Scheme,
+    authority: Authority,
+    host: HeaderValue,
+    permits: Arc<Semaphore>,
+    config: UpstreamConfig,
+    shutdown: Shutdown,
+}
+
+impl Pool {
+    /// A pool for one upstream that takes at most `connect` per connection. Opens no connection yet. Tunnels
+    /// end with `shutdown`.
+    pub(crate) fn new(
+        upstream: &Upstream,
+        connect: Duration,
+        config: UpstreamConfig,
+        shutdown: Shutdown,
+    ) -> Result<Self, UpstreamTlsError> {
+        // The route table has parsed both before.
+        let scheme = if upstream.scheme == "https" { Scheme::HTTPS } else { Scheme::HTTP };
+        let authority: Authority =
+            upstream.authority.parse().expect("the route table only holds authorities that parse");
+        let host = HeaderValue::from_str(authority.as_str()).expect("an authority is a field value");
+        let connect = Connect::new(connect, scheme == Scheme::HTTPS)?;
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(config.pool_idle)
+            .pool_max_idle_per_host(config.pool_size)
+            .http1_max_buf_size(256 * 1024)
+            .set_host(false)
+            .build(connect);
+        let permits = Arc::new(Semaphore::new(config.in_flight));
+        Ok(Self { client, scheme, authority, host, permits, config, shutdown })
+    }
+
+    /// Sends one request. Refusals: 502 if the upstream is down or breaks off, 504 if it is slow, 503 if it has too
+    /// much to do, 400 if the client's own body broke off.
+    pub(crate) async fn send(
+        &self,
+        timeouts: &Timeouts,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Refusal> {
+        let permit = self
+            .permits
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| refusal(ProblemKind::Unavailable, "upstream_overloaded"))?;
+        let websocket = websocket::wanted(&request);
+        let client_side = websocket.then(|| hyper::upgrade::on(&mut request));
+        self.address(websocket, &mut request)?;
+        let head_time = Duration::from_millis(timeouts.head_ms);
+        let response = self.exchange(request, head_time).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let Some(client_side) = client_side else {
+                return Err(refusal(ProblemKind::BadGateway, "upstream_switched_unasked"));
+            };
+            let idle = self.config.websocket_idle;
+            return websocket::join(client_side, response, idle, self.shutdown.clone(), permit);
+        }
+        deliver(response, Duration::from_millis(timeouts.idle_ms), self.authority.as_str(), permit)
+    }
+
+    /// Turns the client's request into one for the upstream.
+    fn address(&self, websocket: bool, request: &mut Request<Body>) -> Result<(), Refusal> {
+        let target = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let uri = Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(target)
+            .build()
+            .map_err(|_| refusal(ProblemKind::MalformedRequest, "target_not_forwardable"))?;
+        *request.uri_mut() = uri;
+        let came_by = request.version();
+        *request.version_mut() = Version::HTTP_11;
+        let takes_trailers = fields::takes_trailers(request.headers());
+        let fields = request.headers_mut();
+        fields::strip_connection(fields);
+        // Answered by hyper towards the client, when the upload begins; waiting twice would only cost time.
+        fields.remove(EXPECT);
+        if websocket {
+            fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        } else if takes_trailers {
+            fields.insert(CONNECTION, HeaderValue::from_static("te"));
+            fields.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        if self.config.host == HostField::Upstream || !fields.contains_key(HOST) {
+            fields.insert(HOST, self.host.clone());
+        }
+        let via = if came_by == Version::HTTP_2 { "2 fortissimo" } else { "1.1 fortissimo" };
+        fields.append(VIA, HeaderValue::from_static(via));
+        Ok(())
+    }
+
+    /// Sends, and waits for the head of the response; once more if a pooled connection turned out to be closed.
+    async fn exchange(&self, request: Request<Body>, head_time: Duration) -> Result<Response<Incoming>, Refusal> {
+        let again = repeatable(&request);
+        match (self.attempt(request.map(Upload::new), head_time).await, again) {
+            (Err(Failure::Stale(_)), Some(again)) => {
+                let again = again.map(|()| Upload::new(Body::Empty));
+                self.attempt(again, head_time).await.map_err(Failure::into_refusal)
+            }
+            (outcome, _) => outcome.map_err(Failure::into_refusal),
+        }
+    }
+
+    async fn attempt(&self, request: Request<Upload>, head_time: Duration) -> Result<Response<Incoming>, Failure> {
+        let progress = request.body().progress();
+        let mut sending = std::pin::pin!(self.client.request(request));
+        let mut left = head_time;
+        let sent = loop {
+            match tokio::time::timeout(left, sending.as_mut()).await {
+                Ok(sent) => break sent,
+                Err(_) => {
+                    let silent = progress.as_ref().map_or(head_time, |p| p.upstream_silent_for());
+                    left = head_time.saturating_sub(silent);
+                    if left.is_zero() {
+                        return Err(Failure::Slow);
+                    }
+                }
+            }
+        };
+        match sent {
+            Ok(response) => {
+                if let Some(used) = response.extensions().get::<Used>() {
+                    used.mark();
+                }
+                Ok(response)
+            }
+            Err(error) => Err(Failure::of(error, progress.as_deref())),
+        }
+    }
+}
+
+/// Why there is no response.
+enum Failure {
+    /// The client's body broke off.
+    Client,
+    /// The upstream did not answer in time.
+    Slow,
+    /// No connection in time.
+    ConnectSlow,
+    /// No connection.
+    Connect(ClientError),
+    /// A connection that had been used before failed: the upstream may have closed it as we sent.
+    Stale(ClientError),
+    /// The upstream closed, reset, or sent something that is not HTTP.
+    Broken(ClientError),
+}
+
+impl Failure {
+    fn of(error: ClientError, progress: Option<&Progress>) -> Self {
+        if progress.is_some_and(Progress::failed) {
+            return Self::Client;
+        }
+        if error.is_connect() {
+            return if timed_out(&error) { Self::ConnectSlow } else { Self::Connect(error) };
+        }
+        let mut extras = http::Extensions::new();
+        if let Some(connection) = error.connect_info() {
+            connection.get_extras(&mut extras);
+        }
+        if extras.get::<Used>().is_some_and(Used::before) { Self::Stale(error) } else { Self::Broken(error) }
+    }
+
+    fn into_refusal(self) -> Refusal {
+        let (kind, why, error) = match self {
+            Self::Client => (ProblemKind::MalformedRequest, "request_body_broken", None),
+            Self::Slow => (ProblemKind::GatewayTimeout, "upstream_slow", None),
+            Self::ConnectSlow => (ProblemKind::GatewayTimeout, "upstream_connect_slow", None),
+            Self::Connect(error) => (ProblemKind::BadGateway, "upstream_unreachable", Some(error)),
+            Self::Stale(error) | Self::Broken(error) => (ProblemKind::BadGateway, "upstream_broken", Some(error)),
+        };
+        metrics::counter!("fortissimo_upstream_failures_total", "why" => why).increment(1);
+        if let Some(error) = error {
+            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(why, %error, source, "an upstream failed");
+        }
+        Refusal::new(kind, why)
+    }
+}
+
+fn refusal(kind: ProblemKind, why: &'static str) -> Refusal {
+    metrics::counter!("fortissimo_upstream_failures_total", "why" => why).increment(1);
+    Refusal::new(kind, why)
+}
+
+/// The head of a request that may be sent twice: nothing changes by it, and it has no body that is gone.
+fn repeatable(request: &Request<Body>) -> Option<Request<()>> {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !safe || !http_body::Body::is_end_stream(request.body()) || request.headers().contains_key(UPGRADE) {
+        return None;
+    }
+    let mut copy = Request::new(());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+/// The upstream's response as the client may see it.
+fn deliver(
+    mut response: Response<Incoming>,
+    idle: Duration,
+    upstream: &str,
+    permit: OwnedSemaphorePermit,
+) -> Result<Response<Body>, Refusal> {
+    if !framing_understood(response.headers()) {
+        return Err(refusal(ProblemKind::BadGateway, "upstream_framing"));
+    }
+    fields::strip_connection(response.headers_mut());
+    *response.version_mut() = Version::HTTP_11;
+    response.extensions_mut().clear();
+    Ok(response.map(|body| Body::stream(Download::new(body, idle, upstream, permit))))
+}
+
+/// A coding that we remove without undoing it would leave bytes that nobody can read.
+fn framing_understood(fields: &HeaderMap) -> bool {
+    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
+    codings.next().is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked")) && codings.next().is_none()
+}

@@ -1,0 +1,134 @@
+//! WebSocket (RFC 6455) through the gateway: two upgraded connections, joined.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use base::ProblemKind;
+use guard::{Body, Refusal};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use crate::{Shutdown, fields};
+
+/// Bytes in transit per direction.
+const BUFFER: usize = 16 * 1024;
+
+/// Whether this request wants a WebSocket and can have one: HTTP/1.1, GET, `Upgrade: websocket`.
+pub(crate) fn wanted(request: &Request<Body>) -> bool {
+    request.version() == Version::HTTP_11
+        && *request.method() == Method::GET
+        && request.headers().get(UPGRADE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && request.extensions().get::<OnUpgrade>().is_some()
+}
+
+/// Answers the client with the upstream's 101 and joins both connections, in a task that ends when one side
+/// closes, both are silent for `idle`, or the shutdown cuts.
+pub(crate) fn join(
+    client: OnUpgrade,
+    mut response: Response<Incoming>,
+    idle: Duration,
+    shutdown: Shutdown,
+    permit: OwnedSemaphorePermit,
+) -> Result<Response<Body>, Refusal> {
+    let agreed = response.headers().get(UPGRADE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if !agreed {
+        return Err(Refusal::new(ProblemKind::BadGateway, "upstream_switched_to_other"));
+    }
+    let upstream = hyper::upgrade::on(&mut response);
+    tokio::spawn(async move {
+        let _permit = permit;
+        // The client's side completes when hyper has written the 101.
+        let Ok((client, upstream)) = tokio::try_join!(client, upstream) else { return };
+        tokio::select! {
+            biased;
+            () = shutdown.cut() => {}
+            ended = copy(client, upstream, idle) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a WebSocket ended early");
+                }
+            }
+        }
+    });
+    fields::strip_connection(response.headers_mut());
+    response.extensions_mut().clear();
+    let mut response = response.map(|_| Body::Empty);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+    Ok(response)
+}
+
+async fn copy(client: Upgraded, upstream: Upgraded, idle: Duration) -> io::Result<()> {
+    let heard = Arc::new(Heard { started: Instant::now(), last_ms: AtomicU64::new(0) });
+    let mut client = Noted { stream: TokioIo::new(client), heard: heard.clone() };
+    let mut upstream = Noted { stream: TokioIo::new(upstream), heard: heard.clone() };
+    tokio::select! {
+        copied = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER) => {
+            copied.map(|_| ())
+        }
+        () = heard.silent_for(idle) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// When either side was last heard.
+struct Heard {
+    started: Instant,
+    last_ms: AtomicU64,
+}
+
+impl Heard {
+    fn note(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_ms.store(now, Ordering::Release);
+    }
+
+    async fn silent_for(&self, idle: Duration) {
+        loop {
+            let last = Duration::from_millis(self.last_ms.load(Ordering::Acquire));
+            let silent = self.started.elapsed().saturating_sub(last);
+            if silent >= idle {
+                return;
+            }
+            tokio::time::sleep(idle - silent).await;
+        }
+    }
+}
+
+/// A stream that notes when it was heard.
+struct Noted {
+    stream: TokioIo<Upgraded>,
+    heard: Arc<Heard>,
+}
+
+impl AsyncRead for Noted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if polled.is_ready() {
+            self.heard.note();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Noted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
