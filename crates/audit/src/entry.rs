@@ -42,6 +42,8 @@ pub struct Entry {
     pub details: serde_json::Value,
     /// The body cannot be read any more, because the person's key was destroyed.
     pub erased: bool,
+    /// The body does not open although the key is there: it was altered or damaged.
+    pub damaged: bool,
 }
 
 /// Who asks; goes into the `audit.searched` event and decides what is seen.

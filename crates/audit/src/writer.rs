@@ -1,0 +1,258 @@
+//! The task that writes what has no transaction of its own, in groups.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Actor, Clock, Entropy, Id, Scope, Timestamp};
+use keys::{Keys, KeysError};
+use parking_lot::Mutex;
+use store::{Db, DbError};
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::gap::{Cause, Losses};
+use crate::outbox::{self, Keyless, SealedRow};
+use crate::{AuditError, Outcome, Record};
+
+/// Rows of one transaction at most.
+const BATCH: usize = 512;
+/// How long traffic waits for company.
+const GATHER: Duration = Duration::from_millis(5);
+/// How often a gap is tried to be written when nothing else is.
+const RETRY: Duration = Duration::from_secs(1);
+/// Sealing takes some microseconds a record; other tasks get their turn after so many.
+const SEALED_AT_ONCE: usize = 64;
+
+/// A record whose caller waits until it is durable.
+pub(crate) struct Durable {
+    pub(crate) record: Record,
+    pub(crate) reply: oneshot::Sender<Result<(), AuditError>>,
+}
+
+/// What the writer and the callers share.
+pub(crate) struct Core {
+    pub(crate) db: Db,
+    pub(crate) keys: Keys,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+    pub(crate) losses: Losses,
+    /// Why the last write failed; `None` if it succeeded.
+    pub(crate) failure: Mutex<Option<String>>,
+    /// Rung after every write, for the live stream.
+    pub(crate) written: Notify,
+}
+
+/// The queues' other ends.
+pub(crate) struct Inbox {
+    pub(crate) traffic: Receiver<Record>,
+    pub(crate) durable: Receiver<Durable>,
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+#[derive(Default)]
+struct Batch {
+    traffic: Vec<Record>,
+    durable: Vec<Durable>,
+}
+
+impl Batch {
+    fn room(&self) -> usize {
+        BATCH.saturating_sub(self.traffic.len() + self.durable.len())
+    }
+}
+
+/// Runs until the queues are closed and empty.
+pub(crate) async fn run(core: Arc<Core>, mut inbox: Inbox) {
+    while let Some(mut batch) = inbox.first(&core).await {
+        inbox.gather(&mut batch).await;
+        metrics::gauge!("fortissimo_audit_queue").set(u32::try_from(inbox.traffic.len()).unwrap_or(u32::MAX));
+        core.write(batch).await;
+    }
+}
+
+impl Inbox {
+    /// Waits for something to write: records, or a gap when its time has come. `None` at the end.
+    async fn first(&mut self, core: &Core) -> Option<Batch> {
+        let mut batch = Batch::default();
+        loop {
+            let ended = self.traffic.is_closed() && self.durable.is_closed();
+            tokio::select! {
+                biased;
+                Some(durable) = self.durable.recv() => {
+                    batch.durable.push(durable);
+                    return Some(batch);
+                }
+                Some(record) = self.traffic.recv() => {
+                    batch.traffic.push(record);
+                    return Some(batch);
+                }
+                changed = self.closing.changed(), if !ended => {
+                    // Either told to stop, or every handle is gone.
+                    if changed.is_err() || *self.closing.borrow() {
+                        self.traffic.close();
+                        self.durable.close();
+                    }
+                }
+                () = tokio::time::sleep(RETRY), if core.losses.is_open() && !ended => return Some(batch),
+                // Both queues are closed and empty: one last chance for the gap.
+                else => {
+                    core.write(batch).await;
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Adds what comes within [`GATHER`]; if somebody waits for durability, only what is there already.
+    async fn gather(&mut self, batch: &mut Batch) {
+        let deadline = Instant::now() + GATHER;
+        while batch.room() > 0 {
+            while batch.room() > 0 && let Ok(durable) = self.durable.try_recv() {
+                batch.durable.push(durable);
+            }
+            while batch.room() > 0 && let Ok(record) = self.traffic.try_recv() {
+                batch.traffic.push(record);
+            }
+            if !batch.durable.is_empty() || batch.room() == 0 {
+                return;
+            }
+            tokio::select! {
+                biased;
+                Some(durable) = self.durable.recv() => batch.durable.push(durable),
+                Some(record) = self.traffic.recv() => batch.traffic.push(record),
+                () = tokio::time::sleep_until(deadline) => return,
+                else => return,
+            }
+        }
+    }
+}
+
+/// Why a batch was not written: the message is for many callers.
+struct Refusal {
+    message: String,
+    /// The database as a whole cannot be used, so that trying single rows is no use.
+    outage: bool,
+    retryable: bool,
+}
+
+impl From<DbError> for Refusal {
+    fn from(error: DbError) -> Self {
+        Self { message: error.to_string(), outage: error.is_outage(), retryable: error.is_retryable() }
+    }
+}
+
+impl From<KeysError> for Refusal {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Store(error) => error.into(),
+            error => Self { message: error.to_string(), outage: false, retryable: false },
+        }
+    }
+}
+
+impl Core {
+    /// Writes a batch and answers those who wait. Never fails: what is lost is counted.
+    async fn write(&self, batch: Batch) {
+        let records: Vec<&Record> = batch.durable.iter().map(|d| &d.record).chain(&batch.traffic).collect();
+        let written = self.write_records(&records).await;
+        drop(records);
+        match written {
+            Ok(()) => batch.durable.into_iter().for_each(|durable| answer(durable, Ok(()))),
+            Err(refusal) if refusal.outage || batch.durable.len() + batch.traffic.len() <= 1 => {
+                batch.durable.into_iter().for_each(|durable| self.refuse(durable, &refusal));
+                batch.traffic.iter().for_each(|record| self.losses.dropped(record.at, Cause::Database));
+            }
+            // One bad row must not take the others with it.
+            Err(_) => self.write_singly(batch).await,
+        }
+    }
+
+    async fn write_singly(&self, batch: Batch) {
+        for durable in batch.durable {
+            match self.write_records(&[&durable.record]).await {
+                Ok(()) => answer(durable, Ok(())),
+                Err(refusal) => self.refuse(durable, &refusal),
+            }
+        }
+        for record in &batch.traffic {
+            if self.write_records(&[record]).await.is_err() {
+                self.losses.dropped(record.at, Cause::Database);
+            }
+        }
+    }
+
+    fn refuse(&self, durable: Durable, refusal: &Refusal) {
+        self.losses.refused(durable.record.at);
+        answer(durable, Err(AuditError::Refused(refusal.message.clone())));
+    }
+
+    /// One transaction, with the open gap in it; tried twice if the database asks for it.
+    async fn write_records(&self, records: &[&Record]) -> Result<(), Refusal> {
+        let gap = self.losses.take();
+        let mut written = self.try_write(records, gap.map(|gap| self.gap_record(&gap))).await;
+        if written.as_ref().is_err_and(|refusal| refusal.retryable) {
+            written = self.try_write(records, gap.map(|gap| self.gap_record(&gap))).await;
+        }
+        match &written {
+            Ok(()) => {
+                *self.failure.lock() = None;
+                metrics::counter!("fortissimo_audit_written_total").increment(records.len() as u64);
+                self.written.notify_waiters();
+            }
+            Err(refusal) => {
+                if let Some(gap) = gap {
+                    self.losses.add(gap);
+                }
+                metrics::counter!("fortissimo_audit_write_errors_total").increment(1);
+                // Said once per outage, not once per batch.
+                if self.failure.lock().replace(refusal.message.clone()).is_none() {
+                    tracing::error!(error = %refusal.message, "the audit trail cannot be written");
+                }
+            }
+        }
+        written
+    }
+
+    async fn try_write(&self, records: &[&Record], gap: Option<Record>) -> Result<(), Refusal> {
+        // Sealed before the transaction begins: on SQLite everybody else who writes would wait meanwhile.
+        let rows = self.seal(records, gap.as_ref()).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.db.begin(Scope::System("audit writer")).await?;
+        outbox::insert_all(&mut tx, &rows).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn seal(&self, records: &[&Record], gap: Option<&Record>) -> Result<Vec<SealedRow>, Refusal> {
+        let mut rows = Vec::with_capacity(records.len() + 1);
+        let mut tx = None;
+        for (index, record) in records.iter().copied().chain(gap).enumerate() {
+            let id = Id::at(record.at, &self.entropy);
+            if record.about.is_none() {
+                rows.push(outbox::seal_for_nobody(&self.keys, record, id));
+            } else {
+                let tx = match &mut tx {
+                    Some(tx) => tx,
+                    none => none.insert(self.db.begin_read(Scope::System("sealing audit bodies")).await?),
+                };
+                rows.push(outbox::seal(tx, &self.keys, record, id, Keyless::Withhold).await?);
+            }
+            if index % SEALED_AT_ONCE == SEALED_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(rows)
+    }
+
+    fn gap_record(&self, gap: &crate::gap::Gap) -> Record {
+        let at: Timestamp = self.clock.now();
+        Record::new(at, gap.event()).by(Actor::System("audit")).ended(Outcome::Failure)
+    }
+}
+
+fn answer(durable: Durable, result: Result<(), AuditError>) {
+    // The caller may have gone; its record is written all the same.
+    let _ = durable.reply.send(result);
+}
