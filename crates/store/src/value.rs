@@ -150,7 +150,11 @@ impl Row {
             wanted: T::WANTED,
             found: "no such column".into(),
         })?;
-        T::from_value(value).ok_or_else(|| DbError::Column { index, wanted: T::WANTED, found: value.shape().into() })
+        T::from_value(value).ok_or_else(|| DbError::Column {
+            index,
+            wanted: T::WANTED,
+            found: value.shape().into(),
+        })
     }
 
     /// How many columns the row has.

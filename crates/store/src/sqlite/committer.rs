@@ -1,0 +1,60 @@
+//! The thread that makes groups durable. It queues for the writer like everybody else, so whoever
+//! queued before it is in its group; while it flushes to disk, the next group queues up.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use tokio::sync::{Mutex, oneshot};
+
+use super::writer::Writer;
+use crate::DbError;
+use crate::signal::Signals;
+
+/// What the committer is asked for. Each order also finishes the group.
+pub(super) enum Order {
+    /// Make the group durable.
+    Commit,
+    /// Empty the WAL, too.
+    Checkpoint,
+    /// Empty the WAL and close the connection.
+    Close(oneshot::Sender<Result<(), DbError>>),
+}
+
+/// Orders that wait. Every order finishes the whole group, so a full queue needs no further one.
+const ORDERS: usize = 8;
+
+/// Starts the thread. It ends when every sender is dropped.
+pub(super) fn start(writer: Arc<Mutex<Writer>>, signals: Signals) -> Result<SyncSender<Order>, DbError> {
+    let (send, receive) = sync_channel(ORDERS);
+    std::thread::Builder::new()
+        .name("store-commit".into())
+        .spawn(move || run(&writer, &signals, &receive))
+        .map_err(|error| DbError::Unavailable(format!("cannot start the committing thread: {error}")))?;
+    Ok(send)
+}
+
+fn run(writer: &Mutex<Writer>, signals: &Signals, orders: &Receiver<Order>) {
+    while let Ok(order) = orders.recv() {
+        let mut held = writer.blocking_lock();
+        let verdict = held.finish();
+        match order {
+            Order::Commit => drop(held),
+            Order::Checkpoint => {
+                if let Err(error) = held.checkpoint() {
+                    tracing::warn!(%error, "emptying the write-ahead log failed");
+                }
+                drop(held);
+            }
+            Order::Close(done) => {
+                // Readers may still hold the WAL; the next start empties it then.
+                let closed = held.checkpoint().and_then(|_| held.close());
+                drop(held);
+                let _ = done.send(closed);
+            }
+        }
+        verdict.tell(signals);
+    }
+    // A transaction may have joined after its owner, and with it the last sender, was dropped.
+    let verdict = writer.blocking_lock().finish();
+    verdict.tell(signals);
+}
