@@ -37,4 +37,7 @@ pub mod memory;
 mod p256;
 pub mod password;
 
+#[cfg(test)]
+mod vectors;
+
 pub use context::{Context, ContextKind, KeyRef};
