@@ -98,6 +98,9 @@ fn names(config: &Resolved, out: &mut Checker<'_>) {
 }
 
 fn routes(config: &Resolved, out: &mut Checker<'_>) {
+    if config.route.is_empty() {
+        return;
+    }
     let access = Access::builtin().expect("the built-in policies are valid; a test loads them");
     for (index, route) in config.route.iter().enumerate() {
         let at = index.to_string();
@@ -310,6 +313,9 @@ fn http(config: &Resolved, out: &mut Checker<'_>) {
 fn rest(config: &Resolved, out: &mut Checker<'_>) {
     if config.server.shutdown_timeout > Period::from_minutes(10) {
         out.error(&["server", "shutdown_timeout"], "must be at most 10m");
+    }
+    if config.upstream.max_in_flight == 0 {
+        out.error(&["upstream", "max_in_flight"], "must be at least 1");
     }
     if config.database.max_connections == 0 {
         out.error(&["database", "max_connections"], "must be at least 1");

@@ -118,6 +118,13 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Finding>> {
     Ok(Loaded { config, resolved, warnings, file: file.map(|(path, _)| path) })
 }
 
+/// Checks a configuration that was made by a program; returns it with everything filled in, and warnings.
+pub fn validate(config: &Config) -> Result<(Resolved, Vec<Finding>), Vec<Finding>> {
+    let resolved = config.resolve();
+    let warnings = check::check(&resolved, &Origins { file: None, overrides: Vec::new() })?;
+    Ok((resolved, warnings))
+}
+
 fn read(named: Option<&Path>) -> Result<Option<(PathBuf, String)>, Finding> {
     let path = named.unwrap_or(Path::new(DEFAULT_FILE));
     let wrong = |message: String| Finding { place: Place::General(path.display().to_string()), message };

@@ -9,6 +9,7 @@ mod cors;
 mod database;
 pub mod document;
 mod explain;
+pub(crate) use explain::nearest;
 mod finding;
 mod http;
 mod keys;
@@ -34,7 +35,7 @@ pub use database::Database;
 pub use finding::{Finding, Place};
 pub use http::Http;
 pub use keys::Keys;
-pub use load::{Flags, Loaded, Sources, load};
+pub use load::{Flags, Loaded, Sources, load, validate};
 pub use log::{Log, LogFormat};
 pub use mail::{Mail, MailTls};
 pub use reputation::Reputation;
@@ -43,7 +44,7 @@ pub use route::Route;
 pub use server::{Server, TlsTerminatedBy};
 pub use tls::{Tls, TlsVersion};
 pub use tokens::{Algorithm, Tokens};
-pub use upstream::Upstream;
+pub use upstream::{HostField, Upstream};
 
 /// The whole configuration as written; [`Config::resolve`] fills in what follows from other settings.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]

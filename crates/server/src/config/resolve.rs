@@ -98,6 +98,13 @@ impl Resolved {
         config
     }
 
+    /// With other routes, for the built-in example.
+    #[must_use]
+    pub fn with_routes(mut self, routes: Vec<Route>) -> Self {
+        self.config.route = routes;
+        self
+    }
+
     /// With the public address following the port that the listener really got, for `listen` with port 0.
     #[must_use]
     pub fn bound_to(&self, address: SocketAddr) -> Self {

@@ -21,6 +21,21 @@ pub struct Upstream {
     pub idle_timeout: Period,
     /// Idle connections kept per service.
     pub max_idle: u16,
+    /// Requests in flight per service; further ones are answered 503.
+    pub max_in_flight: u32,
+    /// The `Host` a service sees: `preserve` (the client's) or `upstream` (its own).
+    pub host: HostField,
+}
+
+/// The `Host` a service sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum HostField {
+    /// The one that the client named: the service can make links that work.
+    Preserve,
+    /// The service's own.
+    Upstream,
 }
 
 impl Default for Upstream {
@@ -32,6 +47,8 @@ impl Default for Upstream {
             websocket_idle_timeout: Period::from_minutes(10),
             idle_timeout: Period::from_secs(30),
             max_idle: 256,
+            max_in_flight: 4_096,
+            host: HostField::Preserve,
         }
     }
 }

@@ -1,0 +1,60 @@
+//! `fortissimo keys list|rotate-signing`.
+
+use std::io::Write;
+
+use clap::Subcommand;
+use keys::{KeyUse, Purpose, Rotation};
+
+use super::with_services;
+use crate::config::Loaded;
+use crate::output::{Failure, table};
+
+/// See keys and rotate those that sign.
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// List epochs by purpose, and the published signing keys
+    List,
+    /// Publish a next signing key, or let the published one sign if its time has come
+    RotateSigning,
+}
+
+pub(super) fn run(command: &Keys, loaded: Loaded, out: &mut impl Write) -> Result<(), Failure> {
+    with_services(loaded, async |services| {
+        let keys = &services.keys;
+        match command {
+            Keys::List => {
+                let mut rows = Vec::new();
+                for purpose in Purpose::ALL {
+                    rows.push(vec![purpose.name().to_owned(), format!("epoch {}", keys.epoch(*purpose).number)]);
+                }
+                for key_use in KeyUse::ALL {
+                    rows.push(vec![key_use.name().to_owned(), format!("signs with {}", keys.signer(*key_use).kid())]);
+                }
+                for kid in published(&keys.jwks()) {
+                    rows.push(vec!["published".to_owned(), kid]);
+                }
+                table(out, &["purpose", "key"], &rows)?;
+            }
+            Keys::RotateSigning => {
+                for key_use in KeyUse::ALL {
+                    let name = key_use.name();
+                    match keys.rotate_signing(*key_use, services.clock.now()).await? {
+                        Rotation::Published { kid, at } => {
+                            writeln!(out, "{name}: {kid} is published and signs from {at}")?;
+                        }
+                        Rotation::Activated { kid } => writeln!(out, "{name}: {kid} signs from now on")?,
+                        Rotation::Unchanged => writeln!(out, "{name}: a next key is published already")?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The key ids of a JSON Web Key Set.
+fn published(jwks: &[u8]) -> Vec<String> {
+    let set: serde_json::Value = serde_json::from_slice(jwks).unwrap_or_default();
+    let keys = set["keys"].as_array().cloned().unwrap_or_default();
+    keys.iter().map(|key| format!("{} {}", key["alg"].as_str().unwrap_or("?"), key["kid"].as_str().unwrap_or("?"))).collect()
+}

@@ -1,0 +1,95 @@
+//! The data folder: made private, and served by one process at a time.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+
+use crate::error::StartError;
+
+/// Makes files private from here on and forbids core dumps; both for the whole process.
+pub fn harden_process() -> Result<(), StartError> {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    crypto::memory::forbid_core_dumps()
+        .map_err(|source| StartError::System { what: "cannot forbid core dumps", source })
+}
+
+/// Makes the folder (mode 0700) if it is not there, and checks that it is a folder of ours.
+pub fn prepare(path: &Path) -> Result<(), StartError> {
+    let wrong = |source: io::Error, hint| StartError::Folder { path: path.to_owned(), source, hint };
+    let created = !path.exists();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| wrong(source, "choose a folder that can be written with --data-dir"))?;
+    let found = fs::metadata(path).map_err(|source| wrong(source, "check its permissions"))?;
+    let mode = found.permissions().mode() & 0o777;
+    if !created && mode & 0o077 != 0 {
+        let source = io::Error::other(format!("others may look into it (mode {mode:04o})"));
+        return Err(StartError::Folder { path: path.to_owned(), source, hint: "run: chmod 700 on it" });
+    }
+    Ok(())
+}
+
+/// The right to serve a data folder, until dropped. The system takes it back when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Where the lock of a data folder is.
+pub fn lock_path(folder: &Path) -> PathBuf {
+    folder.join("serve.lock")
+}
+
+/// Takes the lock of a data folder, or says that another process has it.
+pub fn lock(folder: &Path) -> Result<Lock, StartError> {
+    let path = lock_path(folder);
+    let hint = "check that the folder and everything in it belongs to the user that runs fortissimo";
+    let wrong = |source| StartError::Folder { path: path.clone(), source, hint };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(wrong)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(StartError::Locked { path: folder.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(wrong(source)),
+    }
+}
+
+/// Bytes that an unprivileged process can still write where `path` is.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_made_private_and_locked_once() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("a/b");
+        prepare(&folder).unwrap();
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        prepare(&folder).unwrap();
+        let first = lock(&folder).unwrap();
+        assert!(matches!(lock(&folder), Err(StartError::Locked { .. })));
+        drop(first);
+        lock(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_others_may_read_or_a_file_is_refused_with_a_remedy() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("open");
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(prepare(&folder).unwrap_err().to_string().contains("chmod 700"));
+        let file = outer.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(prepare(&file).unwrap_err().to_string().contains("--data-dir"));
+    }
+}

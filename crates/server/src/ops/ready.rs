@@ -1,0 +1,127 @@
+//! May this process get requests? Each check says what to do if not.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base::Scope;
+use serde::Serialize;
+use store::{Job, JobOptions};
+use tokio::sync::Mutex;
+
+use crate::folder;
+use crate::services::Services;
+
+/// Below this, a burst of events could fill the disk between two looks at it.
+const MIN_FREE_BYTES: u64 = 64 << 20;
+/// Somebody who asks in a loop must not become load: within this time the last answer is given again.
+const REMEMBERED: Duration = Duration::from_millis(500);
+/// A database that does not answer within this time is not ready.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// One check and its outcome.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    /// What was checked.
+    pub name: &'static str,
+    /// Whether it is well.
+    pub ok: bool,
+    /// What is wrong, or a number worth knowing. No personal data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Check {
+    fn of(name: &'static str, outcome: Result<Option<String>, String>) -> Self {
+        match outcome {
+            Ok(detail) => Self { name, ok: true, detail },
+            Err(reason) => Self { name, ok: false, detail: Some(reason) },
+        }
+    }
+}
+
+/// Answers `/ready`.
+pub struct Readiness {
+    services: Services,
+    folder: PathBuf,
+    last: Arc<Mutex<Option<(Instant, Vec<Check>)>>>,
+}
+
+impl Readiness {
+    /// Checks these services.
+    pub fn of(services: &Services) -> Self {
+        Self { services: services.clone(), folder: services.config.server.data_dir.clone(), last: Arc::default() }
+    }
+
+    /// All checks, or what they said a moment ago.
+    pub async fn check(&self) -> Vec<Check> {
+        let mut last = self.last.lock().await;
+        if let Some((at, checks)) = last.as_ref()
+            && at.elapsed() < REMEMBERED
+        {
+            return checks.clone();
+        }
+        let checks = vec![
+            Check::of("database", self.database().await),
+            Check::of("audit", self.audit()),
+            Check::of("disk", self.disk()),
+            Check::of("keys", self.keys()),
+        ];
+        *last = Some((Instant::now(), checks.clone()));
+        checks
+    }
+
+    /// A write that is undone: it finds a lock, a read-only file and a missing server. A full disk is found by
+    /// the check of the disk and by the audit trail's own writes.
+    async fn database(&self) -> Result<Option<String>, String> {
+        let probe = async {
+            let mut tx = self.services.db.begin(Scope::System("readiness")).await?;
+            let (clock, entropy) = (&self.services.clock, &self.services.entropy);
+            let options = JobOptions { run_at: None, dedup: Some("readiness".to_owned()) };
+            store::job::enqueue(&mut tx, clock, entropy, &Job::Janitor, options).await?;
+            drop(tx);
+            Ok::<_, store::DbError>(())
+        };
+        match tokio::time::timeout(PATIENCE, probe).await {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        }
+    }
+
+    fn audit(&self) -> Result<Option<String>, String> {
+        let health = self.services.audit.health();
+        if health.writable {
+            return Ok((health.dropped > 0).then(|| format!("{} traffic records lost since the start", health.dropped)));
+        }
+        Err(health.failure.unwrap_or_else(|| "the last write failed".to_owned()))
+    }
+
+    fn disk(&self) -> Result<Option<String>, String> {
+        let free = folder::free_bytes(&self.folder).map_err(|error| format!("cannot be asked: {error}"))?;
+        let mib = free >> 20;
+        if free >= MIN_FREE_BYTES {
+            Ok(Some(format!("{mib} MiB free")))
+        } else {
+            Err(format!("{mib} MiB free, {} MiB are needed; make room", MIN_FREE_BYTES >> 20))
+        }
+    }
+
+    fn keys(&self) -> Result<Option<String>, String> {
+        let signer = self.services.keys.signer(keys::KeyUse::AccessToken);
+        if signer.kid().is_empty() { Err("no signing key".to_owned()) } else { Ok(None) }
+    }
+}
+
+/// The answer's body.
+pub(super) fn document(ready: bool, checks: &[Check]) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        status: &'static str,
+        checks: &'a [Check],
+    }
+    let status = if ready { "ready" } else { "not ready" };
+    let mut text = serde_json::to_vec(&Document { status, checks }).unwrap_or_default();
+    text.push(b'\n');
+    text
+}

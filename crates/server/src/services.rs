@@ -1,0 +1,223 @@
+//! Everything between the configuration and the listeners, opened in the order of its dependencies.
+
+use access::Access;
+use audit::Audit;
+use base::{Clock, Entropy};
+use crypto::jws;
+use identity::{Identity, Mailer, Parts, Settings, SmtpConfig, SmtpSecurity};
+use keys::{FileRoot, Keys, RootKey, SigningSettings};
+use store::{Db, DbConfig, DbUrl};
+
+use crate::config::value::DatabaseUrl;
+use crate::config::{Algorithm, MailTls, Resolved};
+use crate::error::StartError;
+use crate::folder;
+
+/// How long a signing key is published before it signs, because others cache the key set: one hour.
+const SIGNING_OVERLAP_MS: i64 = 3_600_000;
+/// Time for the delivery of one message.
+const SMTP_TIMEOUT_MS: u64 = 30_000;
+
+/// The capabilities of one process.
+#[derive(Clone)]
+pub struct Services {
+    /// The configuration they were opened with.
+    pub config: Resolved,
+    /// The database.
+    pub db: Db,
+    /// The key hierarchy.
+    pub keys: Keys,
+    /// The audit trail.
+    pub audit: Audit,
+    /// The policies.
+    pub access: Access,
+    /// Accounts and sessions.
+    pub identity: Identity,
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub entropy: Entropy,
+}
+
+/// Whether data may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `serve`: makes what is missing and migrates.
+    Serve,
+    /// A command beside it: uses what is there.
+    Command,
+}
+
+/// Opens the database without migrating it.
+pub async fn connect(config: &Resolved, clock: &Clock) -> Result<Db, StartError> {
+    let parse = |setting, url: &DatabaseUrl| {
+        let url = url.resolve().map_err(|reason| StartError::Secret { setting, reason })?;
+        Ok::<DbUrl, StartError>(url.expose().parse()?)
+    };
+    let mut db = DbConfig::new(parse("database.url", &config.database_url)?);
+    if config.migrate_url != config.database_url {
+        db.migrate_url = Some(parse("database.migrate_url", &config.migrate_url)?);
+    }
+    db.max_readers = u32::from(config.database.max_connections);
+    db.clock = clock.clone();
+    Ok(Db::connect(&db).await?)
+}
+
+/// Opens the root key; prepares a new one if there is none.
+pub fn root_key(config: &Resolved, entropy: &Entropy) -> Result<RootKey, StartError> {
+    let resolve = |reference: &crate::config::value::SecretRef| {
+        reference.resolve().map_err(|reason| StartError::Secret { setting: "keys.passphrase", reason })
+    };
+    let passphrase = config.keys.passphrase.as_ref().map(resolve).transpose()?;
+    let file = FileRoot::open_or_create(&config.root_file, passphrase.as_ref(), entropy)
+        .map_err(keys::KeysError::from)?;
+    Ok(RootKey::File(file))
+}
+
+impl Services {
+    /// Opens everything. Commands must not make data: a typing error in a folder's name would leave one behind.
+    pub async fn open(config: Resolved, clock: Clock, entropy: Entropy, mode: Mode) -> Result<Self, StartError> {
+        if mode == Mode::Command {
+            demand_data(&config)?;
+        }
+        let db = connect(&config, &clock).await?;
+        match mode {
+            Mode::Serve => {
+                for name in db.migrate().await? {
+                    tracing::info!(migration = name, "migrated the database");
+                }
+            }
+            Mode::Command => {
+                let waiting = db.migration_status().await?.iter().filter(|one| one.applied_at.is_none()).count();
+                if waiting > 0 {
+                    return Err(StartError::NotMigrated(waiting));
+                }
+            }
+        }
+        let root = root_key(&config, &entropy)?;
+        let keys = Keys::open_with(&db, &root, signing(&config), clock.clone(), entropy.clone()).await?;
+        // The root key has done its work; nothing after this needs it.
+        drop(root);
+        let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
+        let access = Access::builtin()?;
+        let identity = Identity::open(Parts {
+            db: db.clone(),
+            keys: keys.clone(),
+            audit: audit.clone(),
+            access: access.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            mailer: mailer(&config)?,
+            settings: settings(&config, mode),
+        })
+        .await?;
+        Ok(Self { config, db, keys, audit, access, identity, clock, entropy })
+    }
+
+    /// Writes what is queued and closes the database.
+    pub async fn close(self) {
+        self.audit.shutdown().await;
+        if let Err(error) = self.db.close().await {
+            tracing::error!(%error, "the database did not close cleanly; it recovers at the next start");
+        }
+    }
+}
+
+fn demand_data(config: &Resolved) -> Result<(), StartError> {
+    let missing = match &config.database_url {
+        DatabaseUrl::Sqlite(path) if !path.exists() => Some(path.clone()),
+        _ if !config.root_file.exists() => Some(config.root_file.clone()),
+        _ => None,
+    };
+    match missing {
+        Some(path) => Err(StartError::NoData { path }),
+        None => folder::prepare(&config.server.data_dir),
+    }
+}
+
+fn signing(config: &Resolved) -> SigningSettings {
+    let tokens = &config.tokens;
+    SigningSettings {
+        algorithm: match tokens.algorithm {
+            Algorithm::ES256 => jws::Algorithm::ES256,
+            Algorithm::RS256 => jws::Algorithm::RS256,
+            Algorithm::EdDSA => jws::Algorithm::EdDSA,
+        },
+        period_ms: tokens.rotate_keys_every.as_ms_i64(),
+        overlap_ms: SIGNING_OVERLAP_MS.min(tokens.rotate_keys_every.as_ms_i64() / 2),
+        // A minute more than the longest token lives, for clocks that differ.
+        keep_ms: tokens.access_ttl.as_ms_i64() + 60_000,
+    }
+}
+
+fn settings(config: &Resolved, mode: Mode) -> Settings {
+    let (tokens, accounts, mail) = (&config.tokens, &config.accounts, &config.mail);
+    Settings {
+        public_url: config.public_url.to_string(),
+        issuer: config.issuer.to_string(),
+        audience: tokens.audience.clone(),
+        mail_from: format!("{} <{}>", quoted(&mail.from_name), mail.from),
+        access_token_ttl_ms: tokens.access_ttl.as_ms_i64(),
+        refresh_ttl_ms: tokens.refresh_ttl.as_ms_i64(),
+        refresh_grace_ms: tokens.refresh_grace.as_ms_i64(),
+        browser_idle_ms: accounts.browser_idle.as_ms_i64(),
+        browser_absolute_ms: accounts.browser_absolute.as_ms_i64(),
+        token_idle_ms: accounts.token_idle.as_ms_i64(),
+        token_absolute_ms: accounts.token_absolute.as_ms_i64(),
+        verify_ttl_ms: accounts.verification_ttl.as_ms_i64(),
+        reset_ttl_ms: accounts.reset_ttl.as_ms_i64(),
+        setup_ttl_ms: accounts.setup_ttl.as_ms_i64(),
+        // Commands hash no passwords; one idle thread is enough.
+        hash_threads: if mode == Mode::Command { 1 } else { usize::from(accounts.hash_workers) },
+        hash_queue_per_thread: usize::from(accounts.hash_queue),
+        ..Settings::default()
+    }
+}
+
+/// A display name as RFC 5322 wants it: quoted if it has more than letters, digits and spaces.
+fn quoted(name: &str) -> String {
+    if name.chars().all(|c| c.is_alphanumeric() || c == ' ') {
+        return name.to_owned();
+    }
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn mailer(config: &Resolved) -> Result<Mailer, StartError> {
+    let mail = &config.mail;
+    let Some(host) = &mail.host else {
+        return Ok(match &mail.outbox_dir {
+            Some(dir) => Mailer::OutboxPlain { dir: dir.clone() },
+            None => Mailer::Outbox { dir: config.server.data_dir.join("outbox") },
+        });
+    };
+    let login = match (&mail.user, &mail.password) {
+        (Some(user), Some(password)) => {
+            let password =
+                password.resolve().map_err(|reason| StartError::Secret { setting: "mail.password", reason })?;
+            Some((user.clone(), password))
+        }
+        _ => None,
+    };
+    Ok(Mailer::Smtp(SmtpConfig {
+        host: host.clone(),
+        port: config.mail_port,
+        security: match mail.tls {
+            MailTls::Starttls => SmtpSecurity::StartTls,
+            MailTls::Implicit => SmtpSecurity::Tls,
+            MailTls::None => SmtpSecurity::Plain,
+        },
+        login,
+        timeout_ms: SMTP_TIMEOUT_MS,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sender_names_with_punctuation_are_quoted() {
+        assert_eq!(quoted("Blue Note Studio"), "Blue Note Studio");
+        assert_eq!(quoted("Ada \"A\" <x>"), "\"Ada \\\"A\\\" <x>\"");
+    }
+}

@@ -1,0 +1,146 @@
+// One person's and one operator's way through the pages, in a real Chromium, with screenshots.
+"use strict";
+const fs = require("fs");
+const path = require("path");
+const { chromium } = require("playwright-core");
+
+const { BASE, SETUP_CODE, MAIL, SHOTS, CHROMIUM } = process.env;
+const PASSWORD = "violet thunder under the bridge";
+
+function must(condition, what) {
+  if (!condition) throw new Error(what);
+}
+
+async function mailWith(text) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    for (const name of fs.existsSync(MAIL) ? fs.readdirSync(MAIL).sort().reverse() : []) {
+      const source = fs.readFileSync(path.join(MAIL, name), "utf8").replace(/=\r?\n/g, "").replace(/=3D/g, "=");
+      if (source.includes(text)) return source;
+    }
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  throw new Error(`no mail with ${text}`);
+}
+
+(async () => {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  const problems = [];
+  const watch = (page) => {
+    page.on("pageerror", (error) => problems.push(`page error: ${error.message}`));
+    page.on("console", (message) => {
+      if (message.type() === "error" && !message.text().includes("status of 4")) problems.push(`console: ${message.text()}`);
+    });
+  };
+  const visit = async (options) => {
+    const context = await browser.newContext({ baseURL: BASE, viewport: { width: 1100, height: 760 }, ...options });
+    const page = await context.newPage();
+    watch(page);
+    return page;
+  };
+  const shot = (page, name) => page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
+
+  // The operator comes by the set-up link.
+  const operator = await visit({});
+  await operator.goto(`/account/setup?code=${SETUP_CODE}`);
+  await shot(operator, "01-setup");
+  await operator.fill("#username", "operator");
+  await operator.fill("#email", "operator@example.com");
+  await operator.fill("#password", "an operator keeps good notes");
+  await operator.click("main button");
+  await operator.waitForURL("**/account/sign-in?done=setup");
+  await operator.fill("#identifier", "operator");
+  await operator.fill("#password", "an operator keeps good notes");
+  await operator.click("main button");
+  await operator.waitForURL("**/account");
+  await operator.click("text=Live");
+  await operator.waitForSelector("#state.good");
+
+  // The artist signs up with the keyboard only, and first makes mistakes.
+  const artist = await visit({});
+  await artist.goto("/account/sign-up");
+  await artist.focus("#username");
+  await artist.keyboard.type("a b");
+  await artist.keyboard.press("Tab");
+  await artist.keyboard.type("ada@example.com");
+  await artist.keyboard.press("Tab");
+  await artist.keyboard.press("Tab");
+  await artist.keyboard.type("short");
+  await artist.keyboard.press("Enter");
+  await artist.waitForSelector("#username-error");
+  await shot(artist, "02-sign-up-errors");
+  await artist.fill("#username", "ada");
+  await artist.fill("#password", PASSWORD);
+  await artist.keyboard.press("Enter");
+  await artist.waitForSelector("text=Check your mail");
+  await shot(artist, "03-check-your-mail");
+  const mail = await mailWith("/account/verify?code=");
+  const code = /verify\?code=([A-Za-z0-9_-]+)/.exec(mail)[1];
+  await artist.goto(`/account/verify?code=${code}`);
+  await artist.click("main button");
+  await artist.waitForSelector("text=Your address is verified");
+  await artist.fill("#identifier", "ada");
+  await artist.fill("#password", "not the right one at all");
+  await artist.click("main button");
+  await artist.waitForSelector(".notice.bad");
+  await shot(artist, "04-sign-in-wrong");
+  await artist.fill("#password", PASSWORD);
+  await artist.click("main button");
+  await artist.waitForURL("**/account");
+  await shot(artist, "05-account");
+
+  // A track goes through the gateway with the session cookie.
+  const status = await artist.evaluate(async () => {
+    const sound = new Uint8Array(200000);
+    sound.set(new TextEncoder().encode("fLaC"));
+    const answer = await fetch("/api/tracks", { method: "POST", headers: { "content-type": "audio/flac" }, body: sound });
+    return answer.status;
+  });
+  must(status === 201, `the upload was answered with ${status}`);
+
+  // The operator sees it without reloading.
+  await operator.waitForSelector("tr.fresh:has-text('/api/tracks')");
+  await shot(operator, "06-live");
+  await operator.click("nav >> text=Events");
+  await operator.selectOption("#kind", "session.sign_in_failed");
+  await operator.click("main button");
+  await operator.waitForSelector("td:has-text('session.sign_in_failed')");
+  await shot(operator, "07-events");
+  await operator.click("nav >> text=Accounts");
+  await operator.click("text=ada");
+  await shot(operator, "08-account-detail");
+  await operator.click("nav >> text=Mail");
+  await shot(operator, "09-mail");
+
+  // Two sessions; one is ended from the other and is out at once.
+  const phone = await visit({ viewport: { width: 390, height: 800 }, colorScheme: "dark" });
+  await phone.goto("/account/sign-in");
+  await shot(phone, "10-sign-in-phone-dark");
+  await phone.fill("#identifier", "ada@example.com");
+  await phone.fill("#password", PASSWORD);
+  await phone.click("main button");
+  await phone.waitForURL("**/account");
+  await shot(phone, "11-account-phone-dark");
+  await artist.reload();
+  await artist.click("text=Sign out all others");
+  await artist.waitForSelector("text=All other sessions are signed out");
+  await phone.reload();
+  await phone.waitForURL("**/account/sign-in**");
+
+  await artist.click("text=Sign out");
+  await artist.waitForSelector("text=You are signed out");
+  const gone = await artist.evaluate(async () => (await fetch("/auth/profile")).status);
+  must(gone === 401, `after signing out the profile was answered with ${gone}`);
+  await operator.emulateMedia({ colorScheme: "dark" });
+  await operator.goto("/console");
+  await shot(operator, "12-live-dark");
+
+  await browser.close();
+  must(problems.length === 0, problems.join("\n"));
+  console.log("journey complete");
+})().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

@@ -1,0 +1,25 @@
+//! End to end: the real binary, over HTTP, with real services around it.
+
+mod crash;
+mod faults;
+mod journey;
+mod malformed;
+mod pages;
+mod smtp;
+mod studio;
+mod tokens;
+
+use testkit::{Program, Settings};
+
+/// The binary under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_fortissimo");
+
+/// The program with these settings.
+fn start(settings: Settings) -> Program {
+    Program::start(BINARY, settings)
+}
+
+/// The whole path of a repository file.
+fn repository(path: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}

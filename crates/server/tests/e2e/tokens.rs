@@ -1,0 +1,86 @@
+//! Tokens that must not work, over HTTP.
+
+use serde_json::{Value, json};
+use testkit::Settings;
+
+use crate::start;
+
+fn b64(bytes: impl AsRef<[u8]>) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn decode(part: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_tokens_are_refused_by_name() {
+    let program = start(Settings::default());
+    let pair = program.artist("ada").await;
+    let client = program.client();
+    let token = pair["access_token"].as_str().unwrap();
+    let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("not a JWS") };
+    let head: Value = serde_json::from_slice(&decode(header)).unwrap();
+    let body: Value = serde_json::from_slice(&decode(claims)).unwrap();
+    assert_eq!((&head["typ"], &head["alg"]), (&json!("at+jwt"), &json!("ES256")));
+    for claim in ["iss", "aud", "sub", "sid", "jti", "scope", "iat", "exp"] {
+        assert!(!body[claim].is_null(), "{claim} is missing: {body}");
+    }
+    assert_eq!(body["exp"].as_i64().unwrap() - body["iat"].as_i64().unwrap(), 15 * 60);
+    for personal in ["email", "name", "username", "permissions", "role"] {
+        assert!(body[personal].is_null(), "{personal} has no place in a token");
+    }
+
+    let with_head = |change: Value| {
+        let mut changed = head.clone();
+        changed.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        b64(changed.to_string())
+    };
+    let with_claim = |name: &str, value: Value| {
+        let mut changed = body.clone();
+        changed[name] = value;
+        b64(changed.to_string())
+    };
+    let jwks = client.get("/.well-known/jwks.json").await.expect(200).text();
+    let wrong = [
+        ("alg none", format!("{}.{claims}.", with_head(json!({"alg": "none"})))),
+        ("no signature", format!("{header}.{claims}.")),
+        ("key confusion", format!("{}.{claims}.{}", with_head(json!({"alg": "HS256"})), b64(&jwks))),
+        ("embedded key", format!("{}.{claims}.{signature}", with_head(json!({"jwk": {"kty": "EC"}})))),
+        ("unknown kid", format!("{}.{claims}.{signature}", with_head(json!({"kid": "../../etc/passwd"})))),
+        ("other audience", format!("{header}.{}.{signature}", with_claim("aud", json!("elsewhere")))),
+        ("later expiry", format!("{header}.{}.{signature}", with_claim("exp", json!(4_102_444_800_i64)))),
+        ("other subject", format!("{header}.{}.{signature}", with_claim("sub", json!("0198c0de-0000-7000-8000-000000000000")))),
+        ("zero signature", format!("{header}.{claims}.{}", b64([0; 64]))),
+        ("cut", format!("{header}.{claims}.{}", &signature[..40])),
+        ("two parts", format!("{header}.{claims}")),
+        ("empty", String::new()),
+        ("long", "a".repeat(20_000)),
+    ];
+    for (name, token) in wrong {
+        let answer = client.bearer(&token).get("/auth/profile").await;
+        assert_eq!(answer.status, 401, "{name}: {}", answer.text());
+        assert!(answer.header("www-authenticate").starts_with("Bearer"), "{name}");
+    }
+    // A refused token is refused on public routes too: the caller believes to be somebody.
+    client.bearer("nonsense").get("/.well-known/jwks.json").await.expect(401);
+    client.bearer(token).get("/auth/profile").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn discovery_names_what_is_there() {
+    let program = start(Settings::default());
+    let client = program.client();
+    let keys = client.get("/.well-known/jwks.json").await.expect(200).json();
+    assert_eq!(keys["keys"][0]["crv"], "P-256");
+    assert!(keys["keys"][0]["d"].is_null(), "a private key in the JWKS");
+    for path in ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"] {
+        let document = client.get(path).await.expect(200).json();
+        assert_eq!(document["issuer"], format!("http://localhost:{}", program.port));
+        assert!(document["jwks_uri"].as_str().unwrap().ends_with("/.well-known/jwks.json"));
+    }
+    let api = client.get("/v1/openapi.json").await.expect(200).json();
+    assert!(api["paths"]["/auth/login"]["post"].is_object());
+}
