@@ -68,8 +68,17 @@ impl Body {
         match self {
             Self::Stream(inner) => {
                 let sleep = Box::pin(tokio::time::sleep(idle));
-                let limited =
-                    Limited { inner, limit, left: limit, idle, sleep, cut: cut.clone(), ended: false };
+                let note = cut.clone();
+                let limited = Limited {
+                    inner,
+                    limit,
+                    left: limit,
+                    idle,
+                    sleep,
+                    waiting: false,
+                    cut: note,
+                    ended: false,
+                };
                 (Self::Stream(Box::pin(limited)), cut)
             }
             whole => (whole, cut),
@@ -211,6 +220,8 @@ struct Limited {
     left: u64,
     idle: Duration,
     sleep: Pin<Box<Sleep>>,
+    /// The sender is being waited for, and `sleep` runs. While the receiver is slow, it does not.
+    waiting: bool,
     cut: Cut,
     ended: bool,
 }
@@ -236,22 +247,28 @@ impl HttpBody for Limited {
                     return Poll::Ready(Some(Err(BodyError::TooLarge(self.limit))));
                 }
                 self.left -= size;
-                let next = Instant::now() + self.idle;
-                self.sleep.as_mut().reset(next);
+                self.waiting = false;
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(other) => {
                 self.ended = true;
                 Poll::Ready(other)
             }
-            Poll::Pending => match self.sleep.as_mut().poll(cx) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(()) => {
-                    self.ended = true;
-                    self.cut.0.store(Cut::STALLED, Ordering::Release);
-                    Poll::Ready(Some(Err(BodyError::Stalled)))
+            Poll::Pending => {
+                if !self.waiting {
+                    self.waiting = true;
+                    let until = Instant::now() + self.idle;
+                    self.sleep.as_mut().reset(until);
                 }
-            },
+                match self.sleep.as_mut().poll(cx) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(()) => {
+                        self.ended = true;
+                        self.cut.0.store(Cut::STALLED, Ordering::Release);
+                        Poll::Ready(Some(Err(BodyError::Stalled)))
+                    }
+                }
+            }
         }
     }
 

@@ -2,14 +2,29 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use access::Access;
-use base::{Clock, Entropy, Id, kind};
+use audit::{Audit, Event, Outcome, Record};
+use base::{Clock, Entropy, Id, Problem, ProblemKind};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Request, Response};
+use identity::Identity;
+use keys::Keys;
 
-use crate::{Body, GuardConfig, GuardError, Refusal, Route, RouteTable, Target};
+use crate::assertion::Assertions;
+use crate::exchange::Exchange;
+use crate::measure::Measures;
+use crate::refusal::Stage;
+use crate::stages::Stop;
+use crate::stages::admit::AdmitRules;
+use crate::stages::client::ProxyRules;
+use crate::stages::finish::{abandoned, finish};
+use crate::stages::origin::OriginRules;
+use crate::stages::throttle::RateRules;
+use crate::{Body, GuardConfig, GuardError, Refusal, RouteTable, Shaped, pipeline};
 
 /// What the listener knows about a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +38,14 @@ pub struct Connection {
 /// What the guard works with.
 #[derive(Clone)]
 pub struct Parts {
-    /// Policies.
+    /// Who is calling.
+    pub identity: Identity,
+    /// What they may do.
     pub access: Access,
+    /// Where it is recorded.
+    pub audit: Audit,
+    /// What signs statements for upstreams.
+    pub keys: Keys,
     /// Time.
     pub clock: Clock,
     /// Randomness: request ids, the seed of the limiter's hash.
@@ -37,55 +58,52 @@ pub trait Service: Sync {
     fn call(&self, request: Shaped) -> impl Future<Output = Result<Response<Body>, Refusal>> + Send;
 }
 
-/// A request that passed every stage before the service. Only the pipeline makes one.
-#[derive(Debug)]
-pub struct Shaped {
-    request: Request<Body>,
-    route: Arc<Route>,
-    request_id: Id<kind::Request>,
-}
-
-impl Shaped {
-    /// Who answers.
-    pub fn target(&self) -> Target {
-        self.route.target
-    }
-
-    /// The route that matched.
-    pub fn route(&self) -> &Arc<Route> {
-        &self.route
-    }
-
-    /// Our id of this request.
-    pub fn request_id(&self) -> Id<kind::Request> {
-        self.request_id
-    }
-
-    /// The request. Its target is canonical; its headers are stripped of what only we may say, and for an
-    /// upstream they carry our own statements.
-    pub fn request(&self) -> &Request<Body> {
-        &self.request
-    }
-
-    /// Takes the request.
-    pub fn into_request(self) -> Request<Body> {
-        self.request
-    }
-}
-
 /// The request pipeline. Cheap to clone.
 #[derive(Clone)]
-pub struct Guard(Arc<Inner>);
+pub struct Guard(Arc<Pipeline>);
 
-struct Inner {
-    routes: RouteTable,
+/// What is configured, compiled once; every stage reads its own part.
+pub struct Pipeline {
+    pub(crate) routes: RouteTable,
+    pub(crate) admit: AdmitRules,
+    pub(crate) proxies: ProxyRules,
+    pub(crate) origins: OriginRules,
+    pub(crate) rates: RateRules,
+    pub(crate) identity: Identity,
+    pub(crate) access: Access,
+    pub(crate) assertions: Assertions,
+    pub(crate) measures: Measures,
+    pub(crate) sign_in_page: Option<String>,
+    pub(crate) problem_page: Option<fn(&Problem, &str) -> String>,
+    audit: Audit,
+    clock: Clock,
+    entropy: Entropy,
 }
 
 impl Guard {
     /// Compiles the configuration. Start the metrics recorder before: the guard takes its handles here.
+    ///
+    /// # Errors
+    /// What cannot work, with the section and what would be right.
     pub fn new(config: GuardConfig, parts: Parts) -> Result<Self, GuardError> {
         let routes = RouteTable::build(&config.routes, &config.endpoints, &parts.access)?;
-        Ok(Self(Arc::new(Inner { routes })))
+        let issuer = config.public_url.trim_end_matches('/').to_owned();
+        Ok(Self(Arc::new(Pipeline {
+            admit: AdmitRules::new(&config, &routes)?,
+            proxies: ProxyRules::new(&config)?,
+            origins: OriginRules::new(&config)?,
+            rates: RateRules::new(&config.limits, &parts.entropy)?,
+            measures: Measures::new(&routes),
+            assertions: Assertions::new(issuer, parts.keys),
+            sign_in_page: config.sign_in_page,
+            problem_page: config.problem_page,
+            routes,
+            identity: parts.identity,
+            access: parts.access,
+            audit: parts.audit,
+            clock: parts.clock,
+            entropy: parts.entropy,
+        })))
     }
 
     /// The routes, for the gateway's pools and the configuration check.
@@ -93,7 +111,8 @@ impl Guard {
         &self.0.routes
     }
 
-    /// Leads one request through every stage and answers it, whatever happens. Never fails, never panics on input.
+    /// Leads one request through every stage and answers it, whatever happens: refusals and panics become problem
+    /// documents, every answer has a request id and its security headers, every request has its record.
     pub async fn handle<B, S>(
         &self,
         connection: Connection,
@@ -105,7 +124,59 @@ impl Guard {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
         S: Service,
     {
-        let _ = (connection, Body::stream(request.into_body()), service);
-        Response::new(Body::Empty)
+        let pipeline = &*self.0;
+        let request = request.map(Body::stream);
+        let now = pipeline.clock.now();
+        let id = Id::at(now, &pipeline.entropy);
+        let mut watch = Watch { pipeline, exchange: Exchange::new(connection, &request, id, now) };
+        let exchange = &mut watch.exchange;
+        let run = AssertUnwindSafe(pipeline::run(pipeline, exchange, request, service));
+        let outcome = run.catch_unwind().await.unwrap_or_else(|_panic| {
+            // The panic hook has logged message and place; the client learns neither.
+            Err(Stop::Refused(Refusal::at(Stage::Service, ProblemKind::Internal, "panic")))
+        });
+        finish(pipeline, &mut watch.exchange, outcome).into_response()
+    }
+}
+
+/// Owes the record of a request whose client went away: the future is dropped then, and nothing else runs.
+struct Watch<'p> {
+    pipeline: &'p Pipeline,
+    exchange: Exchange,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        abandoned(self.pipeline, &mut self.exchange);
+    }
+}
+
+impl Pipeline {
+    /// Puts something on record before the answer. If that cannot be done, neither can the request.
+    pub(crate) async fn record_critical(
+        &self,
+        exchange: &Exchange,
+        event: Event,
+        outcome: Outcome,
+    ) -> Result<(), Refusal> {
+        let record = self.record(exchange, event, outcome);
+        self.audit.record_durable(record).await.map_err(|error| {
+            tracing::error!(request_id = exchange.id_str(), error = %error, "a refusal could not be recorded");
+            let problem = Problem::new(ProblemKind::Unavailable).retry_after(1);
+            Refusal::at(Stage::Finish, problem, "unrecorded")
+        })
+    }
+
+    /// Queues a record; under pressure, or on a full disk, traffic may be lost, which the trail counts as a gap.
+    pub(crate) fn record_traffic(&self, exchange: &Exchange, event: Event, outcome: Outcome) {
+        self.audit.record(self.record(exchange, event, outcome));
+    }
+
+    fn record(&self, exchange: &Exchange, event: Event, outcome: Outcome) -> Record {
+        let mut record = Record::new(exchange.at, event).during(exchange.request_info()).ended(outcome);
+        if let Some(caller) = exchange.caller.account() {
+            record = record.by_account(caller.account);
+        }
+        record
     }
 }

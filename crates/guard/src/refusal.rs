@@ -51,6 +51,21 @@ impl Stage {
             Self::Finish => "finish",
         }
     }
+
+    /// The audit trail's word for the stage: it counts look-up and origin to the client's side, and output to the
+    /// service's.
+    pub(crate) const fn recorded_as(self) -> audit::Stage {
+        match self {
+            Self::Admit => audit::Stage::Admit,
+            Self::Client | Self::Route | Self::Origin => audit::Stage::Client,
+            Self::Authenticate => audit::Stage::Authenticate,
+            Self::Authorize => audit::Stage::Authorize,
+            Self::Throttle => audit::Stage::Throttle,
+            Self::Assess => audit::Stage::Assess,
+            Self::Shape => audit::Stage::Shape,
+            Self::Service | Self::Finish => audit::Stage::Service,
+        }
+    }
 }
 
 /// Why a request is not served. Carries what the client is told (a [`Problem`]) and, apart from it,

@@ -124,6 +124,7 @@ pub struct Route {
     pub(crate) number: usize,
     host: Option<HostPattern>,
     template: Template,
+    name: Arc<str>,
     methods: Vec<Method>,
     /// What the caller must be.
     pub requirement: Requirement,
@@ -144,6 +145,10 @@ impl Route {
     /// The path template as configured; safe for records and metrics.
     pub fn template(&self) -> &str {
         self.template.as_str()
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
     /// The value of `{name}` in a path that matched this route.
@@ -205,6 +210,7 @@ impl RouteTable {
         self.routes.push(Arc::new(Route {
             number,
             host: None,
+            name: endpoint.path.into(),
             template,
             methods: vec![endpoint.method.clone()],
             requirement,
@@ -246,6 +252,7 @@ impl RouteTable {
         self.routes.push(Arc::new(Route {
             number: self.routes.len(),
             host,
+            name: config.path.as_str().into(),
             template,
             methods,
             requirement,

@@ -1,0 +1,122 @@
+//! May they: the route's requirement against the policies.
+
+use access::{Decision, Requirement, code};
+use audit::{Event, Outcome};
+use base::ProblemKind;
+use http::header::{CACHE_CONTROL, LOCATION};
+use http::{HeaderValue, Method, Response, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::exchange::Exchange;
+use crate::guard::Pipeline;
+use crate::refusal::Stage;
+use crate::{Body, Refusal, Surface, Target};
+
+use super::Stop;
+use super::authenticate::Authenticated;
+use super::route::Routed;
+
+/// A path and query inside a query: everything but what is plainly harmless is escaped.
+const IN_QUERY: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Proof: the caller may do what the route demands.
+#[derive(Debug)]
+pub struct Authorized {
+    pub(crate) routed: Routed,
+}
+
+/// Decides. A refusal is on record before it is answered; what cannot be recorded is refused with 503.
+pub async fn authorize(
+    pipeline: &Pipeline,
+    exchange: &mut Exchange,
+    authenticated: Authenticated,
+) -> Result<Authorized, Stop> {
+    let Authenticated { routed } = authenticated;
+    let signed_in = exchange.caller.account().is_some();
+    match &routed.route.requirement {
+        Requirement::Public => exchange.note(Stage::Authorize, "public"),
+        Requirement::Authenticated if signed_in => exchange.note(Stage::Authorize, "authenticated"),
+        Requirement::Authenticated => {
+            return Err(sign_in_first(pipeline, exchange, &routed, "authenticated").await);
+        }
+        Requirement::Action { action, .. } if !signed_in => {
+            return Err(sign_in_first(pipeline, exchange, &routed, action.as_str()).await);
+        }
+        Requirement::Action { action, resource } => {
+            let resource = resource.as_ref().map(|resource| {
+                let value = routed.route.parameter(&resource.parameter, &routed.admitted.target);
+                resource.fill(value.unwrap_or_default())
+            });
+            let decision = pipeline.access.decide(&exchange.caller.subject(), action, resource.as_ref());
+            exchange.note(Stage::Authorize, decision.code);
+            if !decision.allowed {
+                return Err(deny(pipeline, exchange, decision).await);
+            }
+        }
+    }
+    Ok(Authorized { routed })
+}
+
+async fn sign_in_first(pipeline: &Pipeline, exchange: &mut Exchange, routed: &Routed, action: &str) -> Stop {
+    exchange.note(Stage::Authorize, "anonymous");
+    let own_page = routed.route.target == Target::Own(Surface::Console);
+    let reads = matches!(*routed.admitted.request.method(), Method::GET | Method::HEAD);
+    if let Some(page) = pipeline.sign_in_page.as_deref().filter(|_| own_page && reads && exchange.wants_page)
+    {
+        // A person opened one of our pages: show the way in. Nothing was denied, so this is traffic.
+        let next = utf8_percent_encode(&routed.admitted.target.path_and_query(), IN_QUERY).to_string();
+        return see_other(&format!("{page}?next={next}"));
+    }
+    let event = Event::AuthzDenied {
+        action: action.into(),
+        code: "anonymous",
+        rule: None,
+        resource: None,
+        policy_version: pipeline.access.version().into(),
+    };
+    match pipeline.record_critical(exchange, event, Outcome::Denied).await {
+        Ok(()) => Refusal::at(Stage::Authorize, ProblemKind::Unauthenticated, "anonymous").into(),
+        Err(unrecorded) => unrecorded.into(),
+    }
+}
+
+async fn deny(pipeline: &Pipeline, exchange: &mut Exchange, decision: Decision) -> Stop {
+    let failed = decision.is_evaluation_error();
+    let event = if failed {
+        tracing::error!(request_id = exchange.id_str(), action = %decision.action, "a policy could not be evaluated");
+        Event::AuthzFailed {
+            action: decision.action.as_str().into(),
+            error: decision.code.into(),
+            policy_version: decision.policy_version,
+        }
+    } else {
+        Event::AuthzDenied {
+            action: decision.action.as_str().into(),
+            code: decision.code,
+            rule: decision.rule.as_deref().map(Into::into),
+            resource: decision.resource.map(|r| format!("{}/{}", r.kind, r.id).into()),
+            policy_version: decision.policy_version,
+        }
+    };
+    if let Err(unrecorded) = pipeline.record_critical(exchange, event, Outcome::Denied).await {
+        return unrecorded.into();
+    }
+    // Never which permission was missing. What is not known here does not exist.
+    let kind = match decision.code {
+        code::UNKNOWN_RESOURCE | code::UNKNOWN_ACTION => ProblemKind::NotFound,
+        _ => ProblemKind::Forbidden,
+    };
+    Refusal::at(Stage::Authorize, kind, decision.code).into()
+}
+
+fn see_other(location: &str) -> Stop {
+    let Ok(location) = HeaderValue::from_str(location) else {
+        return Refusal::at(Stage::Authorize, ProblemKind::Unauthenticated, "anonymous").into();
+    };
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response.headers_mut().insert(LOCATION, location);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Stop::Answered(Box::new(response))
+}

@@ -1,0 +1,39 @@
+//! The service itself.
+
+use base::ProblemKind;
+use http::Response;
+
+use crate::exchange::Exchange;
+use crate::guard::Pipeline;
+use crate::refusal::Stage;
+use crate::{Body, Refusal, Service};
+
+use super::Stop;
+use super::shape::{Shaped, too_large};
+
+/// Proof: a service answered.
+#[derive(Debug)]
+pub struct Served {
+    pub(crate) response: Response<Body>,
+}
+
+/// Asks the service. Whatever it made of a body that we cut, the client hears the real reason as long as no answer
+/// has begun.
+pub async fn serve<S: Service>(
+    _pipeline: &Pipeline,
+    exchange: &mut Exchange,
+    service: &S,
+    shaped: Shaped,
+) -> Result<Served, Stop> {
+    let limit = shaped.route().max_body;
+    let answered = service.call(shaped).await;
+    if exchange.cut.too_large() {
+        return Err(too_large(limit).into());
+    }
+    if exchange.cut.stalled() {
+        return Err(Refusal::at(Stage::Shape, ProblemKind::RequestTimeout, "stalled").into());
+    }
+    let response = answered?;
+    exchange.note(Stage::Service, "ok");
+    Ok(Served { response })
+}

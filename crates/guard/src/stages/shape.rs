@@ -1,0 +1,130 @@
+//! The form in which a service gets the request: body limits, and the headers that only we write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Id, Problem, ProblemKind, kind};
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderName, HeaderValue, Request};
+use identity::{Caller, RequestMeta};
+
+use crate::assertion::ASSERTION_HEADER;
+use crate::exchange::Exchange;
+use crate::guard::Pipeline;
+use crate::refusal::Stage;
+use crate::{Body, Passed, Refusal, Route, Target, cookies, strip};
+
+use super::Stop;
+use super::assess::Assessed;
+use super::route::Routed;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request that passed every stage before the service. Only the pipeline makes one.
+#[derive(Debug)]
+pub struct Shaped {
+    request: Request<Body>,
+    route: Arc<Route>,
+    request_id: Id<kind::Request>,
+    caller: Caller,
+}
+
+impl Shaped {
+    /// Who answers.
+    pub fn target(&self) -> Target {
+        self.route.target
+    }
+
+    /// The route that matched.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// Our id of this request.
+    pub fn request_id(&self) -> Id<kind::Request> {
+        self.request_id
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The request. Its target is canonical; its headers are stripped of what only we may say. For an upstream they
+    /// carry our own statements, `Host` as the client named it, and nothing of the client's connection but a WebSocket
+    /// handshake; for our own services the extensions carry [`Passed`].
+    pub fn request(&self) -> &Request<Body> {
+        &self.request
+    }
+
+    /// Takes the request.
+    pub fn into_request(self) -> Request<Body> {
+        self.request
+    }
+}
+
+/// Checks the declared length, cuts the stream at the limit, and dresses the request for its service.
+pub fn shape(pipeline: &Pipeline, exchange: &mut Exchange, assessed: Assessed) -> Result<Shaped, Stop> {
+    let Routed { admitted, route, .. } = assessed.routed;
+    let (mut parts, body) = admitted.request.into_parts();
+    // The declared length first: it costs nothing, and the client need not send what will be refused.
+    let declared = exchange.bytes_in.max(http_body::Body::size_hint(&body).lower());
+    if declared > route.max_body {
+        return Err(too_large(route.max_body).into());
+    }
+    let (body, cut) = body.limited(route.max_body, Duration::from_millis(route.timeouts.idle_ms));
+    exchange.cut = cut;
+
+    let headers = &mut parts.headers;
+    strip::claims(headers);
+    match route.target {
+        Target::Upstream(index) => {
+            strip::hop_by_hop_but_websocket(headers);
+            cookies::strip_request(headers);
+            // HTTP/2 carries the host outside of the headers; upstreams get it where they look for it.
+            if !headers.contains_key(HOST)
+                && let Ok(host) = HeaderValue::from_str(&admitted.host.to_string())
+            {
+                headers.insert(HOST, host);
+            }
+            if let Some(host) = headers.get(HOST).cloned() {
+                headers.insert(HeaderName::from_static("x-forwarded-host"), host);
+            }
+            let proto = if exchange.tls { "https" } else { "http" };
+            headers.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static(proto));
+            if let Ok(address) = HeaderValue::from_str(&exchange.address.to_string()) {
+                headers.insert(HeaderName::from_static("x-forwarded-for"), address);
+            }
+            headers.insert(REQUEST_ID, exchange.id_text.clone());
+            if let Some(caller) = exchange.caller.account() {
+                if caller.method == identity::Method::Token {
+                    headers.remove(AUTHORIZATION);
+                }
+                let audience = &pipeline.routes.upstreams()[index].origin;
+                let Some(statement) = pipeline.assertions.about(caller, index, audience, exchange.at) else {
+                    return Err(Refusal::at(Stage::Shape, ProblemKind::Internal, "assertion_failed").into());
+                };
+                headers.insert(HeaderName::from_static(ASSERTION_HEADER), statement);
+            }
+        }
+        Target::Own(_) => {
+            let meta = RequestMeta {
+                request: exchange.id,
+                address: Some(exchange.address),
+                agent: exchange.agent.as_ref().map(|agent| agent.as_str().to_owned()),
+                method: Some(exchange.method.to_string()),
+                path: Some(admitted.target.path().to_owned()),
+            };
+            parts.extensions.insert(Passed::new(exchange.caller.clone(), meta, exchange.tls));
+        }
+    }
+    exchange.note(Stage::Shape, "ok");
+    let request = Request::from_parts(parts, body);
+    Ok(Shaped { request, route, request_id: exchange.id, caller: exchange.caller.clone() })
+}
+
+pub(crate) fn too_large(limit: u64) -> Refusal {
+    let problem =
+        Problem::new(ProblemKind::TooLarge).detail(format!("The body may have at most {limit} bytes here."));
+    Refusal::at(Stage::Shape, problem, "too_large")
+}
