@@ -30,6 +30,8 @@ mod names;
 mod root;
 mod signing;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::sync::Arc;
@@ -125,6 +127,15 @@ impl Keys {
     /// [`KeysError::Store`] with a unique constraint if it has one already.
     pub async fn create_subject(&self, tx: &mut Tx, subject: Subject) -> Result<(), KeysError> {
         subject::create(tx, &self.0.epochs, subject, &self.0.clock, &self.0.entropy).await
+    }
+
+    /// Destroys the subject's keys in the caller's transaction: everything sealed under them is unreadable
+    /// once it commits, here and (within a second) on every node. `false` if there was none left.
+    ///
+    /// # Errors
+    /// [`KeysError::OutOfScope`], or if the database fails.
+    pub async fn destroy_subject(&self, tx: &mut Tx, subject: Subject) -> Result<bool, KeysError> {
+        subject::destroy(tx, subject, self.0.clock.now()).await
     }
 
     /// Seals one field under the subject's current key.

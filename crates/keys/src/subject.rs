@@ -7,7 +7,7 @@ use base::{Clock, Entropy, Id, Timestamp, kind};
 use crypto::memory::LockedKey;
 use crypto::{Context, ContextKind, KeyRef, envelope};
 use quick_cache::sync::Cache;
-use store::{Row, Tx, params, sql};
+use store::{Change, Row, Tx, params, sql};
 
 use crate::epoch::Epochs;
 use crate::{KeysError, Purpose, Subject};
@@ -19,6 +19,8 @@ sql! {
                WHERE account_id = $1 AND subject_kind = $2 AND subject_id = $3 ORDER BY generation DESC LIMIT 1";
     EXACT = "SELECT id, generation, wrapped, epoch, created_at FROM subject_key
              WHERE account_id = $1 AND subject_kind = $2 AND subject_id = $3 AND id = $4";
+    DESTROY = "UPDATE subject_key SET wrapped = NULL, destroyed_at = $4
+               WHERE account_id = $1 AND subject_kind = $2 AND subject_id = $3 AND destroyed_at IS NULL";
 }
 
 /// Unwrapped keys that are kept at most. Two entries per subject in use; 32 bytes of locked memory each.
@@ -89,7 +91,7 @@ impl SubjectKeys {
     async fn find(&self, tx: &mut Tx, epochs: &Epochs, slot: Slot) -> Result<SubjectKey, KeysError> {
         let subject = slot.subject;
         // The database would refuse a stranger's row; the cache must not be a way around it.
-        if !subject.is_covered_by(scope_of(tx)) {
+        if !subject.is_covered_by(tx.scope()) {
             return Err(KeysError::OutOfScope);
         }
         let now = self.clock.now();
@@ -136,7 +138,7 @@ fn unwrap(epochs: &Epochs, subject: Subject, row: &Row) -> Result<SubjectKey, Ke
 
 /// Makes the first generation.
 pub(crate) async fn create(tx: &mut Tx, epochs: &Epochs, subject: Subject, clock: &Clock, entropy: &Entropy) -> Result<(), KeysError> {
-    if !subject.is_covered_by(scope_of(tx)) {
+    if !subject.is_covered_by(tx.scope()) {
         return Err(KeysError::OutOfScope);
     }
     let now = clock.now();
@@ -150,6 +152,16 @@ pub(crate) async fn create(tx: &mut Tx, epochs: &Epochs, subject: Subject, clock
     Ok(())
 }
 
+/// Destroys all generations. The rows stay as tombstones, so that a restored backup can be shredded again.
+pub(crate) async fn destroy(tx: &mut Tx, subject: Subject, now: Timestamp) -> Result<bool, KeysError> {
+    if !subject.is_covered_by(tx.scope()) {
+        return Err(KeysError::OutOfScope);
+    }
+    let destroyed = tx.execute(DESTROY, params![subject.account(), subject.kind(), subject.id(), now]).await?;
+    tx.announce(Change::Account(subject.account()));
+    Ok(destroyed > 0)
+}
+
 /// The generation is bound too: an old key cannot be put in a new one's place.
 fn bound(subject: Subject, generation: u32) -> Vec<u8> {
     [&subject.context()[..], b":", &generation.to_be_bytes()].concat()
@@ -157,8 +169,4 @@ fn bound(subject: Subject, generation: u32) -> Vec<u8> {
 
 fn context<'a>(deployment: &'a [u8; 16], id: &'a Id<kind::Key>, subject: &'a [u8]) -> Context<'a> {
     Context { deployment, kind: ContextKind::Key, table: "subject_key", column: "wrapped", row: id.as_bytes(), subject }
-}
-
-fn scope_of(_tx: &Tx) -> base::Scope {
-    base::Scope::System("until the store tells")
 }

@@ -59,10 +59,11 @@ impl Db {
     /// [`DbError::Busy`] if the writer (SQLite) or a connection (PostgreSQL) is not free in time.
     pub async fn begin(&self, scope: Scope) -> Result<Tx, DbError> {
         log(scope);
-        Ok(Tx::new(match &self.kind {
+        let inner = match &self.kind {
             Kind::Sqlite(db) => Inner::Writing(db.begin().await?),
             Kind::Postgres(db) => Inner::Postgres(db.begin(scope, false).await?, db.clone()),
-        }))
+        };
+        Ok(Tx::new(inner, scope))
     }
 
     /// Opens a transaction that only reads, beside writers.
@@ -71,13 +72,14 @@ impl Db {
     /// [`DbError::Busy`] if no connection is free in time.
     pub async fn begin_read(&self, scope: Scope) -> Result<Tx, DbError> {
         log(scope);
-        Ok(Tx::new(match &self.kind {
+        let inner = match &self.kind {
             Kind::Sqlite(db) => match db.begin_read().await? {
                 ReadingKind::File(tx) => Inner::Reading(tx),
                 ReadingKind::Memory(tx) => Inner::Memory(tx),
             },
             Kind::Postgres(db) => Inner::Postgres(db.begin(scope, true).await?, db.clone()),
-        }))
+        };
+        Ok(Tx::new(inner, scope))
     }
 
     /// Brings the schema to this program's version; says which migrations ran.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base::Scope;
+
 use crate::postgres::{PgTx, Postgres};
 use crate::signal::Announcement;
 use crate::sqlite::{MemoryReading, Reading, Writing, blocking};
@@ -14,6 +16,7 @@ use crate::{Change, DbError, Row, Sql, Value};
 /// on SQLite everybody else who writes waits behind it.
 pub struct Tx {
     inner: Inner,
+    scope: Scope,
     /// Set while a statement runs, so that one that fails or is cancelled leaves it behind.
     aborted: bool,
     announcement: Announcement,
@@ -29,8 +32,13 @@ pub(crate) enum Inner {
 }
 
 impl Tx {
-    pub(crate) fn new(inner: Inner) -> Self {
-        Self { inner, aborted: false, announcement: Announcement::default() }
+    pub(crate) fn new(inner: Inner, scope: Scope) -> Self {
+        Self { inner, scope, aborted: false, announcement: Announcement::default() }
+    }
+
+    /// For whom it was opened. Whoever answers from a cache instead of a row asks here first.
+    pub const fn scope(&self) -> Scope {
+        self.scope
     }
 
     /// Runs a statement and says how many rows it changed.
