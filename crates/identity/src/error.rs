@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use audit::AuditError;
 use base::{FieldError, Problem, ProblemKind};
+use keys::KeysError;
+use store::DbError;
 
 /// Why an operation was refused or failed. [`Error::problem`] is what the client may know of it; the
 /// `Display` text is for the log and holds no personal data.
@@ -53,6 +56,9 @@ pub enum Error {
     /// The database (or disk) cannot take this now. Nothing was changed.
     #[error("the store cannot do this now: {0}")]
     Unavailable(#[source] Source),
+    /// The settings are unusable; only at start.
+    #[error("{0}")]
+    Settings(&'static str),
     /// Our own fault.
     #[error("internal: {0}")]
     Internal(#[source] Source),
@@ -90,7 +96,7 @@ impl Error {
             // A thief must not learn that the reuse was noticed.
             Self::InvalidRefreshToken | Self::RefreshTokenReused => ProblemKind::InvalidRefreshToken,
             Self::NotFound => ProblemKind::NotFound,
-            Self::Internal(_) => ProblemKind::Internal,
+            Self::Settings(_) | Self::Internal(_) => ProblemKind::Internal,
         };
         Problem::new(kind)
     }
@@ -106,3 +112,55 @@ impl From<Error> for Problem {
         error.problem()
     }
 }
+
+impl Error {
+    /// Two operations met, or a value became taken meanwhile: running the operation again decides it.
+    pub(crate) fn is_race(&self) -> bool {
+        let (Self::Unavailable(source) | Self::Internal(source)) = self else { return false };
+        source.downcast_ref::<DbError>().is_some_and(|error| error.is_unique() || matches!(error, DbError::Conflict))
+    }
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        if error.is_outage() || error.is_retryable() {
+            Self::Unavailable(error.into())
+        } else {
+            Self::Internal(error.into())
+        }
+    }
+}
+
+impl From<KeysError> for Error {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Store(error) => error.into(),
+            error => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<AuditError> for Error {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Store(error) => error.into(),
+            AuditError::Keys(error) => error.into(),
+            // What must be recorded and cannot be, is not done.
+            error => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+/// Runs an operation again when it met another one; three times at most.
+macro_rules! retry_races {
+    ($operation:expr) => {{
+        let mut tries = 1;
+        loop {
+            match $operation.await {
+                Err(error) if error.is_race() && tries < 3 => tries += 1,
+                result => break result,
+            }
+        }
+    }};
+}
+pub(crate) use retry_races;

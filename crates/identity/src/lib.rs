@@ -29,13 +29,28 @@
 //! # Ok(()) }
 //! ```
 
+mod account;
+mod authenticate;
+mod background;
 mod caller;
+mod code;
 mod error;
+mod hash_pool;
+mod janitor;
 mod mail;
+mod operators;
+mod password;
+mod refresh;
+mod register;
+mod remember;
 mod requests;
+mod secret_text;
 mod service;
+mod session;
 mod settings;
-mod stubs;
+mod setup;
+mod sign_in;
+mod token;
 
 pub use caller::{AccountCaller, Caller, Method, RequestMeta};
 pub use error::{Error, Source};

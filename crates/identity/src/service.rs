@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use access::Access;
-use audit::Audit;
-use base::{Clock, Entropy};
-use keys::Keys;
-use store::Db;
+use audit::{Audit, Event, Record};
+use base::{Clock, Entropy, Id, Secret, Timestamp, kind};
+use keys::{Field, Keys, Purpose, Subject};
+use store::{Db, Job, JobOptions, Tx, job};
 
-use crate::{Error, Mailer, Settings};
+use crate::background::Background;
+use crate::hash_pool::HashPool;
+use crate::mail::Delivery;
+use crate::remember::Remembered;
+use crate::{Error, Mailer, RequestMeta, Settings};
 
 /// What [`Identity`] is made of.
 pub struct Parts {
@@ -34,8 +38,20 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Identity(pub(crate) Arc<Inner>);
 
+/// What all operations share.
 pub(crate) struct Inner {
-    pub(crate) parts: Parts,
+    pub(crate) db: Db,
+    pub(crate) keys: Keys,
+    pub(crate) audit: Audit,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+    pub(crate) settings: Settings,
+    pub(crate) pool: HashPool,
+    pub(crate) delivery: Delivery,
+    /// What a password is compared with where there is no account, so that this takes as long.
+    pub(crate) dummy_hash: String,
+    pub(crate) remembered: Arc<Remembered>,
+    pub(crate) background: Background,
 }
 
 impl Identity {
@@ -44,6 +60,80 @@ impl Identity {
     /// # Errors
     /// If the mail settings are unusable or a thread cannot be started.
     pub async fn open(parts: Parts) -> Result<Self, Error> {
-        Ok(Self(Arc::new(Inner { parts })))
+        let Parts { db, keys, audit, access: _, clock, entropy, mailer, settings } = parts;
+        let pool = HashPool::start(
+            settings.hash_threads,
+            settings.hash_queue_per_thread,
+            settings.hash_params,
+            entropy.clone(),
+        )
+        .map_err(|error| Error::Internal(error.into()))?;
+        let nobodys = Secret::new(hex(&entropy.bytes::<16>()));
+        let dummy_hash = pool.hash(nobodys, keys.epoch(Purpose::Pepper)).await?;
+        let delivery = Delivery::open(mailer, &settings)?;
+        let remembered = Arc::new(Remembered::new(settings.remembered_tokens, settings.remembered_sessions));
+        let background = Background::start(db.clone(), Arc::clone(&remembered));
+        Ok(Self(Arc::new(Inner {
+            db,
+            keys,
+            audit,
+            clock,
+            entropy,
+            settings,
+            pool,
+            delivery,
+            dummy_hash,
+            remembered,
+            background,
+        })))
     }
+
+    /// The numbers in force.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+}
+
+impl Inner {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A line for the trail: now, during this request, by nobody known.
+    pub(crate) fn record(&self, meta: &RequestMeta, event: Event) -> Record {
+        Record::new(self.now(), event).during(meta.info())
+    }
+
+    /// Seals one text of an account's row.
+    pub(crate) async fn seal(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+        (table, column, row): (&str, &str, [u8; 16]),
+        text: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        Ok(self.keys.seal(tx, Subject::Account(account), Field { table, column, row }, text).await?)
+    }
+
+    /// Opens one text of an account's row.
+    pub(crate) async fn open_text(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+        (table, column, row): (&str, &str, [u8; 16]),
+        record: &[u8],
+    ) -> Result<String, Error> {
+        let bytes = self.keys.open_field(tx, Subject::Account(account), Field { table, column, row }, record).await?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| Error::internal("a sealed text is not UTF-8"))
+    }
+
+    /// Queues a job in the transaction.
+    pub(crate) async fn enqueue(&self, tx: &mut Tx, work: &Job) -> Result<(), Error> {
+        job::enqueue(tx, &self.clock, &self.entropy, work, JobOptions::default()).await?;
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,7 +1,15 @@
 //! Messages: written in the transaction of their cause, delivered by a job, never in a request.
 
 mod deliver;
+mod letter;
 mod mailer;
+mod message;
+mod outbox;
+mod queue;
+mod smtp;
 
 pub use deliver::DeliveryError;
 pub use mailer::{Mailer, SmtpConfig, SmtpSecurity};
+
+pub(crate) use deliver::{Delivery, Way};
+pub(crate) use letter::Letter;

@@ -1,0 +1,172 @@
+//! The account's row: reading it, making it, showing it.
+
+use access::{Role, Tier};
+use base::{Email, FullName, Id, Timestamp, Username, kind};
+use keys::Subject;
+use store::{Row, Sql, Tx, Value, params};
+
+use crate::service::Inner;
+use crate::{AccountStatus, AccountView, Error};
+
+macro_rules! select_account {
+    ($rest:literal) => {
+        concat!(
+            "SELECT account_id, username, email_sealed, full_name_sealed, password, pepper_epoch, role, tier, status, \
+             compromised, epoch, created_at, verified_at, updated_at FROM account ",
+            $rest
+        )
+    };
+}
+
+store::sql! {
+    /// One account.
+    pub(crate) BY_ID = select_account!("WHERE account_id = $1");
+    /// The account that has this name.
+    pub(crate) BY_USERNAME = select_account!("WHERE username = $1 AND status <> 'pending'");
+    /// The account that has this address.
+    pub(crate) BY_EMAIL = select_account!("WHERE email_index = $1 AND status <> 'pending'");
+    /// The newest attempt to get this name.
+    pub(crate) PENDING_BY_USERNAME = select_account!(
+        "WHERE username = $1 AND status = 'pending' ORDER BY created_at DESC, account_id DESC LIMIT 1");
+    /// The newest attempt with this address.
+    pub(crate) PENDING_BY_EMAIL = select_account!(
+        "WHERE email_index = $1 AND status = 'pending' ORDER BY created_at DESC, account_id DESC LIMIT 1");
+    INSERT = "INSERT INTO account (account_id, username, email_sealed, email_index, full_name_sealed, password, \
+        pepper_epoch, role, tier, status, compromised, epoch, created_at, verified_at, updated_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, FALSE, 1, $11, $12, $11)";
+}
+
+/// A row of `account`. Personal data is still sealed.
+pub(crate) struct Account {
+    pub(crate) id: Id<kind::Account>,
+    pub(crate) username: Username,
+    email_sealed: Vec<u8>,
+    full_name_sealed: Option<Vec<u8>>,
+    pub(crate) password: String,
+    /// Which pepper the hash has; `None` for imported ones.
+    pub(crate) pepper_epoch: Option<u32>,
+    pub(crate) role: Role,
+    pub(crate) tier: Tier,
+    pub(crate) status: AccountStatus,
+    pub(crate) compromised: bool,
+    pub(crate) epoch: i64,
+    pub(crate) created_at: Timestamp,
+    pub(crate) verified_at: Option<Timestamp>,
+    pub(crate) updated_at: Timestamp,
+}
+
+/// A new account's row.
+pub(crate) struct NewAccount<'a> {
+    pub(crate) id: Id<kind::Account>,
+    pub(crate) username: &'a Username,
+    pub(crate) email: &'a Email,
+    pub(crate) email_index: [u8; 32],
+    pub(crate) full_name: Option<&'a FullName>,
+    pub(crate) password: &'a str,
+    pub(crate) pepper_epoch: u32,
+    pub(crate) role: Role,
+    pub(crate) status: AccountStatus,
+}
+
+impl Account {
+    /// The row that the statement finds.
+    pub(crate) async fn find(tx: &mut Tx, sql: Sql, params: &[Value]) -> Result<Option<Self>, Error> {
+        tx.query_opt(sql, params).await?.map(|row| Self::of(&row)).transpose()
+    }
+
+    /// The account with this id, which must exist.
+    pub(crate) async fn load(tx: &mut Tx, id: Id<kind::Account>) -> Result<Self, Error> {
+        Self::find(tx, BY_ID, params![id]).await?.ok_or(Error::NotFound)
+    }
+
+    fn of(row: &Row) -> Result<Self, Error> {
+        const DAMAGED: &str = "an account's row holds an unknown word";
+        Ok(Self {
+            id: row.get(0)?,
+            username: row.get::<String>(1)?.parse().map_err(|_| Error::internal(DAMAGED))?,
+            email_sealed: row.get(2)?,
+            full_name_sealed: row.get(3)?,
+            password: row.get(4)?,
+            pepper_epoch: row.get(5)?,
+            role: row.get::<String>(6)?.parse().map_err(|_| Error::internal(DAMAGED))?,
+            tier: row.get::<String>(7)?.parse().map_err(|_| Error::internal(DAMAGED))?,
+            status: AccountStatus::parse(&row.get::<String>(8)?).ok_or_else(|| Error::internal(DAMAGED))?,
+            compromised: row.get(9)?,
+            epoch: row.get(10)?,
+            created_at: row.get(11)?,
+            verified_at: row.get(12)?,
+            updated_at: row.get(13)?,
+        })
+    }
+
+    /// The address, opened.
+    pub(crate) async fn email(&self, inner: &Inner, tx: &mut Tx) -> Result<Email, Error> {
+        let place = ("account", "email", *self.id.as_bytes());
+        let text = inner.open_text(tx, self.id, place, &self.email_sealed).await?;
+        text.parse().map_err(|_| Error::internal("a sealed address is not an address"))
+    }
+
+    /// The account with its personal data opened.
+    pub(crate) async fn view(&self, inner: &Inner, tx: &mut Tx) -> Result<AccountView, Error> {
+        let full_name = match &self.full_name_sealed {
+            None => None,
+            Some(sealed) => {
+                let place = ("account", "full_name", *self.id.as_bytes());
+                let text = inner.open_text(tx, self.id, place, sealed).await?;
+                Some(text.parse().map_err(|_| Error::internal("a sealed name is not a name"))?)
+            }
+        };
+        Ok(AccountView {
+            id: self.id,
+            username: self.username.clone(),
+            email: self.email(inner, tx).await?,
+            full_name,
+            role: self.role,
+            tier: self.tier,
+            status: self.status,
+            compromised: self.compromised,
+            created_at: self.created_at,
+            verified_at: self.verified_at,
+            updated_at: self.updated_at,
+        })
+    }
+}
+
+impl Inner {
+    /// The blind index by which an address is found and kept unique.
+    pub(crate) fn email_index(&self, email: &Email) -> [u8; 32] {
+        self.keys.blind_index("account", "email", email.as_str().as_bytes())
+    }
+
+    /// Makes the account and its key.
+    pub(crate) async fn insert_account(&self, tx: &mut Tx, new: &NewAccount<'_>) -> Result<(), Error> {
+        self.keys.create_subject(tx, Subject::Account(new.id)).await?;
+        let row = *new.id.as_bytes();
+        let email = self.seal(tx, new.id, ("account", "email", row), new.email.as_str().as_bytes()).await?;
+        let full_name = match new.full_name {
+            None => None,
+            Some(name) => Some(self.seal(tx, new.id, ("account", "full_name", row), name.as_str().as_bytes()).await?),
+        };
+        let now = self.now();
+        let verified_at = (new.status == AccountStatus::Active).then_some(now);
+        tx.execute(
+            INSERT,
+            params![
+                new.id,
+                new.username,
+                email,
+                new.email_index,
+                full_name,
+                new.password,
+                new.pepper_epoch,
+                new.role.as_str(),
+                Tier::Free.as_str(),
+                new.status.as_str(),
+                now,
+                verified_at
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+}

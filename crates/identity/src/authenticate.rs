@@ -1,0 +1,186 @@
+//! From a token or cookie to a caller, on every request.
+//!
+//! A credential that was seen before costs a hash and two look-ups; its signature is not verified again. What may
+//! change (revoked, disabled, role) comes from facts that a change invalidates before its operation answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use base::{Id, Scope, Timestamp, kind};
+use crypto::mac::sha256;
+use store::params;
+
+use crate::background::Touch;
+use crate::remember::{Credential, Facts};
+use crate::service::Inner;
+use crate::{AccountCaller, Error, Identity, Method, SessionKind, secret_text};
+
+store::sql! {
+    /// All that decides about a session, in one read.
+    FACTS = "SELECT s.kind, s.authenticated_at, s.last_seen_at, s.expires_at, s.revoked_at, s.epoch, \
+        a.epoch, a.status, a.role, a.tier, a.username \
+        FROM session s JOIN account a ON a.account_id = s.account_id \
+        WHERE s.session_id = $1 AND s.account_id = $2";
+    BY_COOKIE = "SELECT account_id, session_id, expires_at FROM session WHERE cookie_hash = $1";
+}
+
+/// Longest token that is looked at (the verifier's own limit).
+const MAX_TOKEN: usize = 8 * 1024;
+
+impl Identity {
+    /// Who presents this access token. Fast for tokens seen before; never later than a revocation.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`] with the fault's name, or [`Error::Unavailable`] if it cannot be decided now.
+    pub async fn authenticate_token(&self, token: &str) -> Result<AccountCaller, Error> {
+        let inner = &*self.0;
+        if token.len() > MAX_TOKEN {
+            return Err(Error::InvalidToken("too-long"));
+        }
+        let hash = sha256(token.as_bytes());
+        let credential = match inner.remembered.credential(&hash) {
+            Some(found) if found.method == Method::Token => found,
+            _ => {
+                let keys = inner.remembered.keys();
+                let claims = inner.verify_token(token)?;
+                let expires_at = Timestamp::from_millis(claims.exp.saturating_mul(1000));
+                inner.remembered.keep_credential(hash, keys, Method::Token, (claims.sub, claims.sid), expires_at)
+            }
+        };
+        inner.caller(credential).await
+    }
+
+    /// Who presents this session cookie.
+    ///
+    /// # Errors
+    /// As [`Identity::authenticate_token`].
+    pub async fn authenticate_cookie(&self, value: &str) -> Result<AccountCaller, Error> {
+        let inner = &*self.0;
+        if !secret_text::is_plausible(value, "") {
+            return Err(Error::InvalidToken("malformed"));
+        }
+        let hash = secret_text::hash(value);
+        let credential = match inner.remembered.credential(&hash) {
+            Some(found) if found.method == Method::Cookie => found,
+            _ => {
+                let keys = inner.remembered.keys();
+                let mut tx = inner.db.begin_read(Scope::System("session cookie")).await?;
+                let row = tx.query_opt(BY_COOKIE, params![hash]).await?;
+                let row = row.ok_or(Error::InvalidToken("unknown-session"))?;
+                let owner = (row.get(0)?, row.get(1)?);
+                inner.remembered.keep_credential(hash, keys, Method::Cookie, owner, row.get(2)?)
+            }
+        };
+        inner.caller(credential).await
+    }
+}
+
+impl Inner {
+    async fn caller(&self, credential: Credential) -> Result<AccountCaller, Error> {
+        let Credential { account, session, method, expires_at, .. } = credential;
+        let now = self.now();
+        if now >= expires_at {
+            return Err(Error::InvalidToken("expired"));
+        }
+        let mut facts = self.facts(account, session).await?;
+        if self.is_idle(&facts, now) {
+            // Another node may have seen it since; only the database knows.
+            facts = self.read_facts(account, session).await?;
+        }
+        if let Some(reason) = facts.ended {
+            return Err(Error::InvalidToken(reason));
+        }
+        let serves = match method {
+            Method::Token => SessionKind::Token,
+            Method::Cookie => SessionKind::Browser,
+        };
+        if facts.kind != serves {
+            return Err(Error::InvalidToken("wrong-kind-of-session"));
+        }
+        if now >= facts.expires_at {
+            return Err(Error::InvalidToken("session-expired"));
+        }
+        if self.is_idle(&facts, now) {
+            return Err(Error::InvalidToken("session-idle"));
+        }
+        self.note_use(account, session, &facts, now);
+        Ok(AccountCaller {
+            account,
+            session,
+            role: facts.role,
+            tier: facts.tier,
+            username: facts.username.clone(),
+            method,
+            authenticated_at: facts.authenticated_at,
+            expires_at: expires_at.min(facts.expires_at),
+        })
+    }
+
+    /// The session's facts, remembered or read.
+    pub(crate) async fn facts(
+        &self,
+        account: Id<kind::Account>,
+        session: Id<kind::Session>,
+    ) -> Result<Arc<Facts>, Error> {
+        match self.remembered.facts(account, session) {
+            Some(facts) => Ok(facts),
+            None => self.read_facts(account, session).await,
+        }
+    }
+
+    async fn read_facts(&self, account: Id<kind::Account>, session: Id<kind::Session>) -> Result<Arc<Facts>, Error> {
+        // The stamp must be older than what is read; see `remember`.
+        let stamp = self.remembered.stamp(account, session);
+        let mut tx = self.db.begin_read(Scope::Account(account)).await?;
+        let row = tx.query_opt(FACTS, params![session, account]).await?;
+        drop(tx);
+        let row = row.ok_or(Error::InvalidToken("unknown-session"))?;
+        let damaged = || Error::internal("a session's row holds an unknown word");
+        let ended = if row.get::<Option<Timestamp>>(4)?.is_some() || row.get::<i64>(5)? != row.get::<i64>(6)? {
+            Some("session-revoked")
+        } else if row.get::<String>(7)? != "active" {
+            Some("account-disabled")
+        } else {
+            None
+        };
+        let facts = Arc::new(Facts {
+            ended,
+            kind: SessionKind::parse(&row.get::<String>(0)?).ok_or_else(damaged)?,
+            authenticated_at: row.get(1)?,
+            last_seen_ms: AtomicI64::new(row.get(2)?),
+            expires_at: row.get(3)?,
+            role: row.get::<String>(8)?.parse().map_err(|_| damaged())?,
+            tier: row.get::<String>(9)?.parse().map_err(|_| damaged())?,
+            username: row.get::<String>(10)?.parse().map_err(|_| damaged())?,
+        });
+        self.remembered.keep_facts(session, stamp, &facts);
+        Ok(facts)
+    }
+
+    fn is_idle(&self, facts: &Facts, now: Timestamp) -> bool {
+        let limit = self.idle_ms(facts.kind);
+        now.as_millis().saturating_sub(facts.last_seen_ms.load(Ordering::Relaxed)) >= limit
+    }
+
+    pub(crate) const fn idle_ms(&self, kind: SessionKind) -> i64 {
+        match kind {
+            SessionKind::Browser => self.settings.browser_idle_ms,
+            SessionKind::Token => self.settings.token_idle_ms,
+        }
+    }
+
+    /// Writes the time of use behind the request, once per interval.
+    fn note_use(&self, account: Id<kind::Account>, session: Id<kind::Session>, facts: &Facts, now: Timestamp) {
+        let seen = facts.last_seen_ms.load(Ordering::Relaxed);
+        let due = now.as_millis().saturating_sub(seen) >= self.settings.touch_interval_ms;
+        // Of many requests at once exactly one wins the exchange and writes.
+        let won = due
+            && facts
+                .last_seen_ms
+                .compare_exchange(seen, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if won {
+            self.background.touch(Touch { account, session, at: now });
+        }
+    }
+}

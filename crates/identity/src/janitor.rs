@@ -1,0 +1,87 @@
+//! Removes what has had its time, in small transactions.
+
+use base::{Id, Scope, Timestamp, kind};
+use store::{Sql, params};
+
+use crate::mail::Way;
+use crate::register::WINDOW_MS;
+use crate::service::Inner;
+use crate::{Error, Identity, Swept};
+
+/// Rows per transaction: others write in between.
+const BATCH: u32 = 500;
+/// Transactions per table and run; what is left waits for the next run.
+const ROUNDS: u32 = 200;
+
+store::sql! {
+    OLD_PENDING = "SELECT account_id FROM account WHERE status = 'pending' AND created_at < $1 \
+        ORDER BY created_at LIMIT $2";
+    SWEEP_CODES = "DELETE FROM one_time_code WHERE code_hash IN \
+        (SELECT code_hash FROM one_time_code WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    SWEEP_REFRESH = "DELETE FROM refresh_token WHERE token_hash IN \
+        (SELECT token_hash FROM refresh_token WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    SWEEP_SESSIONS = "DELETE FROM session WHERE session_id IN \
+        (SELECT session_id FROM session WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2)";
+    SWEEP_MAILS = "DELETE FROM mail WHERE mail_id IN \
+        (SELECT mail_id FROM mail WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
+    SWEEP_BUDGETS = "DELETE FROM mail_budget WHERE window_start < $1";
+}
+
+impl Identity {
+    /// Removes what has had its time; called by the job worker, every hour or so.
+    ///
+    /// # Errors
+    /// Failures of the store and of the outbox folder.
+    pub async fn janitor(&self) -> Result<Swept, Error> {
+        let inner = &*self.0;
+        let now = inner.now();
+        let trace = now.plus_ms(-inner.settings.trace_ttl_ms);
+        let swept = Swept {
+            pending_accounts: inner.sweep_pending(now.plus_ms(-inner.settings.pending_ttl_ms)).await?,
+            codes: inner.sweep(SWEEP_CODES, now).await?,
+            refresh_tokens: inner.sweep(SWEEP_REFRESH, now).await?,
+            sessions: inner.sweep(SWEEP_SESSIONS, trace).await?,
+            mails: inner.sweep(SWEEP_MAILS, trace).await?,
+        };
+        let mut tx = inner.db.begin(Scope::System("janitor")).await?;
+        tx.execute(SWEEP_BUDGETS, params![now.plus_ms(-WINDOW_MS)]).await?;
+        tx.commit().await?;
+        if let Way::Folder(folder) = &inner.delivery.way {
+            folder.sweep(trace).await.map_err(|error| Error::Unavailable(error.into()))?;
+        }
+        Ok(swept)
+    }
+}
+
+impl Inner {
+    async fn sweep_pending(&self, before: Timestamp) -> Result<u64, Error> {
+        let mut total = 0;
+        for _ in 0..ROUNDS {
+            let mut tx = self.db.begin(Scope::System("janitor")).await?;
+            let rows = tx.query(OLD_PENDING, params![before, BATCH]).await?;
+            for row in &rows {
+                let id: Id<kind::Account> = row.get(0)?;
+                total += self.delete_pending(&mut tx, id).await?;
+            }
+            tx.commit().await?;
+            if rows.len() < BATCH as usize {
+                break;
+            }
+        }
+        Ok(total)
+    }
+
+    async fn sweep(&self, sql: Sql, before: Timestamp) -> Result<u64, Error> {
+        let mut total = 0;
+        for _ in 0..ROUNDS {
+            let mut tx = self.db.begin(Scope::System("janitor")).await?;
+            let swept = tx.execute(sql, params![before, BATCH]).await?;
+            tx.commit().await?;
+            total += swept;
+            if swept < u64::from(BATCH) {
+                break;
+            }
+        }
+        Ok(total)
+    }
+}

@@ -1,0 +1,32 @@
+//! Putting a letter into the outbox, within the transaction of its cause.
+
+use base::{Email, Id, kind};
+use store::{Job, Tx, params};
+
+use crate::Error;
+use crate::mail::letter::Letter;
+use crate::mail::message;
+use crate::service::Inner;
+
+store::sql! {
+    INSERT = "INSERT INTO mail (mail_id, account_id, kind, body_sealed, state, attempts, created_at) \
+        VALUES ($1, $2, $3, $4, 'queued', 0, $5)";
+}
+
+impl Inner {
+    /// Seals the message under the account's key and queues its delivery.
+    pub(crate) async fn queue_mail(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+        to: &Email,
+        letter: &Letter<'_>,
+    ) -> Result<(), Error> {
+        let mail = Id::new(&self.clock, &self.entropy);
+        let now = self.now();
+        let body = zeroize::Zeroizing::new(message::build(mail, now, &self.delivery.from, to, letter)?);
+        let sealed = self.seal(tx, account, ("mail", "body", *mail.as_bytes()), &body).await?;
+        tx.execute(INSERT, params![mail, account, letter.kind(), sealed, now]).await?;
+        self.enqueue(tx, &Job::DeliverMail { mail }).await
+    }
+}

@@ -1,0 +1,162 @@
+//! Forgotten, reset and changed passwords (AUTH-1, AUTH-2).
+
+use audit::{Event, Outcome};
+use base::{Email, Id, Scope, Secret, kind};
+use keys::Purpose;
+use store::{Change, Tx, params};
+
+use crate::account::{self, Account};
+use crate::code::CodePurpose;
+use crate::error::retry_races;
+use crate::mail::Letter;
+use crate::service::Inner;
+use crate::{AccountCaller, AccountStatus, Error, Identity, RequestMeta, secret_text};
+
+store::sql! {
+    /// Sets a password and starts a new epoch, which ends every session of the old one. `$2` is the hash that the
+    /// decision was made on: of two changes at once the second finds another one.
+    SET = "UPDATE account SET password = $3, pepper_epoch = $4, compromised = FALSE, epoch = epoch + 1, \
+        updated_at = $5 WHERE account_id = $1 AND password = $2 AND status = 'active' RETURNING epoch";
+    /// Takes the caller's own session over into the new epoch.
+    KEEP = "UPDATE session SET epoch = $3 WHERE session_id = $1 AND account_id = $2 AND revoked_at IS NULL";
+    /// A code that nobody has: written where there is no account, so that both cases write.
+    DECOY = "INSERT INTO one_time_code (code_hash, purpose, account_id, created_at, expires_at) \
+        VALUES ($1, 'reset', NULL, $2, $2)";
+}
+
+impl Identity {
+    /// Mails a reset link if there is such an account; the answer never tells.
+    ///
+    /// # Errors
+    /// Failures of the store only.
+    pub async fn forgot_password(&self, email: &Email, meta: &RequestMeta) -> Result<(), Error> {
+        retry_races!(self.0.try_forgot(email, meta))
+    }
+
+    /// Sets a new password by a reset link and ends all sessions. The link also lifts the *compromised* mark.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCode`], [`Error::WeakPassword`] (the link stays usable), [`Error::Busy`], failures of the store.
+    pub async fn reset_password(
+        &self,
+        code: &str,
+        password: Secret<String>,
+        meta: &RequestMeta,
+    ) -> Result<(), Error> {
+        let result = self.0.reset(code, &password, meta).await;
+        self.0.note_bad_code(&result, "bad-reset-code", meta).await?;
+        result
+    }
+
+    /// Sets a new password and ends all other sessions.
+    ///
+    /// # Errors
+    /// [`Error::WrongCredentials`] if `current` is wrong, [`Error::WeakPassword`], [`Error::Busy`],
+    /// [`Error::Conflict`] if it was changed meanwhile, failures of the store.
+    pub async fn change_password(
+        &self,
+        caller: &AccountCaller,
+        current: Secret<String>,
+        new: Secret<String>,
+        meta: &RequestMeta,
+    ) -> Result<(), Error> {
+        let inner = &*self.0;
+        let mut tx = inner.db.begin_read(caller.scope()).await?;
+        let account = Account::load(&mut tx, caller.account).await?;
+        let email = account.email(inner, &mut tx).await?;
+        drop(tx);
+        if inner.compare(&current, Some(&account)).await?.is_none() {
+            return inner.refuse(Some(account.id), "wrong-password-at-change", Error::WrongCredentials, meta).await;
+        }
+        let hash = inner.new_hash(&account, &email, &new).await?;
+        let mut tx = inner.db.begin(caller.scope()).await?;
+        let epoch = inner.set_password(&mut tx, &account, &hash).await?.ok_or(Error::Conflict(
+            "The password was changed by somebody else meanwhile.",
+        ))?;
+        tx.execute(KEEP, params![caller.session, caller.account, epoch]).await?;
+        let event = Event::PasswordChanged {};
+        inner.after_new_password(tx, &account, &email, Some(caller.session), event, meta).await
+    }
+}
+
+/// A hash and the pepper that it has.
+struct NewHash {
+    hash: String,
+    pepper_epoch: u32,
+}
+
+impl Inner {
+    async fn try_forgot(&self, email: &Email, meta: &RequestMeta) -> Result<(), Error> {
+        let index = self.email_index(email);
+        let mut tx = self.db.begin(Scope::System("forgotten password")).await?;
+        let within = self.within_mail_budget(&mut tx, index, "reset").await?;
+        let found = Account::find(&mut tx, account::BY_EMAIL, params![index]).await?;
+        // A disabled account gets no link: it could do nothing with a password.
+        let found = found.filter(|account| account.status == AccountStatus::Active);
+        let mut record = self.record(meta, Event::PasswordResetRequested {});
+        match found.filter(|_| within) {
+            Some(account) => {
+                record.about = Some(account.id);
+                let ttl = self.settings.reset_ttl_ms;
+                let (code, _) = self.issue_code(&mut tx, CodePurpose::Reset, Some(account.id), ttl).await?;
+                let link = self.link("reset", &code);
+                let letter = Letter::Reset { username: &account.username, link: &link };
+                self.queue_mail(&mut tx, account.id, email, &letter).await?;
+            }
+            None => {
+                let nobodys = secret_text::hash(secret_text::random(&self.entropy).expose());
+                tx.execute(DECOY, params![nobodys, self.now()]).await?;
+            }
+        }
+        self.audit.append(&mut tx, &record).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn reset(&self, code: &str, password: &Secret<String>, meta: &RequestMeta) -> Result<(), Error> {
+        let mut tx = self.db.begin_read(Scope::System("password reset")).await?;
+        let id = self.peek_code(&mut tx, CodePurpose::Reset, code).await?;
+        let account = Account::load(&mut tx, id).await?;
+        let email = account.email(self, &mut tx).await?;
+        drop(tx);
+        let hash = self.new_hash(&account, &email, password).await?;
+        let mut tx = self.db.begin(Scope::System("password reset")).await?;
+        self.consume_code(&mut tx, CodePurpose::Reset, code).await?;
+        self.set_password(&mut tx, &account, &hash).await?.ok_or(Error::InvalidCode)?;
+        self.void_codes(&mut tx, CodePurpose::Reset, id).await?;
+        self.after_new_password(tx, &account, &email, None, Event::PasswordReset {}, meta).await
+    }
+
+    /// Checks the new password and hashes it. No transaction may be open meanwhile.
+    async fn new_hash(&self, account: &Account, email: &Email, new: &Secret<String>) -> Result<NewHash, Error> {
+        let password = self.acceptable(new, &[account.username.as_str(), email.as_str()])?;
+        let pepper = self.keys.epoch(Purpose::Pepper);
+        let pepper_epoch = pepper.number;
+        Ok(NewHash { hash: self.pool.hash(password, pepper).await?, pepper_epoch })
+    }
+
+    /// The account's new epoch; `None` if the password is not the one that was looked at any more.
+    async fn set_password(&self, tx: &mut Tx, account: &Account, new: &NewHash) -> Result<Option<i64>, Error> {
+        let params = params![account.id, &account.password, &new.hash, new.pepper_epoch, self.now()];
+        Ok(tx.query_opt(SET, params).await?.map(|row| row.get(0)).transpose()?)
+    }
+
+    /// Ends the (other) sessions, tells the owner, records it, commits.
+    async fn after_new_password(
+        &self,
+        mut tx: Tx,
+        account: &Account,
+        email: &Email,
+        keep: Option<Id<kind::Session>>,
+        event: Event,
+        meta: &RequestMeta,
+    ) -> Result<(), Error> {
+        self.end_sessions(&mut tx, account.id, keep).await?;
+        let forgot = self.page("forgot");
+        let letter = Letter::PasswordChanged { username: &account.username, at: self.now(), forgot: &forgot };
+        self.queue_mail(&mut tx, account.id, email, &letter).await?;
+        let record = self.record(meta, event).by_account(account.id).ended(Outcome::Success);
+        self.audit.append(&mut tx, &record).await?;
+        self.commit_change(tx, Change::Account(account.id)).await
+    }
+}

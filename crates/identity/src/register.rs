@@ -1,0 +1,216 @@
+//! Registration and verification (AUTH-1).
+//!
+//! Whoever registers an address proves nothing until a link that went to that address is followed. So every attempt
+//! is a *pending* account of its own with its own password, and a link activates exactly its attempt: nobody can
+//! prepare an account with a password of their choice for somebody else to confirm unknowingly.
+//!
+//! Answer, words and work are the same whether or not the address or the name is known. Where the address has an
+//! account already, the very same rows are written, but the link's code is thrown away and the mail says "you have
+//! an account already".
+
+use access::Role;
+use audit::{Event, Outcome};
+use base::{Id, Scope, Secret, Username, kind};
+use keys::Purpose;
+use store::{Change, Tx, params};
+
+use crate::account::{self, Account, NewAccount};
+use crate::code::CodePurpose;
+use crate::error::retry_races;
+use crate::mail::Letter;
+use crate::service::{Identity, Inner};
+use crate::{AccountStatus, Error, Registration, RequestMeta, Verified};
+
+store::sql! {
+    /// The attempts of an address beyond the newest ones.
+    SURPLUS = "SELECT account_id FROM account WHERE email_index = $1 AND status = 'pending' \
+        ORDER BY created_at DESC, account_id DESC LIMIT 100 OFFSET $2";
+    OTHER_ATTEMPTS = "SELECT account_id FROM account \
+        WHERE email_index = (SELECT email_index FROM account WHERE account_id = $1) \
+        AND status = 'pending' AND account_id <> $1 LIMIT 1000";
+    DELETE_PENDING = "DELETE FROM account WHERE account_id = $1 AND status = 'pending'";
+    ACTIVATE = "UPDATE account SET status = 'active', username = $2, verified_at = $3, updated_at = $3 \
+        WHERE account_id = $1 AND status = 'pending'";
+    EMAIL_TAKEN = "SELECT count(*) FROM account \
+        WHERE email_index = (SELECT email_index FROM account WHERE account_id = $1) AND status <> 'pending'";
+    pub(crate) USERNAME_TAKEN = "SELECT count(*) FROM account WHERE username = $1 AND status <> 'pending'";
+}
+
+impl Identity {
+    /// Starts an account. The answer is the same whether or not the address or the name is known; a mail decides.
+    ///
+    /// # Errors
+    /// [`Error::WeakPassword`], [`Error::Busy`], and failures of the store.
+    pub async fn register(&self, wish: Registration, meta: &RequestMeta) -> Result<(), Error> {
+        let inner = &*self.0;
+        let own = [wish.username.as_str(), wish.email.as_str()];
+        let password = inner.acceptable(&wish.password, &own)?;
+        let pepper = inner.keys.epoch(Purpose::Pepper);
+        let pepper_epoch = pepper.number;
+        let hash = inner.pool.hash(password, pepper).await?;
+        retry_races!(inner.try_register(&wish, &hash, pepper_epoch, meta))
+    }
+
+    /// Follows a verification link: exactly that attempt becomes an account, and the others of the address go.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCode`], and failures of the store.
+    pub async fn verify_email(&self, code: &str, meta: &RequestMeta) -> Result<Verified, Error> {
+        let result = retry_races!(self.0.try_verify(code, meta));
+        self.0.note_bad_code(&result, "bad-verification-code", meta).await?;
+        result
+    }
+}
+
+impl Inner {
+    async fn try_register(
+        &self,
+        wish: &Registration,
+        hash: &str,
+        pepper_epoch: u32,
+        meta: &RequestMeta,
+    ) -> Result<(), Error> {
+        let index = self.email_index(&wish.email);
+        let mut tx = self.db.begin(Scope::System("registration")).await?;
+        // The budget's row is locked from here on, so that attempts for one address come one after the other.
+        if !self.within_mail_budget(&mut tx, index, "register").await? {
+            // Depends on how often the address was tried, not on whether it is known.
+            tx.commit().await?;
+            tracing::info!("a registration was dropped: too many for one address");
+            return Ok(());
+        }
+        let holder = Account::find(&mut tx, account::BY_EMAIL, params![index]).await?;
+        let keep = self.settings.pending_per_address.saturating_sub(1);
+        for row in tx.query(SURPLUS, params![index, keep]).await? {
+            self.delete_pending(&mut tx, row.get(0)?).await?;
+        }
+        let id = Id::new(&self.clock, &self.entropy);
+        self.insert_account(&mut tx, &NewAccount {
+            id,
+            username: &wish.username,
+            email: &wish.email,
+            email_index: index,
+            full_name: wish.full_name.as_ref(),
+            password: hash,
+            pepper_epoch,
+            role: Role::User,
+            status: AccountStatus::Pending,
+        })
+        .await?;
+        let (code, _) = self.issue_code(&mut tx, CodePurpose::Verify, Some(id), self.settings.verify_ttl_ms).await?;
+        match &holder {
+            None => {
+                let link = self.link("verify", &code);
+                let letter = Letter::Verify { username: &wish.username, link: &link };
+                self.queue_mail(&mut tx, id, &wish.email, &letter).await?;
+            }
+            Some(holder) => {
+                let (sign_in, forgot) = (self.page("sign-in"), self.page("forgot"));
+                let letter =
+                    Letter::AlreadyRegistered { username: &holder.username, sign_in: &sign_in, forgot: &forgot };
+                self.queue_mail(&mut tx, holder.id, &wish.email, &letter).await?;
+            }
+        }
+        self.audit.append(&mut tx, &self.record(meta, Event::AccountRegistered {}).about(id)).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn try_verify(&self, code: &str, meta: &RequestMeta) -> Result<Verified, Error> {
+        let mut tx = self.db.begin(Scope::System("verification")).await?;
+        let id = self.consume_code(&mut tx, CodePurpose::Verify, code).await?;
+        let attempt = Account::load(&mut tx, id).await?;
+        // Another attempt of the same address was faster.
+        let taken: i64 = tx.query_one(EMAIL_TAKEN, params![id]).await?.get(0)?;
+        if attempt.status != AccountStatus::Pending || taken > 0 {
+            return Err(Error::InvalidCode);
+        }
+        let username = self.free_username(&mut tx, &attempt.username).await?;
+        let now = self.now();
+        if tx.execute(ACTIVATE, params![id, &username, now]).await? == 0 {
+            return Err(Error::InvalidCode);
+        }
+        for row in tx.query(OTHER_ATTEMPTS, params![id]).await? {
+            self.delete_pending(&mut tx, row.get(0)?).await?;
+        }
+        self.audit.append(&mut tx, &self.record(meta, Event::AccountVerified {}).by_account(id)).await?;
+        tx.announce(Change::Account(id));
+        tx.commit().await?;
+        self.remembered.forget(Change::Account(id));
+        let renamed = username != attempt.username;
+        Ok(Verified { account: id, username, renamed })
+    }
+
+    /// The name itself, or a variant that nobody has (`name-x4d2`).
+    async fn free_username(&self, tx: &mut Tx, wished: &Username) -> Result<Username, Error> {
+        const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+        let mut name = wished.clone();
+        for _ in 0..16 {
+            if tx.query_one(USERNAME_TAKEN, params![&name]).await?.get::<i64>(0)? == 0 {
+                return Ok(name);
+            }
+            let tail: String =
+                self.entropy.bytes::<4>().iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+            let stem = &wished.as_str()[..wished.as_str().len().min(45)];
+            name = format!("{stem}-{tail}").parse().map_err(|_| Error::internal("a variant of a name is a name"))?;
+        }
+        Err(Error::internal("no free variant of a name was found"))
+    }
+
+    /// Removes an attempt with everything that hangs on it, its key included.
+    pub(crate) async fn delete_pending(&self, tx: &mut Tx, id: Id<kind::Account>) -> Result<u64, Error> {
+        let deleted = tx.execute(DELETE_PENDING, params![id]).await?;
+        Ok(deleted)
+    }
+
+    /// The password in the form that is hashed, if the policy takes it.
+    pub(crate) fn acceptable(&self, password: &Secret<String>, own: &[&str]) -> Result<Secret<String>, Error> {
+        self.settings
+            .password_policy
+            .check(password, false, own)
+            .map_err(|weakness| Error::WeakPassword(weakness.to_string().into()))
+    }
+
+    /// Records that a link did not work, so that guessing is seen.
+    pub(crate) async fn note_bad_code<T>(
+        &self,
+        result: &Result<T, Error>,
+        reason: &'static str,
+        meta: &RequestMeta,
+    ) -> Result<(), Error> {
+        if matches!(result, Err(Error::InvalidCode)) {
+            let event = Event::TokenRefused { reason, credential: "link" };
+            self.audit.record_durable(self.record(meta, event).ended(Outcome::Denied)).await?;
+        }
+        Ok(())
+    }
+
+    /// A page that people use.
+    pub(crate) fn page(&self, name: &str) -> String {
+        format!("{}/account/{name}", self.settings.public_url.trim_end_matches('/'))
+    }
+
+    /// A page with a code.
+    pub(crate) fn link(&self, name: &str, code: &Secret<String>) -> Secret<String> {
+        Secret::new(format!("{}?code={}", self.page(name), code.expose()))
+    }
+
+    /// Counts a message that a stranger causes; `false` if the address has had enough of this kind.
+    pub(crate) async fn within_mail_budget(&self, tx: &mut Tx, index: [u8; 32], kind: &str) -> Result<bool, Error> {
+        let now = self.now();
+        let sent: u32 = tx.query_one(SPEND, params![index, kind, now, now.plus_ms(-WINDOW_MS)]).await?.get(0)?;
+        Ok(sent <= self.settings.mails_per_hour)
+    }
+}
+
+/// The window of the mail budget.
+pub(crate) const WINDOW_MS: i64 = 3_600_000;
+
+store::sql! {
+    /// Counts one message. One statement, so that many at once are counted one after the other.
+    SPEND = "INSERT INTO mail_budget (address_index, kind, window_start, sent) VALUES ($1, $2, $3, 1) \
+        ON CONFLICT (address_index, kind) DO UPDATE SET \
+        sent = CASE WHEN mail_budget.window_start <= $4 THEN 1 ELSE mail_budget.sent + 1 END, \
+        window_start = CASE WHEN mail_budget.window_start <= $4 THEN $3 ELSE mail_budget.window_start END \
+        RETURNING sent";
+}

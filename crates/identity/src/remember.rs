@@ -1,0 +1,205 @@
+//! What authentication remembers, and how it never remembers too long.
+//!
+//! Two bounded caches: *credentials* (SHA-256 of a token or cookie → whose it is, facts that never change) and
+//! *sessions* (session → what may change). An entry of the second is stamped with counters that were read **before**
+//! the database was; every change moves a counter. So an entry that was read while a revocation committed carries an
+//! old stamp and is never used, whatever the order in which the threads ran.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use access::{Role, Tier};
+use base::{Id, Timestamp, Username, kind};
+use quick_cache::sync::Cache;
+use store::Change;
+
+use crate::{Method, SessionKind};
+
+/// Counters per kind; ids share them by their last (random) byte. A collision costs a read, nothing else.
+const STRIPES: usize = 256;
+
+/// A verified credential.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Credential {
+    pub(crate) method: Method,
+    pub(crate) account: Id<kind::Account>,
+    pub(crate) session: Id<kind::Session>,
+    /// The credential's own end; a cookie ends with its session.
+    pub(crate) expires_at: Timestamp,
+    /// Counter of key changes when it was verified: a revoked signing key takes its tokens with it.
+    keys: u64,
+}
+
+/// What may change about a session.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) ended: Option<&'static str>,
+    pub(crate) kind: SessionKind,
+    pub(crate) role: Role,
+    pub(crate) tier: Tier,
+    pub(crate) username: Username,
+    pub(crate) authenticated_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    /// Milliseconds since 1970; moves with use without a new read.
+    pub(crate) last_seen_ms: AtomicI64,
+}
+
+/// Which changes an entry has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    everything: u64,
+    account: u64,
+    session: u64,
+}
+
+/// The two caches and their counters.
+pub(crate) struct Remembered {
+    credentials: Cache<[u8; 32], Credential>,
+    sessions: Cache<Id<kind::Session>, (Stamp, Arc<Facts>)>,
+    everything: AtomicU64,
+    keys: AtomicU64,
+    accounts: [AtomicU64; STRIPES],
+    of_sessions: [AtomicU64; STRIPES],
+}
+
+impl Remembered {
+    pub(crate) fn new(credentials: usize, sessions: usize) -> Self {
+        Self {
+            credentials: Cache::new(credentials.max(16)),
+            sessions: Cache::new(sessions.max(16)),
+            everything: AtomicU64::new(0),
+            keys: AtomicU64::new(0),
+            accounts: [const { AtomicU64::new(0) }; STRIPES],
+            of_sessions: [const { AtomicU64::new(0) }; STRIPES],
+        }
+    }
+
+    /// The counter of key changes; read it before verifying a signature.
+    pub(crate) fn keys(&self) -> u64 {
+        self.keys.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn credential(&self, hash: &[u8; 32]) -> Option<Credential> {
+        self.credentials.get(hash).filter(|found| found.keys == self.keys())
+    }
+
+    /// Remembers a verified credential; `keys` is the counter from before it was verified.
+    pub(crate) fn keep_credential(
+        &self,
+        hash: [u8; 32],
+        keys: u64,
+        method: Method,
+        (account, session): (Id<kind::Account>, Id<kind::Session>),
+        expires_at: Timestamp,
+    ) -> Credential {
+        let credential = Credential { method, account, session, expires_at, keys };
+        self.credentials.insert(hash, credential);
+        credential
+    }
+
+    /// The counters now; read them before the database.
+    pub(crate) fn stamp(&self, account: Id<kind::Account>, session: Id<kind::Session>) -> Stamp {
+        Stamp {
+            everything: self.everything.load(Ordering::SeqCst),
+            account: self.accounts[stripe(&account)].load(Ordering::SeqCst),
+            session: self.of_sessions[stripe(&session)].load(Ordering::SeqCst),
+        }
+    }
+
+    pub(crate) fn facts(&self, account: Id<kind::Account>, session: Id<kind::Session>) -> Option<Arc<Facts>> {
+        let (stamp, facts) = self.sessions.get(&session)?;
+        (stamp == self.stamp(account, session)).then_some(facts)
+    }
+
+    pub(crate) fn keep_facts(&self, session: Id<kind::Session>, stamp: Stamp, facts: &Arc<Facts>) {
+        self.sessions.insert(session, (stamp, Arc::clone(facts)));
+    }
+
+    /// Forgets what a change touches. Call it after the commit and before the answer.
+    pub(crate) fn forget(&self, change: Change) {
+        let counter = match change {
+            Change::Account(id) => &self.accounts[stripe(&id)],
+            Change::Session(id) => &self.of_sessions[stripe(&id)],
+            Change::Keys => &self.keys,
+            // Roles and tiers are facts of the account; what they grant is looked up at each decision.
+            Change::Policies => return,
+            Change::Everything => {
+                self.keys.fetch_add(1, Ordering::SeqCst);
+                &self.everything
+            }
+        };
+        counter.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn stripe<K>(id: &Id<K>) -> usize {
+    usize::from(id.as_bytes()[15]) % STRIPES
+}
+
+#[cfg(test)]
+mod tests {
+    use base::{Clock, Entropy};
+
+    use super::*;
+
+    fn ids() -> (Id<kind::Account>, Id<kind::Session>) {
+        let (clock, entropy) = (Clock::controlled(1), Entropy::seeded(1));
+        (Id::new(&clock, &entropy), Id::new(&clock, &entropy))
+    }
+
+    fn facts() -> Arc<Facts> {
+        Arc::new(Facts {
+            ended: None,
+            kind: SessionKind::Token,
+            role: Role::User,
+            tier: Tier::Free,
+            username: "ada".parse().unwrap(),
+            authenticated_at: Timestamp::from_millis(0),
+            expires_at: Timestamp::from_millis(10),
+            last_seen_ms: AtomicI64::new(0),
+        })
+    }
+
+    #[test]
+    fn a_read_that_raced_with_a_change_is_never_used() {
+        let (account, session) = ids();
+        for change in [Change::Account(account), Change::Session(session), Change::Everything] {
+            let remembered = Remembered::new(16, 16);
+            let before = remembered.stamp(account, session);
+            // The database is read here; meanwhile the change commits.
+            remembered.forget(change);
+            remembered.keep_facts(session, before, &facts());
+            assert!(remembered.facts(account, session).is_none(), "{change:?}");
+            remembered.keep_facts(session, remembered.stamp(account, session), &facts());
+            assert!(remembered.facts(account, session).is_some(), "{change:?}");
+        }
+    }
+
+    #[test]
+    fn changed_keys_make_tokens_be_verified_again() {
+        let (account, session) = ids();
+        let remembered = Remembered::new(16, 16);
+        let keep = |keys| {
+            remembered.keep_credential([1; 32], keys, Method::Token, (account, session), Timestamp::from_millis(9))
+        };
+        keep(remembered.keys());
+        assert!(remembered.credential(&[1; 32]).is_some());
+        let before = remembered.keys();
+        remembered.forget(Change::Keys);
+        assert!(remembered.credential(&[1; 32]).is_none());
+        keep(before);
+        assert!(remembered.credential(&[1; 32]).is_none());
+    }
+
+    #[test]
+    fn the_caches_are_bounded() {
+        let (account, session) = ids();
+        let remembered = Remembered::new(64, 64);
+        for n in 0..10_000_u32 {
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&n.to_le_bytes());
+            remembered.keep_credential(hash, 0, Method::Token, (account, session), Timestamp::from_millis(9));
+        }
+        assert!(remembered.credentials.len() <= 64);
+    }
+}
