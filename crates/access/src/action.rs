@@ -7,17 +7,40 @@ use std::str::FromStr;
 /// Every built-in action, `resource:verb`, in the order of ACCESS-1.
 pub const CATALOGUE: &[&str] = &[
     // Creative: granted by tiers.
-    "project:create", "project:read", "project:update", "project:delete", "project:share", "project:export",
-    "generate:create", "generate:view", "generate:download", "generate:commercial",
-    "collab:invite", "collab:manage", "collab:real_time",
-    "data:export", "data:delete",
+    "project:create",
+    "project:read",
+    "project:update",
+    "project:delete",
+    "project:share",
+    "project:export",
+    "generate:create",
+    "generate:view",
+    "generate:download",
+    "generate:commercial",
+    "collab:invite",
+    "collab:manage",
+    "collab:real_time",
+    "data:export",
+    "data:delete",
     "analytics:view",
     // Library: granted by roles.
-    "track:read", "track:write", "track:delete", "track:analyze",
-    "playlist:read", "playlist:write", "playlist:delete", "playlist:share",
-    "user:read", "user:write", "user:delete", "user:admin",
-    "system:config", "system:logs", "system:metrics",
-    "analytics:read", "analytics:export",
+    "track:read",
+    "track:write",
+    "track:delete",
+    "track:analyze",
+    "playlist:read",
+    "playlist:write",
+    "playlist:delete",
+    "playlist:share",
+    "user:read",
+    "user:write",
+    "user:delete",
+    "user:admin",
+    "system:config",
+    "system:logs",
+    "system:metrics",
+    "analytics:read",
+    "analytics:export",
 ];
 
 /// One permission: a name that stands in a catalogue. Made by parsing (`"track:read"` or `"track.read"`, the built-in
@@ -74,7 +97,11 @@ impl fmt::Display for Action {
 
 /// `resource.verb` is read as `resource:verb`.
 pub(crate) fn normalised(text: &str) -> Cow<'_, str> {
-    if text.contains('.') && !text.contains(':') { Cow::Owned(text.replacen('.', ":", 1)) } else { Cow::Borrowed(text) }
+    if text.contains('.') && !text.contains(':') {
+        Cow::Owned(text.replacen('.', ":", 1))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// The error for a name that is not among `known`. The given text is cut, because it comes from outside.

@@ -8,7 +8,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use base::Actor;
-use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
+use cedar_policy::{
+    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
+};
 
 use crate::slice::Slice;
 use crate::source::{self, LoadedPolicy, PolicyError, Source};
@@ -78,7 +80,8 @@ impl Access {
                 .collect();
             // A group of actions applies to nothing and cannot be asked for.
             if let Some(entity) = entities.get(uid).filter(|_| !slices.is_empty()) {
-                actions.insert(uid.id().unescaped().to_owned(), ActionEntry { entity: entity.clone(), slices });
+                actions
+                    .insert(uid.id().unescaped().to_owned(), ActionEntry { entity: entity.clone(), slices });
             }
         }
         let name = |text| EntityTypeName::from_str(text).expect("a constant entity type name");
@@ -117,8 +120,12 @@ impl Access {
     /// The kinds of objects that an action can be about, sorted.
     pub fn kinds(&self, action: &Action) -> Vec<&str> {
         let entry = self.0.actions.get(action.as_str());
-        let mut kinds: Vec<&str> =
-            entry.iter().flat_map(|e| e.slices.keys()).map(String::as_str).filter(|kind| *kind != PLATFORM).collect();
+        let mut kinds: Vec<&str> = entry
+            .iter()
+            .flat_map(|e| e.slices.keys())
+            .map(String::as_str)
+            .filter(|kind| *kind != PLATFORM)
+            .collect();
         kinds.sort_unstable();
         kinds
     }
@@ -136,8 +143,9 @@ impl Access {
             (None, _) => (code::UNKNOWN_ACTION, None),
             (Some(_), None) => (code::UNKNOWN_RESOURCE, None),
             (Some(entry), Some((kind, slice))) => {
-                let verdict = slice
-                    .verdict(subject, &bundle.policies, || bundle.question(subject, &entry.entity, kind, resource));
+                let verdict = slice.verdict(subject, &bundle.policies, || {
+                    bundle.question(subject, &entry.entity, kind, resource)
+                });
                 (verdict.code, verdict.policy)
             }
         };
@@ -188,7 +196,8 @@ impl Bundle {
         kind: &EntityTypeName,
         resource: Option<&ResourceRef>,
     ) -> Option<(Request, Entities)> {
-        let uid = |of: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(of.clone(), EntityId::new(id));
+        let uid =
+            |of: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(of.clone(), EntityId::new(id));
         let id = subject.account.map_or_else(|| "anonymous".to_owned(), |account| account.to_string());
         let account = uid(&self.types.account, &id);
         let mut groups = HashSet::new();

@@ -59,7 +59,10 @@ impl Requirement {
                 let resource = Some(template(object, &action, access)?);
                 Ok(Self::Action { action, resource })
             }
-            _ => Err(InvalidRequirement(format!("the access {:?} is not understood; write {FORMS}", cut(text)))),
+            _ => Err(InvalidRequirement(format!(
+                "the access {:?} is not understood; write {FORMS}",
+                cut(text)
+            ))),
         }
     }
 }
@@ -88,7 +91,10 @@ fn action(name: &str, access: &Access) -> Result<Action, InvalidRequirement> {
     // A near miss of the two plain words should not be answered with the nearest action.
     for word in ["public", "authenticated"] {
         if !name.contains([':', '.']) && strsim::damerau_levenshtein(&name.to_lowercase(), word) <= 3 {
-            return Err(InvalidRequirement(format!("{:?} is not understood; did you mean {word:?}?", cut(name))));
+            return Err(InvalidRequirement(format!(
+                "{:?} is not understood; did you mean {word:?}?",
+                cut(name)
+            )));
         }
     }
     access.action(name).map_err(|e| InvalidRequirement(e.to_string()))
@@ -96,7 +102,10 @@ fn action(name: &str, access: &Access) -> Result<Action, InvalidRequirement> {
 
 fn template(object: &str, action: &Action, access: &Access) -> Result<ResourceTemplate, InvalidRequirement> {
     let wrong = || {
-        InvalidRequirement(format!("the object {:?} is not understood; write it as \"track/{{id}}\"", cut(object)))
+        InvalidRequirement(format!(
+            "the object {:?} is not understood; write it as \"track/{{id}}\"",
+            cut(object)
+        ))
     };
     let (kind, parameter) = object.split_once('/').ok_or_else(wrong)?;
     let parameter = parameter.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(wrong)?;
@@ -107,7 +116,10 @@ fn template(object: &str, action: &Action, access: &Access) -> Result<ResourceTe
     let kinds = access.kinds(action);
     if !kinds.contains(&kind) {
         let known = if kinds.is_empty() { "no object".to_owned() } else { kinds.join(", ") };
-        return Err(InvalidRequirement(format!("{action} is not about {:?}; it can be about: {known}", cut(kind))));
+        return Err(InvalidRequirement(format!(
+            "{action} is not about {:?}; it can be about: {known}",
+            cut(kind)
+        )));
     }
     Ok(ResourceTemplate { kind: kind.to_owned(), parameter: parameter.to_owned() })
 }

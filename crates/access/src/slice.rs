@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{
-    ActionConstraint, Authorizer, Effect, Entities, EntityTypeName, EntityUid, PolicySet, PrincipalConstraint, Request,
-    ResourceConstraint,
+    ActionConstraint, Authorizer, Effect, Entities, EntityTypeName, EntityUid, Policy, PolicySet,
+    PrincipalConstraint, Request, ResourceConstraint,
 };
 use serde_json::Value;
 
@@ -32,7 +32,12 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    pub(crate) fn new(policies: &[LoadedPolicy], actions: &Entities, action: &EntityUid, kind: &EntityTypeName) -> Self {
+    pub(crate) fn new(
+        policies: &[LoadedPolicy],
+        actions: &Entities,
+        action: &EntityUid,
+        kind: &EntityTypeName,
+    ) -> Self {
         let of_action = |uid: &EntityUid| uid == action || actions.is_ancestor_of(uid, action);
         let matching: Vec<&LoadedPolicy> = policies
             .iter()
@@ -59,8 +64,10 @@ impl Slice {
             .collect();
         missing.sort_unstable();
         missing.dedup();
-        let remembered =
-            matching.iter().all(|loaded| depends_on_key_only(loaded)).then(|| Box::new([const { OnceLock::new() }; SUBJECTS]));
+        let remembered = matching
+            .iter()
+            .all(|loaded| loaded.depends_on_key_only)
+            .then(|| Box::new([const { OnceLock::new() }; SUBJECTS]));
         Self { set, missing: missing.into(), remembered }
     }
 
@@ -125,14 +132,17 @@ fn index(subject: &Subject) -> usize {
 
 /// Whether role, tier and the two flags are all that a policy's answer can depend on, once action and kind are fixed:
 /// then Cedar needs to be asked once per combination. Anything not understood counts as dependent.
-fn depends_on_key_only(loaded: &LoadedPolicy) -> bool {
-    let principal = match loaded.policy.principal_constraint() {
+pub(crate) fn depends_on_key_only(policy: &Policy) -> bool {
+    let principal = match policy.principal_constraint() {
         PrincipalConstraint::Any | PrincipalConstraint::Is(_) => true,
-        PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => is_group(uid.type_name().basename()),
+        PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => {
+            is_group(uid.type_name().basename())
+        }
         PrincipalConstraint::Eq(_) => false,
     };
-    let resource = matches!(loaded.policy.resource_constraint(), ResourceConstraint::Any | ResourceConstraint::Is(_));
-    principal && resource && loaded.policy.to_json().is_ok_and(|json| json.get("conditions").is_none_or(is_pure))
+    let resource =
+        matches!(policy.resource_constraint(), ResourceConstraint::Any | ResourceConstraint::Is(_));
+    principal && resource && policy.to_json().is_ok_and(|json| json.get("conditions").is_none_or(is_pure))
 }
 
 fn is_group(basename: &str) -> bool {

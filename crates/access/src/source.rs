@@ -9,6 +9,8 @@ use cedar_policy::{Policy, PolicyId, PolicySet, Schema, SchemaFragment, Validati
 use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 
+use crate::slice;
+
 /// The policies were refused. The text names file, line and column, and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -63,7 +65,8 @@ pub(crate) fn builtin() -> Vec<Source> {
 
 /// The `*.cedarschema` and `*.cedar` files of a directory, by name. Others are left alone.
 pub(crate) fn directory(dir: &Path) -> Result<Vec<Source>, PolicyError> {
-    let failed = |path: &Path, error: &dyn std::fmt::Display| PolicyError(format!("{}: {error}", path.display()));
+    let failed =
+        |path: &Path, error: &dyn std::fmt::Display| PolicyError(format!("{}: {error}", path.display()));
     let mut sources = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|e| failed(dir, &e))? {
         let path = entry.map_err(|e| failed(dir, &e))?.path();
@@ -89,6 +92,8 @@ pub(crate) struct LoadedPolicy {
     pub(crate) policy: Policy,
     pub(crate) id: Arc<str>,
     pub(crate) code: &'static str,
+    /// See [`slice::depends_on_key_only`].
+    pub(crate) depends_on_key_only: bool,
 }
 
 /// A schema and the policies that are valid under it, in the order of the files.
@@ -120,7 +125,8 @@ fn schema(sources: &[Source]) -> Result<Schema, PolicyError> {
         }
         fragments.push(fragment);
     }
-    let names = || sources.iter().filter(|s| s.is_schema()).map(|s| s.name.as_str()).collect::<Vec<_>>().join(" + ");
+    let names =
+        || sources.iter().filter(|s| s.is_schema()).map(|s| s.name.as_str()).collect::<Vec<_>>().join(" + ");
     Schema::from_schema_fragments(fragments).map_err(|e| PolicyError(format!("{}: {e}", names())))
 }
 
@@ -147,14 +153,24 @@ fn policies_of(
     in_order.sort_by_key(|policy| offset(policy));
     for policy in in_order {
         let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()) else {
-            return Err(source.error(offset(policy), &"the policy has no @id(\"…\"), which decisions would name"));
+            return Err(
+                source.error(offset(policy), &"the policy has no @id(\"…\"), which decisions would name")
+            );
         };
         let id: Arc<str> = Arc::from(id);
         if let Some(other) = seen.insert(Arc::clone(&id), source.name.clone()) {
-            return Err(source.error(offset(policy), &format_args!("@id(\"{id}\") stands in {other} already")));
+            return Err(
+                source.error(offset(policy), &format_args!("@id(\"{id}\") stands in {other} already"))
+            );
         }
         let code = code_of(policy).map_err(|message| source.error(offset(policy), &message))?;
-        loaded.push(LoadedPolicy { policy: policy.new_id(PolicyId::new(&id)), id, code });
+        let depends_on_key_only = slice::depends_on_key_only(policy);
+        loaded.push(LoadedPolicy {
+            policy: policy.new_id(PolicyId::new(&id)),
+            id,
+            code,
+            depends_on_key_only,
+        });
     }
     Ok(())
 }

@@ -32,7 +32,8 @@ const ALL_CREATIVE: &str = "project:create project:read project:update project:d
     collab:invite collab:manage collab:real_time data:export data:delete analytics:view";
 const REST: &str = "user:read user:write user:delete user:admin system:config system:logs system:metrics \
     analytics:read analytics:export";
-const FREE: &str = "project:create project:read project:update generate:create generate:view generate:download";
+const FREE: &str =
+    "project:create project:read project:update generate:create generate:view generate:download";
 
 fn role_grants(role: Role) -> String {
     match role {
@@ -102,10 +103,15 @@ fn matrix_file_is_what_the_policies_say() {
     for action in CATALOGUE {
         let _ = write!(table, "\n{action:<22}");
         for role in Role::ALL {
-            let cell: String = [(None, '-'), (Some(Tier::Free), 'f'), (Some(Tier::Pro), 'p'), (Some(Tier::Studio), 's')]
-                .iter()
-                .map(|(tier, letter)| if allowed(&access, Some(*role), *tier, action) { *letter } else { '.' })
-                .collect();
+            let cell: String =
+                [(None, '-'), (Some(Tier::Free), 'f'), (Some(Tier::Pro), 'p'), (Some(Tier::Studio), 's')]
+                    .iter()
+                    .map(
+                        |(tier, letter)| {
+                            if allowed(&access, Some(*role), *tier, action) { *letter } else { '.' }
+                        },
+                    )
+                    .collect();
             let _ = write!(table, "{cell:<14}");
         }
     }
@@ -114,7 +120,11 @@ fn matrix_file_is_what_the_policies_say() {
     if option_env!("FORTISSIMO_BLESS").is_some() {
         std::fs::write(path, &table).unwrap();
     }
-    assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), table, "matrix.txt is not what the policies say");
+    assert_eq!(
+        std::fs::read_to_string(path).unwrap_or_default(),
+        table,
+        "matrix.txt is not what the policies say"
+    );
 }
 
 #[test]
@@ -122,7 +132,10 @@ fn reasons_name_the_rule_or_what_was_missing() {
     let access = access();
     let subject = Subject::account(account(), Role::User, Tier::Free);
     let granted = access.decide(&subject, &"track.read".parse().unwrap(), None);
-    assert_eq!((granted.allowed, granted.code, granted.rule.as_deref()), (true, code::GRANTED, Some("role.user")));
+    assert_eq!(
+        (granted.allowed, granted.code, granted.rule.as_deref()),
+        (true, code::GRANTED, Some("role.user"))
+    );
     assert_eq!(&*granted.policy_version, access.version());
 
     let denied = access.decide(&subject, &"generate:commercial".parse().unwrap(), None);
@@ -194,7 +207,10 @@ fn a_policy_that_fails_to_evaluate_denies() {
     let decision = access.decide(&mighty, &"track:read".parse().unwrap(), None);
     assert_eq!((decision.allowed, decision.code), (false, code::EVALUATION_ERROR));
     assert!(decision.is_evaluation_error());
-    assert!(access.decide(&mighty, &"track:write".parse().unwrap(), None).allowed, "other actions do not meet it");
+    assert!(
+        access.decide(&mighty, &"track:write".parse().unwrap(), None).allowed,
+        "other actions do not meet it"
+    );
 }
 
 #[test]
@@ -246,7 +262,11 @@ fn bad_policies_are_refused_with_their_place() {
         ("\n\n  permit (principal, action, resource);", "x.cedar:3:3: ", "no @id"),
         ("@id(\"role.guest\") forbid (principal, action, resource);", "x.cedar:1:1: ", "builtin/roles.cedar"),
         ("@id(\"a\") @code(\"x\") forbid (principal, action, resource);", "x.cedar:1:1: ", "not-yours"),
-        ("@id(\"a\") @code(\"granted\") forbid (principal, action, resource);", "x.cedar:1:1: ", "must be one of"),
+        (
+            "@id(\"a\") @code(\"granted\") forbid (principal, action, resource);",
+            "x.cedar:1:1: ",
+            "must be one of",
+        ),
         ("@id(\"a\") permit (principal == ?principal, action, resource);", "x.cedar: ", "templates"),
     ] {
         let message = message("x.cedar", text);
@@ -291,14 +311,22 @@ fn names_are_parsed_and_misspellings_are_explained() {
     let long = "é".repeat(100_000);
     assert!(long.parse::<Action>().unwrap_err().to_string().len() < 300);
     assert_eq!("premium_user".parse::<Role>(), Ok(Role::PremiumUser));
-    assert_eq!("root".parse::<Role>().unwrap_err().to_string(),
-        "unknown role; known are: guest, user, premium_user, moderator, admin, super_admin");
+    assert_eq!(
+        "root".parse::<Role>().unwrap_err().to_string(),
+        "unknown role; known are: guest, user, premium_user, moderator, admin, super_admin"
+    );
 }
 
 #[test]
 fn requirements_are_parsed_and_mistakes_explained() {
     let access = access();
-    for text in ["public", "authenticated", "track:read", "track:read on track/{id}", "generate:view on project/{p_1}"] {
+    for text in [
+        "public",
+        "authenticated",
+        "track:read",
+        "track:read on track/{id}",
+        "generate:view on project/{p_1}",
+    ] {
         assert_eq!(Requirement::parse(text, &access).unwrap().to_string(), text);
     }
     for (text, part) in [

@@ -39,6 +39,7 @@ pub(crate) fn hides_separator(decoded: &str) -> bool {
         while let Some(deeper) = rest.strip_prefix(b"25") {
             rest = deeper;
         }
-        hex_pair(&mut rest.iter().copied()).is_some_and(|byte| matches!(byte, b'/' | b'\\' | b'.' | 0..0x20 | 0x7F))
+        hex_pair(&mut rest.iter().copied())
+            .is_some_and(|byte| matches!(byte, b'/' | b'\\' | b'.' | 0..0x20 | 0x7F))
     })
 }

@@ -1,7 +1,8 @@
 //! Checks on the header fields as a whole.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, TE, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderValue, Version};
 

@@ -20,7 +20,8 @@ impl HostName {
     /// # Errors
     /// [`Malformed::Host`].
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        Host::parse(text).and_then(|host| if host.port.is_none() { Ok(host.name) } else { Err(Malformed::Host) })
+        Host::parse(text)
+            .and_then(|host| if host.port.is_none() { Ok(host.name) } else { Err(Malformed::Host) })
     }
 }
 
@@ -96,7 +97,10 @@ fn host_name(text: &str) -> Result<HostName, Malformed> {
     // A last label of digits (or 0x…) is read as an address by browsers (`1.2.3`, `2130706433`), not as a name.
     let last = name.rsplit('.').next().unwrap_or_default();
     let numeric = last.bytes().all(|b| b.is_ascii_digit())
-        || last.strip_prefix("0x").or(last.strip_prefix("0X")).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        || last
+            .strip_prefix("0x")
+            .or(last.strip_prefix("0X"))
+            .is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
     if name.len() > 253 || numeric || !name.split('.').all(label_ok) {
         return Err(Malformed::Host);
     }

@@ -152,7 +152,11 @@ fn canonical_segment(raw: &str, limits: &TargetLimits) -> Result<(String, String
             _ => {}
         }
         let plain = escape::is_unreserved(byte) || (!was_escaped && escape::is_reserved_in_segment(byte));
-        if plain { canonical.push(byte as char) } else { canonical.push_escaped(byte) }
+        if plain {
+            canonical.push(byte as char)
+        } else {
+            canonical.push_escaped(byte)
+        }
         decoded.push(byte);
     }
     let decoded = String::from_utf8(decoded).map_err(|_| Malformed::NotUtf8(PART))?;
@@ -165,7 +169,8 @@ fn canonical_segment(raw: &str, limits: &TargetLimits) -> Result<(String, String
     }
     // Dots that only some programs see: behind an escaped separator, or before a `;` that servlet containers cut off.
     let parts = || decoded.split(['/', '\\']);
-    let hides_dots = parts().count() > 1 && parts().any(is_dots) || decoded.contains(';') && parts().any(starts_with_dots);
+    let hides_dots =
+        parts().count() > 1 && parts().any(is_dots) || decoded.contains(';') && parts().any(starts_with_dots);
     if hides_dots {
         return Err(Malformed::Climbs);
     }

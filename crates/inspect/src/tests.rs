@@ -95,8 +95,11 @@ fn limits_hold() {
 
 #[test]
 fn separators_pass_only_where_allowed_and_never_with_dots() {
-    let limits =
-        TargetLimits { allow_encoded_separators: true, allow_double_encoding: true, ..TargetLimits::default() };
+    let limits = TargetLimits {
+        allow_encoded_separators: true,
+        allow_double_encoding: true,
+        ..TargetLimits::default()
+    };
     let target = CanonicalTarget::parse("/files/a%2fb%252f", &limits).unwrap();
     assert_eq!(target.path(), "/files/a%2Fb%252f");
     assert_eq!(target.segments(), ["files", "a/b%2f"]);
@@ -138,9 +141,43 @@ fn hosts_are_parsed() {
     let long_label = "a".repeat(64);
     let long = "a.".repeat(127) + "example";
     for wrong in [
-        "", ".", ":80", "a..b", "user@host", "a b", " a", "a/b", "a?b", "a#b", "a%41", "a,b", "a\0", "a\tb", "a\\b", "::1",
-        "[::1", "[::1]x", "[::1]x:80", "[fe80::1%25eth0]", "[1.2.3.4]", "a:80:90", "a:65536", "a:-1", "a:+1", "a:8 0",
-        "1.2.3", "2130706433", "0x7f000001", "1.2.3.256", "a.0x7f", "-a", "a-", "caf\u{e9}", "a.example..", &long_label, &long,
+        "",
+        ".",
+        ":80",
+        "a..b",
+        "user@host",
+        "a b",
+        " a",
+        "a/b",
+        "a?b",
+        "a#b",
+        "a%41",
+        "a,b",
+        "a\0",
+        "a\tb",
+        "a\\b",
+        "::1",
+        "[::1",
+        "[::1]x",
+        "[::1]x:80",
+        "[fe80::1%25eth0]",
+        "[1.2.3.4]",
+        "a:80:90",
+        "a:65536",
+        "a:-1",
+        "a:+1",
+        "a:8 0",
+        "1.2.3",
+        "2130706433",
+        "0x7f000001",
+        "1.2.3.256",
+        "a.0x7f",
+        "-a",
+        "a-",
+        "caf\u{e9}",
+        "a.example..",
+        &long_label,
+        &long,
     ] {
         assert_eq!(Host::parse(wrong), Err(Malformed::Host), "{wrong:?}");
     }
@@ -158,7 +195,8 @@ fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
 #[test]
 fn heads_are_checked() {
     let limits = HeadLimits { fields: 4, bytes: 60 };
-    let check = |version, fields: &[(&'static str, &'static str)]| check_headers(&headers(fields), version, &limits);
+    let check =
+        |version, fields: &[(&'static str, &'static str)]| check_headers(&headers(fields), version, &limits);
     let (v10, v11, v2) = (Version::HTTP_10, Version::HTTP_11, Version::HTTP_2);
     let host = ("host", "a");
     assert_eq!(check(v11, &[host, ("content-length", "5")]), Ok(()));
@@ -169,9 +207,17 @@ fn heads_are_checked() {
     for (version, fields, wanted) in [
         (v11, &[][..], M::HostMissing),
         (v11, &[host, ("a", "1"), ("b", "1"), ("c", "1"), ("d", "1")], M::TooManyHeaders(4)),
-        (v11, &[host, ("a", "0123456789012345678901234567890123456789012345678901234567890")], M::HeadersTooLong(60)),
+        (
+            v11,
+            &[host, ("a", "0123456789012345678901234567890123456789012345678901234567890")],
+            M::HeadersTooLong(60),
+        ),
         (v11, &[host, host], M::DuplicateHeader("Host")),
-        (v11, &[host, ("content-length", "5"), ("content-length", "5")], M::DuplicateHeader("Content-Length")),
+        (
+            v11,
+            &[host, ("content-length", "5"), ("content-length", "5")],
+            M::DuplicateHeader("Content-Length"),
+        ),
         (v11, &[host, ("authorization", "a"), ("authorization", "b")], M::DuplicateHeader("Authorization")),
         (v11, &[host, ("content-type", "a"), ("content-type", "b")], M::DuplicateHeader("Content-Type")),
         (v11, &[host, ("transfer-encoding", "chunked"), ("content-length", "5")], M::LengthConflict),
