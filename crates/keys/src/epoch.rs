@@ -10,8 +10,11 @@ use store::{Db, Row, Tx, params, sql};
 use crate::{KeysError, Purpose, RootKey};
 
 sql! {
-    DEPLOYMENT = "SELECT id FROM deployment WHERE only_row = 1";
-    EPOCH_KEYS = "SELECT id, purpose, epoch, wrapped, root_key_id FROM epoch_key ORDER BY purpose, epoch";
+    // One statement, because two would see two states while another node makes the first keys. Always at
+    // least one row; without keys its columns are NULL.
+    EVERYTHING = "SELECT d.id, e.id, e.purpose, e.epoch, e.wrapped, e.root_key_id FROM (SELECT 1 AS one) AS base
+                  LEFT JOIN deployment AS d ON d.only_row = base.one LEFT JOIN epoch_key AS e ON base.one = 1
+                  ORDER BY e.purpose, e.epoch";
     ADD_DEPLOYMENT = "INSERT INTO deployment (only_row, id, created_at) VALUES (1, $1, $2) ON CONFLICT DO NOTHING";
     ADD_EPOCH_KEY = "INSERT INTO epoch_key (id, purpose, epoch, wrapped, root_key_id, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
 }
@@ -72,18 +75,24 @@ impl Epochs {
 
 /// `None` if the database has no keys yet.
 async fn load(tx: &mut Tx, root: &RootKey) -> Result<Option<Epochs>, KeysError> {
-    let deployment = tx.query_opt(DEPLOYMENT, params![]).await?;
-    let rows = tx.query(EPOCH_KEYS, params![]).await?;
-    let deployment: [u8; 16] = match (deployment, rows.is_empty()) {
+    let rows = tx.query(EVERYTHING, params![]).await?;
+    let (mut deployment, mut empty) = (None, true);
+    for row in &rows {
+        deployment = row.get::<Option<[u8; 16]>>(0)?;
+        empty &= row.get::<Option<[u8; 16]>>(1)?.is_none();
+    }
+    let deployment = match (deployment, empty) {
         (None, true) => return Ok(None),
-        (Some(row), false) => row.get(0)?,
+        (Some(id), false) => id,
         // They are made in one transaction; one without the other was lost, and what the lost keys
         // wrapped must not be buried under new ones.
         _ => return Err(KeysError::Damaged("the deployment's id and its epoch keys do not belong together".into())),
     };
+    // Another process may have made the file and these keys since we looked for the file.
+    root.look_again()?;
     let mut keys: Vec<Vec<EpochKey>> = Purpose::ALL.iter().map(|_| Vec::new()).collect();
     for row in &rows {
-        let name: String = row.get(1)?;
+        let name: String = row.get(2)?;
         let Some(purpose) = Purpose::from_name(&name) else {
             // Made by a newer version during an upgrade; this one has no use for it.
             continue;
@@ -97,8 +106,8 @@ async fn load(tx: &mut Tx, root: &RootKey) -> Result<Option<Epochs>, KeysError> 
 }
 
 fn unwrap(deployment: &[u8; 16], purpose: Purpose, row: &Row, root: &RootKey) -> Result<EpochKey, KeysError> {
-    let id: Id<kind::Key> = row.get(0)?;
-    let (number, wrapped, root_id): (u32, Vec<u8>, Id<kind::Key>) = (row.get(2)?, row.get(3)?, row.get(4)?);
+    let id: Id<kind::Key> = row.get(1)?;
+    let (number, wrapped, root_id): (u32, Vec<u8>, Id<kind::Key>) = (row.get(3)?, row.get(4)?, row.get(5)?);
     if root_id != root.id() {
         return Err(root.mismatch(root_id).into());
     }

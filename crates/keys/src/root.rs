@@ -97,6 +97,13 @@ impl RootKey {
         }
     }
 
+    /// Reads a file that was missing before, if it is there now.
+    pub(crate) fn look_again(&self) -> Result<(), RootError> {
+        match self {
+            Self::File(file) => file.look_again(),
+        }
+    }
+
     /// The complaint that the database names another root key.
     pub(crate) fn mismatch(&self, expected: Id<kind::Key>) -> RootError {
         let Self::File(file) = self;
@@ -139,14 +146,25 @@ impl FileRoot {
     fn settle(&self, entropy: &Entropy) -> Result<(), RootError> {
         let mut state = self.state.lock();
         let Some(content) = &state.pending else { return Ok(()) };
-        let io_error = |source| RootError::Io { path: self.path.clone(), source };
         match write_new(&self.path, content.as_bytes(), entropy) {
             Ok(()) => state.pending = None,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let file = File::open(&self.path).map_err(io_error)?;
-                *state = read(&self.path, file, self.passphrase.as_ref())?;
+                drop(state);
+                self.look_again()?;
             }
-            Err(error) => return Err(io_error(error)),
+            Err(source) => return Err(RootError::Io { path: self.path.clone(), source }),
+        }
+        Ok(())
+    }
+
+    fn look_again(&self) -> Result<(), RootError> {
+        let mut state = self.state.lock();
+        if state.pending.is_some() {
+            match File::open(&self.path) {
+                Ok(file) => *state = read(&self.path, file, self.passphrase.as_ref())?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(RootError::Io { path: self.path.clone(), source }),
+            }
         }
         Ok(())
     }
