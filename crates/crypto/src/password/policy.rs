@@ -73,8 +73,8 @@ impl Policy {
         }
         let folded = fold(password.expose());
         let chars: Zeroizing<Vec<char>> = Zeroizing::new(folded.chars().collect());
-        // Patterns hide how little there is to guess; what is left must still be half a password.
-        let needed = min.div_ceil(2);
+        // Patterns hide how little there is to guess; what is left must still be more than half a password.
+        let needed = min.div_ceil(2) + 1;
         let unit = period(&chars);
         if effective_length(&chars).min(unit) < needed {
             return Err(Weakness::Predictable);
