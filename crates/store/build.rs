@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 fn main() {
-    let root = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo names the manifest's folder");
+    let root = env!("CARGO_MANIFEST_DIR");
+    #[expect(clippy::disallowed_methods, reason = "cargo tells build scripts their folder in this way only")]
     let out = std::env::var_os("OUT_DIR").expect("cargo names the output folder");
     let mut found: BTreeMap<String, [bool; 2]> = BTreeMap::new();
     for (index, dialect) in ["sqlite", "postgres"].into_iter().enumerate() {
-        let folder = Path::new(&root).join("migrations").join(dialect);
+        let folder = Path::new(root).join("migrations").join(dialect);
         println!("cargo::rerun-if-changed={}", folder.display());
         for entry in std::fs::read_dir(&folder).expect("the migrations folder is readable") {
             let name = entry.expect("the folder's entries are readable").file_name();

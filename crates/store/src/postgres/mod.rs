@@ -47,7 +47,9 @@ impl Postgres {
             None => service.clone(),
             Some(owner @ DbUrl(Target::Postgres(url))) => Connector::new(url, owner, config)?,
             Some(_) => {
-                return Err(DbError::Config("database.migrate_url must be a postgres:// address, too".into()));
+                return Err(DbError::Config(
+                    "database.migrate_url must be a postgres:// address, too".into(),
+                ));
             }
         };
         let shown = config.url.to_string();

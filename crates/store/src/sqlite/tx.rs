@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_secs(1);
 pub(crate) struct Writing {
     db: Arc<Sqlite>,
     /// `None` once committed.
-    held: Option<OwnedMutexGuard<Writer>>,
+    pub(super) held: Option<OwnedMutexGuard<Writer>>,
     since: Instant,
 }
 

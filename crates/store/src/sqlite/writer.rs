@@ -154,7 +154,7 @@ impl Writer {
 
     /// Empties the WAL into the database file; `false` if readers still need it.
     pub(super) fn checkpoint(&self) -> Result<bool, DbError> {
-        let conn = self.conn()?;
+        let Some(conn) = &self.conn else { return Ok(true) };
         conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
             .map(|busy| busy == 0)
             .map_err(|error| map_file(&self.path, &error))
