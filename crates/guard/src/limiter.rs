@@ -153,7 +153,7 @@ impl Limiter {
         match demands {
             [one] => {
                 let mut set = self.slots[self.slot(one.key)].0.lock();
-                let verdict = check(&set, now_ns, one, 0);
+                let verdict = check(&mut set, now_ns, one, 0);
                 if verdict.admitted {
                     count(&mut set, now_ns, one, one.key);
                 }
@@ -163,7 +163,7 @@ impl Limiter {
                 let (at, bt) = (self.slot(a.key), self.slot(b.key));
                 if at == bt {
                     let mut set = self.slots[at].0.lock();
-                    let verdict = worse(check(&set, now_ns, a, 0), check(&set, now_ns, b, 1));
+                    let verdict = worse(check(&mut set, now_ns, a, 0), check(&mut set, now_ns, b, 1));
                     if verdict.admitted {
                         count(&mut set, now_ns, a, b.key);
                         count(&mut set, now_ns, b, a.key);
@@ -196,17 +196,25 @@ impl Limiter {
     }
 }
 
-/// The arrival time to go on from. What lies further ahead than a full burst can only come from a clock that went
-/// back; it counts as a full window, so that nobody is locked out for the length of the jump.
+/// Nanoseconds by which the clocks of two tasks may differ. What lies further ahead than a full burst and this can
+/// only come from a clock that went back.
+const SKEW_NS: u64 = 1_000_000_000;
+
+/// The arrival time to go on from. After a clock went back it counts as a full window from now on, so that nobody is
+/// locked out for the length of the jump.
 fn standing(arrival: u64, now: u64, window: &Window) -> u64 {
-    arrival.clamp(now, now + window.burst_ns)
+    if arrival > now + window.burst_ns + SKEW_NS { now + window.burst_ns } else { arrival.max(now) }
 }
 
-fn check(set: &Set, now: u64, demand: &Demand<'_>, index: usize) -> Verdict {
+fn check(set: &mut Set, now: u64, demand: &Demand<'_>, index: usize) -> Verdict {
     let known = set.keys.iter().position(|key| *key == demand.key.0);
     let mut worst: Option<Verdict> = None;
     for (at, window) in demand.windows.as_slice().iter().enumerate() {
-        let arrival = known.map_or(now, |way| standing(set.arrivals[way][at], now, window));
+        let arrival = known.map_or(now, |way| {
+            let arrival = standing(set.arrivals[way][at], now, window);
+            set.arrivals[way][at] = arrival;
+            arrival
+        });
         let ahead = arrival - now;
         let after = ahead + window.interval_ns;
         let admitted = after <= window.burst_ns;

@@ -111,9 +111,10 @@ pub fn shape(pipeline: &Pipeline, exchange: &mut Exchange, assessed: Assessed) -
             let meta = RequestMeta {
                 request: exchange.id,
                 address: Some(exchange.address),
-                agent: exchange.agent.as_ref().map(|agent| agent.as_str().to_owned()),
-                method: Some(exchange.method.to_string()),
-                path: Some(admitted.target.path().to_owned()),
+                agent: exchange.agent.clone(),
+                method: Some(exchange.method.as_str().into()),
+                route: Some(Arc::clone(route.name())),
+                path: exchange.path.clone(),
             };
             parts.extensions.insert(Passed::new(exchange.caller.clone(), meta, exchange.tls));
         }
