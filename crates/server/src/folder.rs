@@ -19,17 +19,17 @@ pub fn harden_process() -> Result<(), StartError> {
 /// Makes the folder (mode 0700) if it is not there, and checks that it is a folder of ours.
 pub fn prepare(path: &Path) -> Result<(), StartError> {
     let wrong = |source: io::Error, hint| StartError::Folder { path: path.to_owned(), source, hint };
-    let created = !path.exists();
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
         .map_err(|source| wrong(source, "choose a folder that can be written with --data-dir"))?;
     let found = fs::metadata(path).map_err(|source| wrong(source, "check its permissions"))?;
+    // Whoever can write here can put a file in place of ours. Whoever can only look sees names: every file is 0600,
+    // and the mode of a folder that somebody else made is theirs to choose; `doctor` mentions it.
     let mode = found.permissions().mode() & 0o777;
-    if !created && mode & 0o077 != 0 {
-        let source = io::Error::other(format!("others may look into it (mode {mode:04o})"));
-        return Err(StartError::Folder { path: path.to_owned(), source, hint: "run: chmod 700 on it" });
+    if mode & 0o022 != 0 {
+        return Err(wrong(io::Error::other(format!("others may write into it, mode {mode:04o}")), "run: chmod 700 on it"));
     }
     Ok(())
 }
@@ -58,10 +58,20 @@ pub fn lock(folder: &Path) -> Result<Lock, StartError> {
     }
 }
 
-/// Bytes that an unprivileged process can still write where `path` is.
-pub fn free_bytes(path: &Path) -> io::Result<u64> {
+/// A file system's space, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Space {
+    /// What an unprivileged process can still write.
+    pub free: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+/// The space of the file system that `path` is on.
+pub fn space(path: &Path) -> io::Result<Space> {
     let found = rustix::fs::statvfs(path)?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Space { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
 }
 
 #[cfg(test)]
@@ -82,11 +92,11 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_others_may_read_or_a_file_is_refused_with_a_remedy() {
+    fn a_folder_that_others_may_write_or_a_file_is_refused_with_a_remedy() {
         let outer = tempfile::tempdir().unwrap();
         let folder = outer.path().join("open");
         fs::create_dir(&folder).unwrap();
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
         assert!(prepare(&folder).unwrap_err().to_string().contains("chmod 700"));
         let file = outer.path().join("file");
         fs::write(&file, "").unwrap();

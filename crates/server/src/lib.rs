@@ -22,10 +22,16 @@ mod logs;
 mod ops;
 mod output;
 mod services;
+mod signing;
 mod start;
 mod tls_watch;
 mod vouch;
 mod worker;
+
+#[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
+mod start_tests;
 
 pub use error::StartError;
 pub use services::Services;

@@ -64,7 +64,7 @@ macro_rules! runtime_failures {
         }
     )* };
 }
-runtime_failures!(store::DbError, keys::KeysError, audit::AuditError, identity::Error);
+runtime_failures!(store::DbError, keys::KeysError, audit::AuditError, identity::Error, crate::signing::StepError);
 
 /// Prints aligned columns; the last one is not padded.
 pub fn table(out: &mut impl Write, head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {

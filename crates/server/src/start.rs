@@ -202,7 +202,10 @@ fn build_guard(config: &Resolved, services: &Services) -> Result<Guard, StartErr
     guard.sign_in_page = Some(console::SIGN_IN_PAGE.to_owned());
     guard.problem_page = Some(console::problem_page);
     let parts = guard::Parts {
+        identity: services.identity.clone(),
         access: services.access.clone(),
+        audit: services.audit.clone(),
+        keys: services.keys.clone(),
         clock: services.clock.clone(),
         entropy: services.entropy.clone(),
     };
@@ -236,12 +239,14 @@ fn front(config: &Resolved, services: &Services, guard: &Guard, shutdown: &Shutd
         clock: services.clock.clone(),
         entropy: services.entropy.clone(),
     };
-    Ok(Front { forward: Forward::new(pool), api: api_router(config, services), console: console::router(console) })
-}
-
-fn api_router(config: &Resolved, services: &Services) -> axum::Router {
-    let _ = (config, services);
-    axum::Router::new()
+    let api = api::Api {
+        identity: services.identity.clone(),
+        audit: services.audit.clone(),
+        access: services.access.clone(),
+        keys: services.keys.clone(),
+        clock: services.clock.clone(),
+    };
+    Ok(Front { forward: Forward::new(pool), api: api::router(api), console: console::router(console) })
 }
 
 /// The trail says when the server started and which policies it decides by; a server that cannot record does not start.

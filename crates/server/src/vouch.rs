@@ -16,8 +16,6 @@ struct Claims {
     role: Option<String>,
 }
 
-/// The `typ` of the gateway's assertions.
-const TYPE: &str = "fortissimo-assertion+jwt";
 /// Gateway and example share a clock; this is for the test's moving one.
 const LEEWAY_S: u32 = 5;
 
@@ -30,7 +28,7 @@ pub(crate) fn verifier(services: &Services, audience: Audience) -> Verify {
     Arc::new(move |assertion| {
         let issuer = services.config.public_url.to_string();
         let expected = Expected {
-            typ: TYPE,
+            typ: guard::ASSERTION_TYPE,
             issuer: &issuer,
             audience: audience.get()?,
             now: services.clock.now(),

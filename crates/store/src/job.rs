@@ -19,7 +19,6 @@ const ERROR_BYTES: usize = 500;
 /// What can be queued. Holds identifiers only, never personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Job {
     /// Send one message of the mail outbox.
     DeliverMail {

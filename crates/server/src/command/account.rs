@@ -31,6 +31,9 @@ pub(super) enum Account {
         /// At most this many
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         limit: u32,
+        /// All of them
+        #[arg(long, conflicts_with = "limit")]
+        all: bool,
         /// One JSON object per line
         #[arg(long)]
         json: bool,
@@ -78,7 +81,8 @@ pub(super) fn run(command: Account, loaded: Loaded, out: &mut impl Write) -> Res
         let meta = RequestMeta::command(&services.clock, &services.entropy);
         let identity = &services.identity;
         match command {
-            Account::List { status, prefix, limit, json } => {
+            Account::List { status, prefix, limit, all, json } => {
+                let limit = if all { u32::MAX } else { limit };
                 list(&services, &meta, AccountQuery { status, username_prefix: prefix, after: None, limit }, json, out).await?;
             }
             Account::Show { account } => {

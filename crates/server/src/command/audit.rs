@@ -62,6 +62,9 @@ pub(super) struct Search {
     /// At most this many
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     limit: u32,
+    /// All of them
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
     /// One JSON object per line
     #[arg(long)]
     json: bool,
@@ -112,7 +115,12 @@ pub(super) fn run(command: Audit, loaded: Loaded, out: &mut impl Write) -> Resul
         Audit::Tail { lines, follow, json } => {
             // Subscribed before the search, so that nothing falls in between; the overlap is cut by id.
             let live = follow.then(|| services.audit.subscribe());
-            let mut latest = collect(&services, &Filter::default(), lines).await?;
+            let mut latest = Vec::new();
+            let keep = |entry: Entry| {
+                latest.push(entry);
+                Ok(())
+            };
+            each(&services, &Filter::default(), lines, keep).await?;
             latest.reverse();
             for entry in &latest {
                 print(entry, json, out)?;
@@ -143,28 +151,31 @@ pub(super) fn run(command: Audit, loaded: Loaded, out: &mut impl Write) -> Resul
                 request: search.request,
                 outcome: search.outcome,
             };
-            for entry in collect(&services, &filter, search.limit).await? {
-                print(&entry, search.json, out)?;
-            }
-            Ok(())
+            let limit = if search.all { u32::MAX } else { search.limit };
+            each(&services, &filter, limit, |entry| print(&entry, search.json, out)).await
         }
     })
 }
 
-/// Up to `limit` events, newest first.
-async fn collect(services: &Services, filter: &Filter, limit: u32) -> Result<Vec<Entry>, Failure> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut found = Vec::new();
+/// Hands up to `limit` events to `take`, newest first, a page at a time.
+async fn each(
+    services: &Services,
+    filter: &Filter,
+    limit: u32,
+    mut take: impl FnMut(Entry) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut cursor: Option<Cursor> = None;
-    while found.len() < limit {
-        let page = services.audit.search(&searcher(), filter, cursor, PAGE.min(limit - found.len())).await?;
-        found.extend(page.entries);
+    while left > 0 {
+        let page = services.audit.search(&searcher(), filter, cursor, PAGE.min(left)).await?;
+        left = left.saturating_sub(page.entries.len());
+        page.entries.into_iter().try_for_each(&mut take)?;
         cursor = page.next;
         if cursor.is_none() {
             break;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// One event on one line.

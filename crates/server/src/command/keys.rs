@@ -8,6 +8,7 @@ use keys::{KeyUse, Purpose, Rotation};
 use super::with_services;
 use crate::config::Loaded;
 use crate::output::{Failure, table};
+use crate::signing::{self, Wish};
 
 /// See keys and rotate those that sign.
 #[derive(Debug, Subcommand)]
@@ -38,7 +39,7 @@ pub(super) fn run(command: &Keys, loaded: Loaded, out: &mut impl Write) -> Resul
             Keys::RotateSigning => {
                 for key_use in KeyUse::ALL {
                     let name = key_use.name();
-                    match keys.rotate_signing(*key_use, services.clock.now()).await? {
+                    match signing::step(&services, *key_use, Wish::Now, "command line").await? {
                         Rotation::Published { kid, at } => {
                             writeln!(out, "{name}: {kid} is published and signs from {at}")?;
                         }

@@ -35,9 +35,11 @@ fn data_folder(path: &Path) -> Line {
         }
         Err(error) => Line::fail(format!("data folder: {shown}: {error}"), "check the path and the permissions above it"),
         Ok(found) if !found.is_dir() => Line::fail(format!("data folder: {shown} is not a folder"), "choose another server.data_dir"),
+        Ok(found) if found.permissions().mode() & 0o022 != 0 => {
+            Line::fail(format!("data folder: others may write into {shown}"), format!("run: chmod 700 {shown}"))
+        }
         Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-            let mode = found.permissions().mode() & 0o7777;
-            Line::fail(format!("data folder: others may look into {shown} (mode {mode:04o})"), format!("run: chmod 700 {shown}"))
+            Line::warn(format!("data folder: others may look into {shown}"), format!("run: chmod 700 {shown}"))
         }
         Ok(_) => Line::ok(format!("data folder: {shown} is private")),
     }
@@ -69,7 +71,7 @@ fn root_key(config: &Resolved) -> Line {
 fn disk(path: &Path) -> Line {
     let existing = path.ancestors().find(|one| one.exists()).unwrap_or(Path::new("."));
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
-    match folder::free_bytes(existing) {
+    match folder::space(existing).map(|space| space.free) {
         Err(error) => Line::warn(format!("disk: cannot be asked: {error}"), "check the file system"),
         Ok(free) if free < LEAST_BYTES => {
             Line::fail(format!("disk: {} MiB free", free >> 20), "make room: what must be recorded is refused when the disk is full")
@@ -98,7 +100,7 @@ mod tests {
     #[test]
     fn an_open_folder_fails_and_a_private_one_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let line = data_folder(folder.path());
         assert_eq!(line.level, Level::Fail);
         assert!(line.remedy.unwrap().starts_with("run: chmod 700 "));

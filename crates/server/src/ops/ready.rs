@@ -9,10 +9,12 @@ use serde::Serialize;
 use store::{Job, JobOptions};
 use tokio::sync::Mutex;
 
+use crate::config::value::DatabaseUrl;
 use crate::folder;
 use crate::services::Services;
 
-/// Below this, a burst of events could fill the disk between two looks at it.
+/// Below this, a burst of events could fill the disk between two looks at it. On a small file system, where it
+/// could never be reached, a hundredth of the whole counts.
 const MIN_FREE_BYTES: u64 = 64 << 20;
 /// Somebody who asks in a loop must not become load: within this time the last answer is given again.
 const REMEMBERED: Duration = Duration::from_millis(500);
@@ -43,14 +45,22 @@ impl Check {
 /// Answers `/ready`.
 pub struct Readiness {
     services: Services,
-    folder: PathBuf,
+    /// Where the data and the database are; often the same file system.
+    folders: Vec<PathBuf>,
     last: Arc<Mutex<Option<(Instant, Vec<Check>)>>>,
 }
 
 impl Readiness {
     /// Checks these services.
     pub fn of(services: &Services) -> Self {
-        Self { services: services.clone(), folder: services.config.server.data_dir.clone(), last: Arc::default() }
+        let mut folders = vec![services.config.server.data_dir.clone()];
+        if let DatabaseUrl::Sqlite(path) = &services.config.database_url
+            && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
+            && *folder != folders[0]
+        {
+            folders.push(folder.to_owned());
+        }
+        Self { services: services.clone(), folders, last: Arc::default() }
     }
 
     /// All checks, or what they said a moment ago.
@@ -98,13 +108,16 @@ impl Readiness {
     }
 
     fn disk(&self) -> Result<Option<String>, String> {
-        let free = folder::free_bytes(&self.folder).map_err(|error| format!("cannot be asked: {error}"))?;
-        let mib = free >> 20;
-        if free >= MIN_FREE_BYTES {
-            Ok(Some(format!("{mib} MiB free")))
-        } else {
-            Err(format!("{mib} MiB free, {} MiB are needed; make room", MIN_FREE_BYTES >> 20))
+        let mut said = Vec::new();
+        for folder in &self.folders {
+            let space = folder::space(folder).map_err(|error| format!("cannot be asked: {error}"))?;
+            let (free, needed) = (space.free >> 10, MIN_FREE_BYTES.min(space.total / 100) >> 10);
+            if free < needed {
+                return Err(format!("{free} KiB free in {}, {needed} KiB are needed; make room", folder.display()));
+            }
+            said.push(format!("{} MiB free", free >> 10));
         }
+        Ok(Some(said.join(", ")))
     }
 
     fn keys(&self) -> Result<Option<String>, String> {

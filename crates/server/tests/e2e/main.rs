@@ -1,5 +1,6 @@
 //! End to end: the real binary, over HTTP, with real services around it.
 
+mod cli;
 mod crash;
 mod faults;
 mod journey;
