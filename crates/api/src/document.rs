@@ -1,8 +1,11 @@
 //! The OpenAPI document: paths and models from the handlers, security and refusals from the endpoints' own table, so
 //! that neither can be forgotten at a handler.
 
+use axum::Extension;
+use axum::body::Bytes;
 use guard::Endpoint;
 use http::Method;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use serde_json::{Map, Value, json};
 use utoipa::{OpenApi, ToResponse, ToSchema};
 
@@ -56,6 +59,19 @@ pub(crate) struct FieldError {
     )
 )]
 pub(crate) struct Base;
+
+/// The finished document, as every request gets it.
+#[derive(Clone)]
+pub(crate) struct Document(pub(crate) Bytes);
+
+/// This document.
+#[utoipa::path(get, path = "/v1/openapi.json", operation_id = "openapi", tag = "discovery",
+    responses((status = 200, description = "An OpenAPI 3.1 document.", body = Object)))]
+pub(crate) async fn show(
+    Extension(Document(bytes)): Extension<Document>,
+) -> ([(HeaderName, &'static str); 2], Bytes) {
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], bytes)
+}
 
 /// Finishes the document that the handlers gave.
 pub(crate) fn finish(document: &utoipa::openapi::OpenApi, endpoints: &[Endpoint], public_url: &str) -> Value {

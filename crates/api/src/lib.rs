@@ -22,14 +22,12 @@ mod words;
 
 use access::Access;
 use audit::Audit;
-use axum::Router;
 use axum::body::Bytes;
 use axum::middleware::from_fn;
-use axum::routing::get;
+use axum::{Extension, Router};
 use base::Clock;
 use guard::{Endpoint, RateClass};
 use http::Method;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use identity::Identity;
 use keys::Keys;
 use utoipa::OpenApi;
@@ -80,7 +78,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/.well-known/jwks.json", open),
         get("/.well-known/openid-configuration", open),
         get("/.well-known/oauth-authorization-server", open),
-        get(DOCUMENT, open),
+        get("/v1/openapi.json", open),
         get("/v1/audit/events", "system:logs"),
         post("/v1/access/check", own),
         get("/v1/accounts", "user:read"),
@@ -89,22 +87,16 @@ pub fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-const DOCUMENT: &str = "/v1/openapi.json";
-
 /// The handlers behind those endpoints. Requests must come through the pipeline, which leaves its proof on them.
 pub fn router(api: Api) -> Router {
     let public_url = api.identity.settings().public_url.clone();
     let (router, document) = collected().split_for_parts();
     let document = document::finish(&document, &endpoints(), &public_url);
-    let document = Bytes::from(document.to_string());
-    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")];
-    router
-        .route(DOCUMENT, get(move || async move { (headers, document) }))
-        .layer(from_fn(failure::finish))
-        .with_state(api)
+    let document = document::Document(Bytes::from(document.to_string()));
+    router.layer(Extension(document)).layer(from_fn(failure::finish)).with_state(api)
 }
 
-/// The document itself stands in it by hand: it cannot be made before it is made.
+/// All handlers. A test holds them against [`endpoints`].
 fn collected() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(document::Base::openapi())
         .routes(routes!(accounts_own::register))
@@ -121,8 +113,93 @@ fn collected() -> OpenApiRouter<Api> {
         .routes(routes!(discovery::jwks))
         .routes(routes!(discovery::openid))
         .routes(routes!(discovery::oauth))
+        .routes(routes!(document::show))
         .routes(routes!(events::search))
         .routes(routes!(access_check::check))
         .routes(routes!(operators::list))
         .routes(routes!(operators::show, operators::change))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn document() -> Value {
+        let (_, document) = collected().split_for_parts();
+        document::finish(&document, &endpoints(), "https://music.example")
+    }
+
+    fn operations(document: &Value) -> Vec<(String, String, Value)> {
+        let paths = document["paths"].as_object().expect("paths");
+        let of_path = |(path, item): (&String, &Value)| {
+            let operations = item.as_object().expect("an object").iter();
+            operations.map(|(method, op)| (method.to_uppercase(), path.clone(), op.clone())).collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(of_path).collect()
+    }
+
+    #[test]
+    fn handlers_document_and_route_table_agree() {
+        let document = document();
+        let documented: BTreeSet<(String, String)> =
+            operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
+        let listed: BTreeSet<(String, String)> =
+            endpoints().iter().map(|e| (e.method.to_string(), e.path.to_owned())).collect();
+        assert_eq!(documented, listed);
+        assert_eq!(endpoints().len(), listed.len(), "an endpoint is listed twice");
+    }
+
+    #[test]
+    fn every_operation_says_how_to_get_in_and_what_can_go_wrong() {
+        let document = document();
+        let mut names = BTreeSet::new();
+        for (method, path, operation) in operations(&document) {
+            let place = format!("{method} {path}");
+            assert!(names.insert(operation["operationId"].as_str().expect("a name").to_owned()), "{place}");
+            assert!(operation["security"].is_array(), "{place}");
+            let responses = operation["responses"].as_object().expect("responses");
+            for (status, response) in responses {
+                let problem = response["$ref"] == "#/components/responses/Problem";
+                assert_eq!(problem, status.as_str() >= "400", "{place} {status}: {response}");
+            }
+            assert!(responses.contains_key("429") && responses.contains_key("500"), "{place}");
+            assert_eq!(operation.get("requestBody").is_some(), responses.contains_key("415"), "{place}");
+        }
+        let secured = &document["paths"]["/v1/accounts/{id}"]["patch"];
+        assert_eq!(secured["x-required-action"], "user:admin");
+    }
+
+    #[test]
+    fn every_reference_in_the_document_leads_somewhere() {
+        fn walk(value: &Value, document: &Value) {
+            if let Some(target) = value.get("$ref").and_then(Value::as_str) {
+                assert!(document.pointer(target.trim_start_matches('#')).is_some(), "{target}");
+            }
+            match value {
+                Value::Object(fields) => fields.values().for_each(|inner| walk(inner, document)),
+                Value::Array(items) => items.iter().for_each(|inner| walk(inner, document)),
+                _ => {}
+            }
+        }
+        let document = document();
+        walk(&document, &document);
+        assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
+    }
+
+    #[test]
+    fn words_of_the_document_are_those_of_the_types() {
+        let document = document();
+        let words = |name: &str| {
+            let words = document["components"]["schemas"][name]["enum"].as_array().expect("an enumeration");
+            words.iter().map(|word| word.as_str().expect("text").to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(words("Role"), access::Role::ALL.iter().map(|r| r.as_str()).collect::<Vec<_>>());
+        assert_eq!(words("Tier"), access::Tier::ALL.iter().map(|t| t.as_str()).collect::<Vec<_>>());
+        assert_eq!(words("AccountStatus"), ["pending", "active", "disabled"]);
+        assert_eq!(words("Outcome"), ["success", "failure", "denied"]);
+    }
 }

@@ -105,8 +105,8 @@ fn field(path: &Path, message: &str, place: Place) -> Failure {
     let named = || message.split('`').nth(1).unwrap_or_default();
     let (inside, detail) = if message.starts_with("missing field") {
         (Some(named()), "is required".to_owned())
-    } else if let Some((_, known)) = message.strip_prefix("unknown field").and_then(|m| m.split_once(", ")) {
-        (Some(named()), format!("is not known here; {}", known.replace('`', "")))
+    } else if let Some((name, known)) = unknown_field(message) {
+        (Some(name), format!("is not known here; {}", known.replace('`', "")))
     } else if message.starts_with("duplicate field") {
         (Some(named()), "stands more than once".to_owned())
     } else if let Some((_, expected)) = message.rsplit_once(", expected ") {
@@ -136,6 +136,13 @@ fn field(path: &Path, message: &str, place: Place) -> Failure {
     };
     // A doubled or unknown name is as long as the client likes.
     Failure::invalid(pointer.chars().take(200).collect::<String>(), detail)
+}
+
+/// The client chose the name, so the end of it is looked for from behind.
+fn unknown_field(message: &str) -> Option<(&str, &str)> {
+    let rest = message.strip_prefix("unknown field `")?;
+    let end = rest.rfind("`, expected ").or_else(|| rest.rfind("`, there are no fields"))?;
+    Some((&rest[..end], &rest[end + 3..]))
 }
 
 /// For query parameters that are not text: `#[serde(deserialize_with = "strict::from_text")]`.
@@ -203,12 +210,12 @@ mod tests {
             (
                 r#"{"name":"ada","role":1}"#,
                 "/role",
-                "is not known here; expected one of name, count, tier, items",
+                "is not known here; expected one of name, nick, count, tier, items",
             ),
             (
                 r#"{"name":"ada","a/b~c":1}"#,
                 "/a~1b~0c",
-                "is not known here; expected one of name, count, tier, items",
+                "is not known here; expected one of name, nick, count, tier, items",
             ),
             (
                 r#"{"name":"ada","items":[{"id":"x"}]}"#,

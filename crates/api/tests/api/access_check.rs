@@ -1,0 +1,58 @@
+use serde_json::{Value, json};
+
+use crate::house::House;
+
+async fn check(house: &House, token: &str, checks: Value) -> crate::house::Answer {
+    house.send("POST", "/v1/access/check", Some(token), Some(json!({"checks": checks}))).await
+}
+
+#[tokio::test]
+async fn people_learn_what_they_may_do_and_what_would_grant_it() {
+    let house = House::new().await;
+    house.person("ada").await;
+    let ada = house.token("ada").await;
+    let answer = check(
+        &house,
+        &ada,
+        json!([
+            {"action": "track:read"},
+            {"action": "track.read", "resource": {"type": "track", "id": "42"}},
+            {"action": "generate:commercial"},
+            {"action": "system:config"},
+            {"action": "track:burn"},
+            {"action": "track:read", "resource": {"type": "playlist", "id": "1"}},
+        ]),
+    )
+    .await
+    .ok();
+    let decisions = answer["decisions"].as_array().unwrap();
+    let short: Vec<_> = decisions.iter().map(|d| (d["allowed"] == true, d["code"].as_str().unwrap())).collect();
+    let expected = [
+        (true, "granted"),
+        (true, "granted"),
+        (false, "no-grant"),
+        (false, "no-grant"),
+        (false, "unknown-action"),
+        (false, "unknown-resource"),
+    ];
+    assert_eq!(short, expected);
+    assert_eq!(decisions[0]["rule"], "role.user");
+    assert_eq!(decisions[2]["tiers"], json!(["pro", "studio"]));
+    assert_eq!(decisions[3]["tiers"], json!([]), "roles are not told");
+    assert_eq!(answer["policy_version"].as_str().unwrap().len(), 12);
+}
+
+#[tokio::test]
+async fn questions_are_limited() {
+    let house = House::new().await;
+    house.person("ada").await;
+    let ada = house.token("ada").await;
+    let many = |n: usize| Value::Array(vec![json!({"action": "track:read"}); n]);
+    assert_eq!(check(&house, &ada, many(100)).await.ok()["decisions"].as_array().unwrap().len(), 100);
+    assert_eq!(check(&house, &ada, many(101)).await.problem(), (400, "invalid-field", "/checks"));
+    assert_eq!(check(&house, &ada, many(0)).await.problem(), (400, "invalid-field", "/checks"));
+    let long = json!([{"action": "track:read", "resource": {"type": "track", "id": "x".repeat(257)}}]);
+    assert_eq!(check(&house, &ada, long).await.problem(), (400, "invalid-field", "/checks/0/resource"));
+    let unknown = json!([{"action": "track:read", "role": "admin"}]);
+    assert_eq!(check(&house, &ada, unknown).await.problem(), (400, "invalid-field", "/checks/0/role"));
+}
