@@ -113,29 +113,30 @@ impl Guard {
 
     /// Leads one request through every stage and answers it, whatever happens: refusals and panics become problem
     /// documents, every answer has a request id and its security headers, every request has its record.
-    pub async fn handle<B, S>(
+    pub fn handle<B, S>(
         &self,
         connection: Connection,
         request: Request<B>,
         service: &S,
-    ) -> Response<Body>
+    ) -> impl Future<Output = Response<Body>> + Send
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
         S: Service,
     {
-        let pipeline = &*self.0;
         let request = request.map(Body::stream);
-        let now = pipeline.clock.now();
-        let id = Id::at(now, &pipeline.entropy);
-        let mut watch = Watch { pipeline, exchange: Exchange::new(connection, &request, id, now) };
-        let exchange = &mut watch.exchange;
-        let run = AssertUnwindSafe(pipeline::run(pipeline, exchange, request, service));
-        let outcome = run.catch_unwind().await.unwrap_or_else(|_panic| {
-            // The panic hook has logged message and place; the client learns neither.
-            Err(Stop::Refused(Refusal::at(Stage::Service, ProblemKind::Internal, "panic")))
-        });
-        finish(pipeline, &mut watch.exchange, outcome).into_response()
+        async move {
+            let pipeline = &*self.0;
+            let now = pipeline.clock.now();
+            let id = Id::at(now, &pipeline.entropy);
+            let mut watch = Watch { pipeline, exchange: Exchange::new(connection, &request, id, now) };
+            let run = AssertUnwindSafe(pipeline::run(pipeline, &mut watch.exchange, request, service));
+            let outcome = run.catch_unwind().await.unwrap_or_else(|_panic| {
+                // The panic hook has logged message and place; the client learns neither.
+                Err(Stop::Refused(Refusal::at(Stage::Service, ProblemKind::Internal, "panic")))
+            });
+            finish(pipeline, &mut watch.exchange, outcome).into_response()
+        }
     }
 }
 

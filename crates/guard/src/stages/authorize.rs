@@ -36,13 +36,18 @@ pub async fn authorize(
     let signed_in = exchange.caller.account().is_some();
     match &routed.route.requirement {
         Requirement::Public => exchange.note(Stage::Authorize, "public"),
-        Requirement::Authenticated if signed_in => exchange.note(Stage::Authorize, "authenticated"),
-        Requirement::Authenticated => {
-            return Err(sign_in_first(pipeline, exchange, &routed, "authenticated").await);
+        demand if !signed_in => {
+            let action = match demand {
+                Requirement::Action { action, .. } => action.as_str(),
+                _ => "authenticated",
+            };
+            exchange.note(Stage::Authorize, "anonymous");
+            return Err(match way_in(pipeline, exchange, &routed) {
+                Some(shown) => shown,
+                None => sign_in_first(pipeline, exchange, action).await,
+            });
         }
-        Requirement::Action { action, .. } if !signed_in => {
-            return Err(sign_in_first(pipeline, exchange, &routed, action.as_str()).await);
-        }
+        Requirement::Authenticated => exchange.note(Stage::Authorize, "authenticated"),
         Requirement::Action { action, resource } => {
             let resource = resource.as_ref().map(|resource| {
                 let value = routed.route.parameter(&resource.parameter, &routed.admitted.target);
@@ -58,16 +63,16 @@ pub async fn authorize(
     Ok(Authorized { routed })
 }
 
-async fn sign_in_first(pipeline: &Pipeline, exchange: &mut Exchange, routed: &Routed, action: &str) -> Stop {
-    exchange.note(Stage::Authorize, "anonymous");
+/// A person opened one of our pages: show the way in. Nothing was denied, so this is traffic.
+fn way_in(pipeline: &Pipeline, exchange: &Exchange, routed: &Routed) -> Option<Stop> {
     let own_page = routed.route.target == Target::Own(Surface::Console);
     let reads = matches!(*routed.admitted.request.method(), Method::GET | Method::HEAD);
-    if let Some(page) = pipeline.sign_in_page.as_deref().filter(|_| own_page && reads && exchange.wants_page)
-    {
-        // A person opened one of our pages: show the way in. Nothing was denied, so this is traffic.
-        let next = utf8_percent_encode(&routed.admitted.target.path_and_query(), IN_QUERY).to_string();
-        return see_other(&format!("{page}?next={next}"));
-    }
+    let page = pipeline.sign_in_page.as_deref().filter(|_| own_page && reads && exchange.wants_page)?;
+    let next = utf8_percent_encode(&routed.admitted.target.path_and_query(), IN_QUERY).to_string();
+    Some(see_other(&format!("{page}?next={next}")))
+}
+
+async fn sign_in_first(pipeline: &Pipeline, exchange: &Exchange, action: &str) -> Stop {
     let event = Event::AuthzDenied {
         action: action.into(),
         code: "anonymous",

@@ -1,0 +1,82 @@
+//! Every request has its line; what was denied is on disk before the answer.
+
+use std::sync::Arc;
+
+use audit::Entry;
+
+use crate::fixture::House;
+
+impl House {
+    async fn events_of(&self, wanted: usize, work: impl Future<Output = ()>) -> Vec<Arc<Entry>> {
+        let mut events = self.audit.subscribe();
+        work.await;
+        let mut seen = Vec::new();
+        while seen.len() < wanted {
+            seen.push(events.next().await.unwrap());
+        }
+        seen.sort_by_key(|entry| entry.kind.clone());
+        seen
+    }
+}
+
+#[tokio::test]
+async fn a_served_request_says_what_every_stage_decided() {
+    let house = House::new(|_| {}).await;
+    let seen = house
+        .events_of(1, async {
+            house.ask("GET", "/reads/7?token=secret", &[("user-agent", "probe/1.0")]).await;
+        })
+        .await;
+    assert_eq!(seen[0].kind, "http.request");
+    let mut details = seen[0].details.clone();
+    for varying in ["duration_us", "bytes_out"] {
+        assert!(details[varying].take().is_u64(), "{varying}");
+    }
+    insta::assert_json_snapshot!(details, @"");
+    assert_eq!(seen[0].route.as_deref(), Some("/reads/{id}"));
+    assert_eq!(seen[0].path.as_deref(), Some("/reads/7"), "without the query");
+}
+
+#[tokio::test]
+async fn denials_are_critical_and_durable_before_the_answer() {
+    let house = House::new(|_| {}).await;
+    let seen = house
+        .events_of(2, async {
+            house.ask("DELETE", "/tracks/9", &[]).await;
+        })
+        .await;
+    let kinds: Vec<_> = seen.iter().map(|entry| entry.kind.clone()).collect();
+    assert_eq!(kinds, ["authz.denied", "http.refused"]);
+    let seen = house
+        .events_of(2, async {
+            house.ask("GET", "/open/x", &[("authorization", "Bearer a.b.c")]).await;
+        })
+        .await;
+    let kinds: Vec<_> = seen.iter().map(|entry| entry.kind.clone()).collect();
+    assert_eq!(kinds, ["authn.token_refused", "http.refused"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_refused_and_the_rest_is_served() {
+    let house = House::new(|_| {}).await;
+    house.audit.shutdown().await;
+    let denied = house.ask("DELETE", "/tracks/9", &[]).await;
+    assert_eq!(denied.slug(), "unavailable", "a denial that nobody would ever know of");
+    assert!(!denied.header("retry-after").is_empty());
+    assert_eq!(house.ask("GET", "/open/x", &[]).await.status, 200, "traffic degrades to a gap");
+}
+
+#[tokio::test]
+async fn a_flood_is_a_sample_in_the_trail() {
+    let house = House::new(|config| config.limits.network = guard::NetworkLimit { per_second: 1, per_minute: 1 }).await;
+    let seen = house
+        .events_of(7, async {
+            for _ in 0..200 {
+                house.ask("GET", "/open/x", &[]).await;
+            }
+            house.audit.shutdown().await;
+        })
+        .await;
+    let refused = seen.iter().filter(|entry| entry.kind == "http.refused").count();
+    assert_eq!(refused, 6);
+}
