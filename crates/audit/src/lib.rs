@@ -23,6 +23,8 @@ mod ocsf;
 mod outbox;
 mod reader;
 mod record;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::sync::Arc;

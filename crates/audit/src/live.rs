@@ -52,8 +52,16 @@ impl Live {
         }
         let (sender, receiver) = broadcast::channel(BEHIND);
         *running = Some(sender.clone());
-        tokio::spawn(run(Arc::clone(self), Arc::clone(core), sender, closing));
+        // From the call on, not from when the task gets its turn.
+        let start = core.clock.now();
+        tokio::spawn(run(Arc::clone(self), Arc::clone(core), start, sender, closing));
         Subscription(receiver)
+    }
+
+    /// Whether the task has ended.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.lock().is_none()
     }
 
     /// Whether nobody listens any more; then the stream is forgotten, and the task must end.
@@ -67,8 +75,7 @@ impl Live {
     }
 }
 
-async fn run(live: Arc<Live>, core: Arc<Core>, sender: broadcast::Sender<Arc<Entry>>, mut closing: watch::Receiver<bool>) {
-    let start = core.clock.now();
+async fn run(live: Arc<Live>, core: Arc<Core>, start: Timestamp, sender: broadcast::Sender<Arc<Entry>>, mut closing: watch::Receiver<bool>) {
     let mut seen = BTreeSet::new();
     loop {
         let written = core.written.notified();

@@ -1,0 +1,139 @@
+use std::collections::HashSet;
+use std::fmt::Write;
+
+use base::{Id, Timestamp, kind as ids};
+use serde_json::Value;
+
+use crate::{Entry, Event, Kind, Stage, Stages, to_ocsf};
+
+fn id<K>() -> Id<K> {
+    "0198c0de-0000-7000-8000-000000000000".parse().unwrap()
+}
+
+/// One of every kind.
+fn samples() -> Vec<Event> {
+    let at = Timestamp::from_millis(1_767_323_045_678);
+    let mut stages = Stages::new();
+    stages.set(Stage::Admit, "ok");
+    stages.set(Stage::Authorize, "allowed");
+    vec![
+        Event::HttpRequest { status: 200, duration_us: 830, bytes_in: 0, bytes_out: 512, stages, upstream: Some("http://127.0.0.1:9000".into()) },
+        Event::HttpRefused { status: 413, stage: Stage::Admit, problem: "too-large", duration_us: 31, stages },
+        Event::TokenRefused { reason: "expired", credential: "bearer" },
+        Event::AuthzDenied { action: "track:delete".into(), code: "no_permit", rule: Some("ownership".into()), resource: Some("track/7".into()), policy_version: "v1".into() },
+        Event::AuthzFailed { action: "track:read".into(), error: "attribute missing".into(), policy_version: "v1".into() },
+        Event::RateLimitExceeded { limit: "login".into(), window_s: 60, retry_after_s: 12 },
+        Event::AccountRegistered {},
+        Event::AccountVerified {},
+        Event::AccountDisabled { reason: Some("payment".into()) },
+        Event::AccountEnabled {},
+        Event::AccountRoleChanged { from: "user".into(), to: "moderator".into() },
+        Event::AccountProfileChanged { fields: &["full_name"] },
+        Event::PasswordChanged {},
+        Event::PasswordResetRequested {},
+        Event::PasswordReset {},
+        Event::SignedIn { session: id(), method: "password" },
+        Event::SignInFailed { reason: "wrong_password" },
+        Event::SessionRefreshed { session: id() },
+        Event::RefreshReused { session: id() },
+        Event::SignedOut { session: id() },
+        Event::SessionRevoked { session: Some(id()), reason: "owner" },
+        Event::SetupCompleted {},
+        Event::SetupLinkIssued { expires_at: at },
+        Event::KeyCreated { key: "kid".into(), purpose: "access_token".into() },
+        Event::KeyRotated { key: "kid".into(), purpose: "access_token".into() },
+        Event::KeyRevoked { key: "kid".into(), purpose: "access_token".into() },
+        Event::ConfigLoaded { what: "policies".into(), version: "v2".into() },
+        Event::ServerStarted { version: "0.1.0".into() },
+        Event::ServerStopped { reason: "signal".into() },
+        Event::AuditSearched { by: vec!["account"], results: 3 },
+        Event::AuditGap { dropped: 7, refused: 0, from: at, to: at.plus_ms(40), reason: "overflow".into() },
+        Event::ConnectionOpened { protocol: "websocket", upstream: None },
+        Event::ConnectionClosed { protocol: "websocket", duration_us: 9_000_000, bytes_in: 10, bytes_out: 20, reason: "client".into() },
+        Event::MailDelivered { mail: id(), template: "verify".into() },
+        Event::MailFailed { mail: id(), template: "verify".into(), attempt: 2, error: "451 try later".into() },
+    ]
+}
+
+fn details(event: &Event) -> Value {
+    serde_json::to_value(event).unwrap()
+}
+
+/// The entry that reading the event back would give.
+fn entry(event: &Event) -> Entry {
+    let spec = event.kind().spec();
+    let (event_id, account, request): (Id<ids::Event>, Id<ids::Account>, Id<ids::Request>) = (id(), id(), id());
+    let mut entry = Entry {
+        id: event_id,
+        at: Timestamp::from_millis(1_767_323_045_678),
+        kind: spec.name.into(),
+        severity: spec.severity_id,
+        outcome: "success".into(),
+        account: Some(account),
+        actor: format!("account:{account}"),
+        request: Some(request),
+        method: Some("GET".into()),
+        route: Some("/api/v1/tracks/{id}".into()),
+        status: event.status(),
+        address: Some("203.0.113.7".parse().unwrap()),
+        agent: Some("agent/1".into()),
+        path: Some("/api/v1/tracks/7".into()),
+        details: details(event),
+        erased: false,
+        damaged: false,
+    };
+    if matches!(event.kind(), Kind::AuthzDenied | Kind::HttpRefused | Kind::RateLimitExceeded) {
+        entry.outcome = "denied".into();
+    }
+    entry
+}
+
+#[test]
+fn every_kind_has_a_sample_and_a_name_of_its_own() {
+    let sampled: HashSet<Kind> = samples().iter().map(Event::kind).collect();
+    let missing: Vec<_> = Kind::ALL.iter().filter(|kind| !sampled.contains(kind)).collect();
+    assert!(missing.is_empty(), "no sample of {missing:?}");
+    let names: HashSet<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    assert_eq!(names.len(), Kind::ALL.len());
+    for kind in Kind::ALL {
+        assert_eq!(kind.name().parse(), Ok(*kind));
+        assert!(kind.name().contains('.'));
+    }
+    assert!("session.signed".parse::<Kind>().is_err());
+}
+
+#[test]
+fn every_field_that_is_called_personal_exists() {
+    for event in samples() {
+        for field in event.kind().spec().personal {
+            assert!(details(&event).get(field).is_some(), "{}: {field}", event.kind().name());
+        }
+    }
+}
+
+/// A change of this file is a change of what operators' tools see.
+#[test]
+fn the_catalogue_is_pinned() {
+    let mut table = String::new();
+    for event in samples() {
+        let s = event.kind().spec();
+        let (class, activity, severity) = (s.class_uid, s.activity_id, s.severity_id);
+        let class = format!("{class}/{activity}/{severity} {:?} {:?}", s.durability, s.retention);
+        writeln!(table, "{:<34}{class:<34}{} personal={:?}", s.name, details(&event), s.personal).unwrap();
+    }
+    insta::assert_snapshot!("catalogue", table);
+}
+
+#[test]
+fn the_ocsf_form_is_pinned() {
+    let lines: Vec<String> = samples().iter().map(|event| to_ocsf(&entry(event), "0.1.0").to_string()).collect();
+    insta::assert_snapshot!("ocsf", lines.join("\n"));
+}
+
+#[test]
+fn an_event_of_a_newer_version_is_a_base_event() {
+    let mut newer = entry(&Event::AccountEnabled {});
+    newer.kind = "vault.sealed".into();
+    let written = to_ocsf(&newer, "0.1.0");
+    assert_eq!((written["class_uid"].clone(), written["type_uid"].clone()), (0.into(), 0.into()));
+}
