@@ -137,7 +137,9 @@ mod tests {
         let paths = document["paths"].as_object().expect("paths");
         let of_path = |(path, item): (&String, &Value)| {
             let operations = item.as_object().expect("an object").iter();
-            operations.map(|(method, op)| (method.to_uppercase(), path.clone(), op.clone())).collect::<Vec<_>>()
+            operations
+                .map(|(method, op)| (method.to_uppercase(), path.clone(), op.clone()))
+                .collect::<Vec<_>>()
         };
         paths.iter().flat_map(of_path).collect()
     }

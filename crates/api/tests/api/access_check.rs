@@ -26,7 +26,8 @@ async fn people_learn_what_they_may_do_and_what_would_grant_it() {
     .await
     .ok();
     let decisions = answer["decisions"].as_array().unwrap();
-    let short: Vec<_> = decisions.iter().map(|d| (d["allowed"] == true, d["code"].as_str().unwrap())).collect();
+    let short: Vec<_> =
+        decisions.iter().map(|d| (d["allowed"] == true, d["code"].as_str().unwrap())).collect();
     let expected = [
         (true, "granted"),
         (true, "granted"),
@@ -55,4 +56,22 @@ async fn questions_are_limited() {
     assert_eq!(check(&house, &ada, long).await.problem(), (400, "invalid-field", "/checks/0/resource"));
     let unknown = json!([{"action": "track:read", "role": "admin"}]);
     assert_eq!(check(&house, &ada, unknown).await.problem(), (400, "invalid-field", "/checks/0/role"));
+}
+
+#[tokio::test]
+async fn a_policy_that_fails_denies_and_is_on_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let broken = r#"@id("broken") forbid (principal, action == Fortissimo::Action::"track:write", resource)
+        when { 9223372036854775807 + 1 == 0 };"#;
+    std::fs::write(dir.path().join("broken.cedar"), broken).unwrap();
+    let house = House::with(access::Access::load(dir.path()).unwrap()).await;
+    let chief = house.operator().await;
+    let answer =
+        check(&house, &chief, json!([{"action": "track:write"}, {"action": "track:read"}])).await.ok();
+    assert_eq!(answer["decisions"][0]["allowed"], false);
+    assert_eq!(answer["decisions"][0]["code"], "evaluation-error");
+    assert_eq!(answer["decisions"][1]["allowed"], true);
+    let trail = house.get("/v1/audit/events?kind=authz.failed", &chief).await.ok();
+    assert_eq!(trail["events"].as_array().unwrap().len(), 1);
+    assert_eq!(trail["events"][0]["outcome"], "denied");
 }

@@ -17,12 +17,12 @@ use store::{Db, Job, JobQueue};
 use tower::ServiceExt;
 
 /// Long, and on no list.
-pub const PASSWORD: &str = "nine violins under a tin roof";
+pub(crate) const PASSWORD: &str = "nine violins under a tin roof";
 
-pub struct House {
-    pub clock: Clock,
-    pub entropy: Entropy,
-    pub identity: Identity,
+pub(crate) struct House {
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+    pub(crate) identity: Identity,
     guard: Guard,
     front: Front,
     db: Db,
@@ -40,42 +40,49 @@ impl Service for Front {
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: http::HeaderMap,
-    pub json: Value,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) json: Value,
 }
 
 impl Answer {
     /// Status, kind of problem and first wrong field.
-    pub fn problem(&self) -> (u16, &str, &str) {
+    pub(crate) fn problem(&self) -> (u16, &str, &str) {
         let kind = self.json["type"].as_str().and_then(|t| t.strip_prefix("urn:fortissimo:problem:"));
         assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
         let instance = format!("urn:uuid:{}", self.headers["x-request-id"].to_str().unwrap());
         assert_eq!(self.json["instance"], instance.as_str());
         assert_eq!(self.json["status"], self.status.as_u16());
-        (self.status.as_u16(), kind.unwrap_or_default(), self.json["errors"][0]["pointer"].as_str().unwrap_or("-"))
+        (
+            self.status.as_u16(),
+            kind.unwrap_or_default(),
+            self.json["errors"][0]["pointer"].as_str().unwrap_or("-"),
+        )
     }
 
-    pub fn ok(self) -> Value {
+    pub(crate) fn ok(self) -> Value {
         assert!(self.status.is_success(), "{self:?}");
         self.json
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.json[name].as_str().unwrap_or_else(|| panic!("{name} in {:?}", self.json)).to_owned()
     }
 }
 
 impl House {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
+        Self::with(Access::builtin().unwrap()).await
+    }
+
+    pub(crate) async fn with(access: Access) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (clock, entropy) = (Clock::controlled(1_800_000_000_000), Entropy::seeded(11));
         let db = Db::memory();
         let root = FileRoot::open_or_create(&dir.path().join("root.key"), None, &entropy).unwrap();
         let keys = Keys::open(&db, &RootKey::File(root), clock.clone(), entropy.clone()).await.unwrap();
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
-        let access = Access::builtin().unwrap();
         let public_url = "https://music.example";
         let settings = Settings {
             public_url: public_url.into(),
@@ -113,7 +120,7 @@ impl House {
         Self { clock, entropy, identity, guard, front: Front(api::router(api)), db, dir }
     }
 
-    pub async fn send_raw(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send_raw(&self, request: Request<Body>) -> Answer {
         let connection = Connection { peer: "192.0.2.7:5000".parse().unwrap(), tls: true };
         let response = self.guard.handle(connection, request, &self.front).await;
         let (parts, body) = response.into_parts();
@@ -122,7 +129,13 @@ impl House {
         Answer { status: parts.status, headers: parts.headers, json }
     }
 
-    pub async fn send(&self, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path).header("host", "music.example");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -130,7 +143,8 @@ impl House {
         let body = match body {
             Some(json) => {
                 let text = json.to_string();
-                request = request.header("content-type", "application/json").header("content-length", text.len());
+                request =
+                    request.header("content-type", "application/json").header("content-length", text.len());
                 Body::from(Bytes::from(text))
             }
             None => Body::Empty,
@@ -138,16 +152,16 @@ impl House {
         self.send_raw(request.body(body).unwrap()).await
     }
 
-    pub async fn get(&self, path: &str, token: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
         self.send("GET", path, Some(token), None).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.send("POST", path, None, Some(body)).await
     }
 
     /// Delivers what waits and gives the code of the newest message's link to `path`.
-    pub async fn code_from_mail(&self, path: &str) -> Option<String> {
+    pub(crate) async fn code_from_mail(&self, path: &str) -> Option<String> {
         let queue = JobQueue::new(self.db.clone(), self.clock.clone(), self.entropy.clone());
         for claimed in queue.claim(16, Duration::from_secs(60)).await.unwrap() {
             if let Job::DeliverMail { mail } = claimed.job {
@@ -163,7 +177,9 @@ impl House {
             let text = std::fs::read_to_string(&file).unwrap().replace("=\r\n", "").replace("=3D", "=");
             if let Some(at) = text.find(&format!("/account/{path}?code=")) {
                 let code = text[at..].split("code=").nth(1).unwrap_or_default();
-                found = Some(code.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect());
+                found = Some(
+                    code.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect(),
+                );
             }
             std::fs::remove_file(file).unwrap();
         }
@@ -171,7 +187,7 @@ impl House {
     }
 
     /// Somebody with an account.
-    pub async fn person(&self, name: &str) {
+    pub(crate) async fn person(&self, name: &str) {
         let email = format!("{name}@example.org");
         let wish = json!({"username": name, "email": email, "password": PASSWORD});
         assert_eq!(self.post("/auth/register", wish).await.status, 202);
@@ -180,12 +196,12 @@ impl House {
     }
 
     /// An access token.
-    pub async fn token(&self, name: &str) -> String {
+    pub(crate) async fn token(&self, name: &str) -> String {
         self.post("/auth/login", json!({"identifier": name, "password": PASSWORD})).await.text("access_token")
     }
 
     /// The first operator, and a token of theirs.
-    pub async fn operator(&self) -> String {
+    pub(crate) async fn operator(&self) -> String {
         let meta = RequestMeta::of(Id::new(&self.clock, &self.entropy));
         let link = self.identity.issue_setup_link(access::Permit::for_system("test"), &meta).await.unwrap();
         let code = link.url.expose().split("code=").nth(1).unwrap_or_default().to_owned();

@@ -5,18 +5,27 @@ use crate::house::{House, PASSWORD};
 #[tokio::test]
 async fn a_person_registers_signs_in_refreshes_and_signs_out() {
     let house = House::new().await;
-    let wish = json!({"username": "Ada", "email": "Ada@Example.org", "full_name": "Ada L.", "password": PASSWORD});
+    let wish =
+        json!({"username": "Ada", "email": "Ada@Example.org", "full_name": "Ada L.", "password": PASSWORD});
     let first = house.post("/auth/register", wish.clone()).await;
     assert_eq!(first.status, 202);
     let code = house.code_from_mail("verify").await.expect("a link");
     let verified = house.post("/auth/verify-email", json!({"code": code})).await.ok();
     assert_eq!((&verified["username"], &verified["renamed"]), (&json!("ada"), &json!(false)));
-    assert_eq!(house.post("/auth/verify-email", json!({"code": code})).await.problem(), (400, "invalid-code", "-"));
+    assert_eq!(
+        house.post("/auth/verify-email", json!({"code": code})).await.problem(),
+        (400, "invalid-code", "-")
+    );
     // Whoever registers a known address hears what a stranger hears.
     let again = house.post("/auth/register", wish).await;
     assert_eq!((again.status, again.json), (first.status, first.json));
 
-    let signed_in = house.post("/auth/login", json!({"email": "ada@example.org", "password": PASSWORD, "session_name": "Plug-in"})).await;
+    let signed_in = house
+        .post(
+            "/auth/login",
+            json!({"email": "ada@example.org", "password": PASSWORD, "session_name": "Plug-in"}),
+        )
+        .await;
     assert_eq!(signed_in.headers["cache-control"], "no-store");
     assert_eq!(signed_in.json["token_type"], "Bearer");
     assert_eq!(signed_in.json["expires_in"], 900);
@@ -25,13 +34,20 @@ async fn a_person_registers_signs_in_refreshes_and_signs_out() {
 
     let profile = house.get("/auth/profile", &access).await.ok();
     assert_eq!(profile["email"], "ada@example.org");
-    assert_eq!((&profile["role"], &profile["tier"], &profile["status"]), (&json!("user"), &json!("free"), &json!("active")));
+    assert_eq!(
+        (&profile["role"], &profile["tier"], &profile["status"]),
+        (&json!("user"), &json!("free"), &json!("active"))
+    );
     assert_eq!(profile["full_name"], "Ada L.");
 
     let next = house.post("/auth/refresh", json!({"refresh_token": refresh})).await;
     assert_eq!(next.text("session_id"), signed_in.text("session_id"));
     let again = house.post("/auth/refresh", json!({"refresh_token": refresh})).await;
-    assert_eq!(again.text("refresh_token"), next.text("refresh_token"), "the same successor within ten seconds");
+    assert_eq!(
+        again.text("refresh_token"),
+        next.text("refresh_token"),
+        "the same successor within ten seconds"
+    );
 
     let access = next.text("access_token");
     let out = house.send("POST", "/auth/logout", Some(&access), None).await;
@@ -75,7 +91,10 @@ async fn sessions_are_listed_named_and_ended() {
 
     assert_eq!(house.send("DELETE", &path, Some(&there), None).await.status, 204);
     assert_eq!(house.get("/auth/profile", &here).await.problem(), (401, "invalid-token", "-"));
-    assert_eq!(house.send("DELETE", "/auth/sessions/x", Some(&there), None).await.problem(), (404, "not-found", "-"));
+    assert_eq!(
+        house.send("DELETE", "/auth/sessions/x", Some(&there), None).await.problem(),
+        (404, "not-found", "-")
+    );
     let others = house.send("DELETE", "/auth/sessions", Some(&there), None).await.ok();
     assert_eq!(others["revoked"], 1);
     assert_eq!(house.get("/auth/profile", &third).await.status, 401);
@@ -109,7 +128,10 @@ async fn passwords_are_reset_and_changed() {
     let weak = house.post("/auth/password/reset", json!({"code": code, "password": "too short"})).await;
     assert_eq!(weak.problem(), (400, "weak-password", "/password"));
     let second = "eleven cellos in a cold harbour";
-    assert_eq!(house.post("/auth/password/reset", json!({"code": code, "password": second})).await.status, 204);
+    assert_eq!(
+        house.post("/auth/password/reset", json!({"code": code, "password": second})).await.status,
+        204
+    );
     let login = house.post("/auth/login", json!({"identifier": "ada", "password": second})).await;
     let token = login.text("access_token");
 
@@ -118,7 +140,8 @@ async fn passwords_are_reset_and_changed() {
     assert_eq!(weak.problem(), (400, "weak-password", "/new_password"));
     let wrong = house.send("POST", "/auth/password/change", Some(&token), Some(change("x", PASSWORD))).await;
     assert_eq!(wrong.status, 401);
-    let changed = house.send("POST", "/auth/password/change", Some(&token), Some(change(second, PASSWORD))).await;
+    let changed =
+        house.send("POST", "/auth/password/change", Some(&token), Some(change(second, PASSWORD))).await;
     assert_eq!(changed.status, 204, "{changed:?}");
     house.token("ada").await;
 }

