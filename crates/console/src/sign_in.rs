@@ -62,7 +62,7 @@ pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) 
     let mut frame = form.visit.frame(&console, "sign-in");
     let mut status = StatusCode::BAD_REQUEST;
     if errors.is_empty() {
-        let credentials = Credentials { name: name.clone(), password, session_name: None };
+        let credentials = Credentials { name: name.clone(), password, session_name: None, audience: None };
         match console.identity.sign_in_browser(credentials, &form.visit.meta).await {
             Ok(session) => {
                 let left_s = session.expires_at.since_ms(console.clock.now()).max(0) / 1000;

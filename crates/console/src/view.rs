@@ -108,6 +108,7 @@ const fn tone(status: AccountStatus) -> &'static str {
 }
 
 /// Filters that the templates use on RFC 3339 times and ids.
+#[expect(unreachable_pub, reason = "the attribute makes a public type beside each function")]
 pub(crate) mod filters {
     use std::fmt::Display;
 

@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use base::constant_time_eq;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use guard::Passed;
 use http::header;
 use http::request::Parts;
 use identity::{AccountCaller, Caller, RequestMeta};
@@ -31,8 +32,8 @@ impl FromRequestParts<Console> for Visit {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Failure> {
-        let caller = parts.extensions.get::<Caller>().cloned().unwrap_or(Caller::Anonymous);
-        let meta = parts.extensions.get::<RequestMeta>().cloned().ok_or(Failure::outside_pipeline())?;
+        let passed = parts.extensions.get::<Passed>().ok_or_else(Failure::outside_pipeline)?;
+        let (caller, meta) = (passed.caller().clone(), passed.meta().clone());
         let (binding, fresh) = match (&caller, cookie(parts, FORM_COOKIE)) {
             (Caller::Account(account), _) => (account.session.to_string(), false),
             (Caller::Anonymous, Some(value)) if value.len() == 22 => (value, false),
