@@ -10,14 +10,14 @@ use rustix::fs::Mode;
 use crate::error::StartError;
 
 /// Makes files private from here on and forbids core dumps; both for the whole process.
-pub fn harden_process() -> Result<(), StartError> {
+pub(crate) fn harden_process() -> Result<(), StartError> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     crypto::memory::forbid_core_dumps()
         .map_err(|source| StartError::System { what: "cannot forbid core dumps", source })
 }
 
 /// Makes the folder (mode 0700) if it is not there, and checks that it is a folder of ours.
-pub fn prepare(path: &Path) -> Result<(), StartError> {
+pub(crate) fn prepare(path: &Path) -> Result<(), StartError> {
     let wrong = |source: io::Error, hint| StartError::Folder { path: path.to_owned(), source, hint };
     DirBuilder::new()
         .recursive(true)
@@ -36,17 +36,17 @@ pub fn prepare(path: &Path) -> Result<(), StartError> {
 
 /// The right to serve a data folder, until dropped. The system takes it back when the process ends, however it ends.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
 /// Where the lock of a data folder is.
-pub fn lock_path(folder: &Path) -> PathBuf {
+pub(crate) fn lock_path(folder: &Path) -> PathBuf {
     folder.join("serve.lock")
 }
 
 /// Takes the lock of a data folder, or says that another process has it.
-pub fn lock(folder: &Path) -> Result<Lock, StartError> {
+pub(crate) fn lock(folder: &Path) -> Result<Lock, StartError> {
     let path = lock_path(folder);
     let hint = "check that the folder and everything in it belongs to the user that runs fortissimo";
     let wrong = |source| StartError::Folder { path: path.clone(), source, hint };
@@ -60,15 +60,15 @@ pub fn lock(folder: &Path) -> Result<Lock, StartError> {
 
 /// A file system's space, in bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Space {
+pub(crate) struct Space {
     /// What an unprivileged process can still write.
-    pub free: u64,
+    pub(crate) free: u64,
     /// All of it.
-    pub total: u64,
+    pub(crate) total: u64,
 }
 
 /// The space of the file system that `path` is on.
-pub fn space(path: &Path) -> io::Result<Space> {
+pub(crate) fn space(path: &Path) -> io::Result<Space> {
     let found = rustix::fs::statvfs(path)?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
     Ok(Space { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })

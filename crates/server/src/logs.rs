@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Log, LogFormat};
 
 /// Starts logging for the whole process. A second call changes nothing.
-pub fn start(log: &Log) {
+pub(crate) fn start(log: &Log) {
     // The configuration check has parsed the level already.
     let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let json = match log.format {

@@ -8,7 +8,7 @@ use crate::error::StartError;
 
 /// Why a command did not do what was asked. Each becomes one line (or one per finding) on standard error.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The command line is wrong; exit code 2.
     Usage(String),
     /// The configuration is wrong; exit code 2.
@@ -21,7 +21,7 @@ pub enum Failure {
 
 impl Failure {
     /// Says it on standard error and gives the exit code.
-    pub fn report(self) -> ExitCode {
+    pub(crate) fn report(self) -> ExitCode {
         let (lines, code) = match self {
             Self::Usage(line) => (vec![line], 2),
             Self::Config(findings) => (findings.iter().map(ToString::to_string).collect(), 2),
@@ -67,7 +67,7 @@ macro_rules! runtime_failures {
 runtime_failures!(store::DbError, keys::KeysError, audit::AuditError, identity::Error, crate::signing::StepError);
 
 /// Prints aligned columns; the last one is not padded.
-pub fn table(out: &mut impl Write, head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+pub(crate) fn table(out: &mut impl Write, head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([head[column].len()]).max().unwrap_or(0)

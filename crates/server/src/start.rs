@@ -6,7 +6,7 @@ use std::time::Duration;
 use access::Permit;
 use audit::{Event, Record};
 use base::{Actor, Clock, Entropy, Timestamp};
-use gateway::{Forward, Guarded, ListenConfig, Listener, Pool, Shutdown, Tls, TlsFiles, UpstreamConfig, example};
+use gateway::{Forward, Guarded, ListenConfig, Listener, Shutdown, Tls, TlsFiles, UpstreamConfig, example};
 use guard::{Guard, GuardConfig};
 use identity::RequestMeta;
 use tokio::net::TcpListener;
@@ -151,7 +151,6 @@ async fn bind_public(config: &Resolved, tls: Option<Tls>) -> Result<Listener, St
         fields: usize::from(http.max_headers),
         head_timeout: http.head_timeout.as_duration(),
         idle_timeout: http.keep_alive.as_duration(),
-        body_idle_timeout: http.body_idle_timeout.as_duration(),
         write_stall_timeout: http.write_timeout.as_duration(),
         h2_streams: u32::from(http.max_streams),
         ..gateway::Limits::default()
@@ -215,22 +214,16 @@ fn build_guard(config: &Resolved, services: &Services) -> Result<Guard, StartErr
 fn front(config: &Resolved, services: &Services, guard: &Guard, shutdown: &Shutdown) -> Result<Front, StartError> {
     let upstream = &config.upstream;
     let pool = UpstreamConfig {
-        patience: gateway::Patience {
-            connect: upstream.connect_timeout.as_duration(),
-            response_head: upstream.response_timeout.as_duration(),
-            response_idle: upstream.body_idle_timeout.as_duration(),
-            websocket_idle: upstream.websocket_idle_timeout.as_duration(),
-            pool_idle: upstream.idle_timeout.as_duration(),
-            pool_per_host: usize::from(upstream.max_idle),
-        },
         host: match upstream.host {
             HostField::Preserve => gateway::HostField::Preserve,
             HostField::Upstream => gateway::HostField::Upstream,
         },
         in_flight: usize::try_from(upstream.max_in_flight).unwrap_or(usize::MAX),
+        pool_size: usize::from(upstream.max_idle),
+        pool_idle: upstream.idle_timeout.as_duration(),
+        websocket_idle: upstream.websocket_idle_timeout.as_duration(),
     };
-    let pool = Pool::new(guard.routes().upstreams(), pool, shutdown.clone())
-        .map_err(|error| StartError::Gateway(error.to_string()))?;
+    let forward = Forward::new(guard.routes(), &pool, shutdown).map_err(|error| StartError::Gateway(error.to_string()))?;
     let console = console::Console {
         identity: services.identity.clone(),
         audit: services.audit.clone(),
@@ -246,7 +239,7 @@ fn front(config: &Resolved, services: &Services, guard: &Guard, shutdown: &Shutd
         keys: services.keys.clone(),
         clock: services.clock.clone(),
     };
-    Ok(Front { forward: Forward::new(pool), api: api::router(api), console: console::router(console) })
+    Ok(Front { forward, api: api::router(api), console: console::router(console) })
 }
 
 /// The trail says when the server started and which policies it decides by; a server that cannot record does not start.

@@ -27,7 +27,7 @@ const PERIOD: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until `stop` becomes true; then lets the running jobs finish.
-pub async fn run(services: Services, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(services: Services, mut stop: watch::Receiver<bool>) {
     let queue = JobQueue::new(services.db.clone(), services.clock.clone(), services.entropy.clone());
     let permits = Arc::new(Semaphore::new(CONCURRENT));
     let mut running = JoinSet::new();
@@ -35,9 +35,8 @@ pub async fn run(services: Services, mut stop: watch::Receiver<bool>) {
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !*stop.borrow() {
         while running.try_join_next().is_some() {}
-        let mut wait = POLL;
-        match claim(&queue, &permits).await {
-            Ok(jobs) if jobs.is_empty() => wait = until_due(&queue, &services).await,
+        let wait = match claim(&queue, &permits).await {
+            Ok(jobs) if jobs.is_empty() => until_due(&queue, &services).await,
             Ok(jobs) => {
                 for job in jobs {
                     // `claim` took no more than there are permits, and only this loop takes permits.
@@ -48,13 +47,13 @@ pub async fn run(services: Services, mut stop: watch::Receiver<bool>) {
                         attempt(&services, &queue, &job).await;
                     });
                 }
-                wait = Duration::ZERO;
+                Duration::ZERO
             }
             Err(error) => {
                 tracing::warn!(%error, "the job queue cannot be read; trying again");
-                wait = PAUSE;
+                PAUSE
             }
-        }
+        };
         if wait.is_zero() && permits.available_permits() > 0 {
             continue;
         }

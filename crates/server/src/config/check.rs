@@ -299,7 +299,6 @@ fn http(config: &Resolved, out: &mut Checker<'_>) {
     }
     let times = [
         ("head_timeout", http.head_timeout),
-        ("body_idle_timeout", http.body_idle_timeout),
         ("write_timeout", http.write_timeout),
         ("keep_alive", http.keep_alive),
     ];

@@ -19,8 +19,6 @@ pub struct Http {
     pub max_target: Size,
     /// Time for the head of a request to arrive.
     pub head_timeout: Period,
-    /// Longest pause inside a request body.
-    pub body_idle_timeout: Period,
     /// Longest time a client may take nothing of its answer.
     pub write_timeout: Period,
     /// An idle client connection is closed after this.
@@ -39,7 +37,6 @@ impl Default for Http {
             max_headers: 100,
             max_target: Size::from_kib(8),
             head_timeout: Period::from_secs(10),
-            body_idle_timeout: Period::from_secs(30),
             write_timeout: Period::from_secs(60),
             keep_alive: Period::from_secs(60),
             max_connections: 10_000,

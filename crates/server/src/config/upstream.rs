@@ -13,7 +13,7 @@ pub struct Upstream {
     pub connect_timeout: Period,
     /// Time until the head of the answer.
     pub response_timeout: Period,
-    /// Longest pause inside an answer.
+    /// Longest pause inside a body, the request's or the answer's.
     pub body_idle_timeout: Period,
     /// Silence in both directions after which a WebSocket is closed.
     pub websocket_idle_timeout: Period,
@@ -43,7 +43,7 @@ impl Default for Upstream {
         Self {
             connect_timeout: Period::from_secs(5),
             response_timeout: Period::from_secs(60),
-            body_idle_timeout: Period::from_secs(60),
+            body_idle_timeout: Period::from_secs(30),
             websocket_idle_timeout: Period::from_minutes(10),
             idle_timeout: Period::from_secs(30),
             max_idle: 256,

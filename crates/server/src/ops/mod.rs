@@ -22,8 +22,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-pub use metrics::recorder;
-pub use ready::{Check, Readiness};
+pub(crate) use metrics::recorder;
+pub(crate) use ready::Readiness;
 
 /// A monitoring system needs one connection; a few more do no harm.
 const MAX_CONNECTIONS: usize = 32;
@@ -38,7 +38,7 @@ struct Desk {
 }
 
 /// Serves until `stop` becomes true.
-pub async fn serve(listener: TcpListener, readiness: Readiness, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(listener: TcpListener, readiness: Readiness, mut stop: watch::Receiver<bool>) {
     let desk = Arc::new(Desk { readiness, metrics: recorder() });
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut open = JoinSet::new();

@@ -23,14 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One check and its outcome.
 #[derive(Debug, Clone, Serialize)]
-pub struct Check {
+pub(crate) struct Check {
     /// What was checked.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Whether it is well.
-    pub ok: bool,
+    pub(crate) ok: bool,
     /// What is wrong, or a number worth knowing. No personal data.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
+    pub(crate) detail: Option<String>,
 }
 
 impl Check {
@@ -43,7 +43,7 @@ impl Check {
 }
 
 /// Answers `/ready`.
-pub struct Readiness {
+pub(crate) struct Readiness {
     services: Services,
     /// Where the data and the database are; often the same file system.
     folders: Vec<PathBuf>,
@@ -52,7 +52,7 @@ pub struct Readiness {
 
 impl Readiness {
     /// Checks these services.
-    pub fn of(services: &Services) -> Self {
+    pub(crate) fn of(services: &Services) -> Self {
         let mut folders = vec![services.config.server.data_dir.clone()];
         if let DatabaseUrl::Sqlite(path) = &services.config.database_url
             && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
@@ -64,7 +64,7 @@ impl Readiness {
     }
 
     /// All checks, or what they said a moment ago.
-    pub async fn check(&self) -> Vec<Check> {
+    pub(crate) async fn check(&self) -> Vec<Check> {
         let mut last = self.last.lock().await;
         if let Some((at, checks)) = last.as_ref()
             && at.elapsed() < REMEMBERED
