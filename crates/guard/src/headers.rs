@@ -27,7 +27,7 @@ const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-poli
 const COOP: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// What upstreams say about themselves, and what only the gateway may say.
+/// What services say about themselves, and what only the pipeline may say.
 static TAKEN_AWAY: [HeaderName; 15] = [
     header::SERVER,
     HeaderName::from_static("x-powered-by"),
@@ -48,11 +48,15 @@ static TAKEN_AWAY: [HeaderName; 15] = [
     header::STRICT_TRANSPORT_SECURITY,
 ];
 
-/// Cleans an upstream's answer before ours is added.
-pub(crate) fn clean_upstream(headers: &mut HeaderMap) {
+/// Cleans an answer before ours is added. No service says what it is made of, our own included.
+pub(crate) fn clean(headers: &mut HeaderMap) {
     for name in &TAKEN_AWAY {
         headers.remove(name);
     }
+}
+
+/// What else an upstream may not say: our cookies are ours.
+pub(crate) fn clean_upstream(headers: &mut HeaderMap) {
     cookies::strip_response(headers);
 }
 
@@ -138,6 +142,7 @@ mod tests {
         ] {
             headers.append(name, HeaderValue::from_static(value));
         }
+        clean(&mut headers);
         clean_upstream(&mut headers);
         secure_upstream(&mut headers, true, Some(&HeaderValue::from_static("microphone=(self)")));
         for gone in ["server", "x-powered-by", "access-control-allow-origin", "alt-svc"] {

@@ -38,7 +38,8 @@ pub fn finish(pipeline: &Pipeline, exchange: &mut Exchange, outcome: Result<Serv
         _ => None,
     };
     let target = exchange.route.as_ref().map(|route| route.target);
-    let from_upstream = outcome.is_ok() && matches!(target, Some(Target::Upstream(_)));
+    let served = outcome.is_ok();
+    let from_upstream = served && matches!(target, Some(Target::Upstream(_)));
     let mut response = match outcome {
         Ok(Served { response }) => response,
         Err(Stop::Answered(response)) => *response,
@@ -47,6 +48,9 @@ pub fn finish(pipeline: &Pipeline, exchange: &mut Exchange, outcome: Result<Serv
     let map = response.headers_mut();
     // Room for what comes, so that the map grows once.
     map.reserve(16);
+    if served {
+        headers::clean(map);
+    }
     if from_upstream {
         headers::clean_upstream(map);
         let permissions = exchange.route.as_ref().and_then(|route| route.permissions_policy.as_ref());

@@ -123,7 +123,8 @@ impl House {
         let (clock, entropy) = (Clock::controlled(START), Entropy::system());
         let dir = tempfile::tempdir().unwrap();
         let db = Db::memory();
-        let root = RootKey::File(FileRoot::open_or_create(&dir.path().join("root.key"), None, &entropy).unwrap());
+        let root =
+            RootKey::File(FileRoot::open_or_create(&dir.path().join("root.key"), None, &entropy).unwrap());
         let keys = Keys::open(&db, &root, clock.clone(), entropy.clone()).await.unwrap();
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
         let access = Access::builtin().unwrap();
@@ -192,7 +193,10 @@ impl House {
         for entry in std::fs::read_dir(self.dir.path().join("mail")).unwrap() {
             newest = newest.max(Some(entry.unwrap().path()));
         }
-        let mail = std::fs::read_to_string(newest.expect("a mail")).unwrap().replace("=\r\n", "").replace("=3D", "=");
+        let mail = std::fs::read_to_string(newest.expect("a mail"))
+            .unwrap()
+            .replace("=\r\n", "")
+            .replace("=3D", "=");
         let code = mail.split_once("code=").unwrap().1;
         let code = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').next().unwrap();
         self.identity.verify_email(code, &self.meta()).await.unwrap();
@@ -259,8 +263,11 @@ pub(crate) fn silence() -> Body {
 pub(crate) async fn read(response: Response<Body>) -> Answer {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    let answer =
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() };
+    let answer = Answer {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    };
     if parts.status != StatusCode::SWITCHING_PROTOCOLS {
         every_answer(&answer);
     }

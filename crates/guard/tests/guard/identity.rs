@@ -95,8 +95,14 @@ struct Claims {
 }
 
 impl House {
-    fn statement(&self, token: &str, audience: &str, now: Timestamp) -> Result<Claims, crypto::jws::TokenError> {
-        let expected = Expected { typ: ASSERTION_TYPE, issuer: "http://localhost:8080", audience, now, leeway_s: 0 };
+    fn statement(
+        &self,
+        token: &str,
+        audience: &str,
+        now: Timestamp,
+    ) -> Result<Claims, crypto::jws::TokenError> {
+        let expected =
+            Expected { typ: ASSERTION_TYPE, issuer: "http://localhost:8080", audience, now, leeway_s: 0 };
         self.keys.verifying(KeyUse::Assertion).verify(token, &expected)
     }
 }
@@ -118,8 +124,13 @@ async fn upstreams_get_a_signed_statement_and_no_credentials() {
         assert_eq!((claims.username.as_str(), claims.role.as_str()), ("operator", "super_admin"));
         assert_eq!(claims.tier, caller.tier.as_str());
         assert_eq!((claims.iat, claims.exp - claims.iat), (START / 1000, 60));
-        assert!(house.statement(statement, "http://127.0.0.1:9999", house.clock.now()).is_err(), "for one upstream only");
-        assert!(house.statement(statement, "http://127.0.0.1:9000", house.clock.now().plus_ms(61_000)).is_err());
+        assert!(
+            house.statement(statement, "http://127.0.0.1:9999", house.clock.now()).is_err(),
+            "for one upstream only"
+        );
+        assert!(
+            house.statement(statement, "http://127.0.0.1:9000", house.clock.now().plus_ms(61_000)).is_err()
+        );
     }
     assert_eq!(by_cookie.got("cookie"), ["a=1; b=2"]);
     let sid = |answer: &crate::fixture::Answer| {
@@ -172,12 +183,21 @@ async fn nobody_else_speaks_for_us() {
         ("user_name", "forged"),
     ];
     let direct = house.ask("GET", "/open/x", &forged).await;
-    assert!(!direct.body.contains("forged") && !direct.body.contains("6.6.6.6") && !direct.body.contains("dropped"));
+    assert!(
+        !direct.body.contains("forged")
+            && !direct.body.contains("6.6.6.6")
+            && !direct.body.contains("dropped")
+    );
     assert_eq!(direct.got("x-forwarded-for"), ["192.0.2.1"]);
     assert_eq!(direct.got("x-forwarded-proto"), ["http"]);
     assert_eq!(direct.got("x-forwarded-host"), ["localhost:8080"]);
     assert_eq!(direct.got("x-request-id"), [direct.header("x-request-id")]);
-    let behind = request("GET", "/open/x", &[("x-forwarded-for", "6.6.6.6, 198.51.100.7"), ("x-forwarded-proto", "https")], guard::Body::Empty);
+    let behind = request(
+        "GET",
+        "/open/x",
+        &[("x-forwarded-for", "6.6.6.6, 198.51.100.7"), ("x-forwarded-proto", "https")],
+        guard::Body::Empty,
+    );
     let behind = house.send_over("10.1.2.3:9", false, behind).await;
     assert_eq!(behind.got("x-forwarded-for"), ["198.51.100.7"]);
     assert_eq!(behind.got("x-forwarded-proto"), ["https"]);

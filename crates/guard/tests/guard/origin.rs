@@ -43,7 +43,8 @@ async fn other_sites_cannot_ride_on_a_cookie() {
         }
     }
     assert_eq!(ask("GET", vec![("sec-fetch-site", "cross-site")]).await.status, 200, "a link may lead here");
-    let socket = vec![("upgrade", "websocket"), ("connection", "upgrade"), ("origin", "https://evil.example")];
+    let socket =
+        vec![("upgrade", "websocket"), ("connection", "upgrade"), ("origin", "https://evil.example")];
     assert_eq!(ask("GET", socket).await.slug(), "cross-site", "a WebSocket is not protected by CORS");
 }
 
@@ -54,7 +55,10 @@ async fn a_bearer_token_is_never_ridden_on() {
     let foreign = [("authorization", bearer.as_str()), ("origin", "https://evil.example")];
     let answer = house.ask("POST", "/mine/x", &foreign).await;
     assert_eq!(answer.status, 200);
-    assert!(!answer.headers.contains_key("access-control-allow-origin"), "but its script may not read the answer");
+    assert!(
+        !answer.headers.contains_key("access-control-allow-origin"),
+        "but its script may not read the answer"
+    );
 }
 
 #[tokio::test]

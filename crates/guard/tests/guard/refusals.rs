@@ -38,11 +38,16 @@ async fn paths_that_climb_within_the_root_are_judged_by_where_they_end() {
 #[tokio::test]
 async fn hosts_that_are_not_ours_are_misdirected() {
     let house = House::new(|_| {}).await;
-    for host in ["localhost", "localhost:8080", "MUSIC.example", "a.studio.example", "a.b.studio.example:99"] {
+    for host in ["localhost", "localhost:8080", "MUSIC.example", "a.studio.example", "a.b.studio.example:99"]
+    {
         assert_eq!(house.ask("GET", "/open", &[("host", host)]).await.status, 200, "{host}");
     }
     for host in ["evil.example", "studio.example", "music.example.evil.example", "127.0.0.1"] {
-        assert_eq!(house.ask("GET", "/open", &[("host", host)]).await.slug(), "misdirected-request", "{host}");
+        assert_eq!(
+            house.ask("GET", "/open", &[("host", host)]).await.slug(),
+            "misdirected-request",
+            "{host}"
+        );
     }
     for host in ["music example", "music.example:port", "user@music.example", "a/b"] {
         assert_eq!(house.ask("GET", "/open", &[("host", host)]).await.status, 400, "{host}");
@@ -134,7 +139,16 @@ async fn a_panic_is_a_500_and_nothing_more() {
 #[tokio::test]
 async fn bytes_beyond_ascii_never_panic() {
     let house = House::new(|_| {}).await;
-    for name in ["authorization", "cookie", "origin", "x-forwarded-for", "host", "content-type", "user-agent", "accept"] {
+    for name in [
+        "authorization",
+        "cookie",
+        "origin",
+        "x-forwarded-for",
+        "host",
+        "content-type",
+        "user-agent",
+        "accept",
+    ] {
         let mut request = Request::get("/open").header("host", "localhost").body(Body::Empty).unwrap();
         request.headers_mut().insert(name, HeaderValue::from_bytes(b"\xff\xfe;=,\xff").unwrap());
         assert!(house.send(request).await.status < 500, "{name}");

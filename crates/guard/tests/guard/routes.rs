@@ -55,7 +55,9 @@ async fn the_first_match_wins_and_the_rest_is_not_found() {
     assert_eq!(house.ask("GET", "/shared/other", &[]).await.status, 200);
     assert_eq!(house.ask("GET", "/", &[]).await.status, 200);
     // Below our own prefixes only what is listed exists, whatever the routes say.
-    for path in ["/auth", "/auth/unknown", "/v1/x", "/.well-known/x", "/log", "/%61uth/unknown", "/x/../auth/y"] {
+    for path in
+        ["/auth", "/auth/unknown", "/v1/x", "/.well-known/x", "/log", "/%61uth/unknown", "/x/../auth/y"]
+    {
         assert_eq!(house.ask("GET", path, &[]).await.slug(), "not-found", "{path}");
     }
 }

@@ -28,7 +28,8 @@ async fn strangers_have_the_free_limits_per_network() {
         assert_eq!(answer.header("x-ratelimit-limit"), "5");
         assert_eq!(answer.header("x-ratelimit-remaining"), left.to_string());
         let policies: Vec<_> = answer.headers.get_all("ratelimit-policy").iter().collect();
-        let tier = "\"second\";q=5;w=1, \"minute\";q=60;w=60, \"hour\";q=1000;w=3600, \"day\";q=10000;w=86400";
+        let tier =
+            "\"second\";q=5;w=1, \"minute\";q=60;w=60, \"hour\";q=1000;w=3600, \"day\";q=10000;w=86400";
         assert_eq!(policies, [tier, "\"endpoint\";q=1000;w=60"]);
     }
     let refused = house.ask("GET", "/open/x", &[]).await;
@@ -63,7 +64,8 @@ async fn a_person_has_one_allowance_wherever_they_come_from() {
     let cookie = house.cookie(credentials("operator")).await;
     let mut admitted = 0;
     for n in 0..20 {
-        let credential = if n % 2 == 0 { ("authorization", bearer.as_str()) } else { ("cookie", cookie.as_str()) };
+        let credential =
+            if n % 2 == 0 { ("authorization", bearer.as_str()) } else { ("cookie", cookie.as_str()) };
         let request = request("GET", "/mine/x", &[credential], Body::Empty);
         admitted += u32::from(house.send_over(&format!("192.0.2.{n}:1"), false, request).await.status == 200);
     }
@@ -74,7 +76,8 @@ async fn a_person_has_one_allowance_wherever_they_come_from() {
 async fn endpoints_have_their_own_minute() {
     let house = House::new(|config| {
         let tiers = config.limits.tiers;
-        config.limits = LimitsConfig { tiers, ..LimitsConfig::default() };
+        let network = guard::NetworkLimit { per_second: 10_000, per_minute: 10_000 };
+        config.limits = LimitsConfig { tiers, network, ..LimitsConfig::default() };
         config.routes.push(route("/api/**", "public"));
     })
     .await;
@@ -119,14 +122,20 @@ async fn pages_and_their_files_do_not_use_up_a_persons_allowance() {
 
 #[tokio::test]
 async fn a_flood_from_one_network_ends_before_anything_expensive() {
-    let house = House::new(|config| config.limits.network = guard::NetworkLimit { per_second: 10, per_minute: 1_000 }).await;
+    let house = House::new(|config| {
+        config.limits.network = guard::NetworkLimit { per_second: 10, per_minute: 1_000 }
+    })
+    .await;
     let mut last = None;
     for _ in 0..11 {
         last = Some(house.ask("GET", "/account/x", &[("authorization", "Bearer wrong")]).await);
     }
     let refused = last.unwrap();
     assert_eq!(refused.slug(), "rate-limited", "not a 401: the token was not looked at");
-    assert_eq!(refused.header("ratelimit-policy"), "\"network-second\";q=10;w=1, \"network-minute\";q=1000;w=60");
+    assert_eq!(
+        refused.header("ratelimit-policy"),
+        "\"network-second\";q=10;w=1, \"network-minute\";q=1000;w=60"
+    );
 }
 
 #[tokio::test]
