@@ -61,7 +61,8 @@ fn escape(text: &str, max: usize) -> String {
 /// Control characters move the cursor or break lines; U+202A–202E and U+2066–2069 reorder what a
 /// person reads; U+2028 and U+2029 break lines in some viewers.
 fn is_harmless(c: char) -> bool {
-    !(c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{feff}'))
+    !(c.is_control()
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{feff}'))
 }
 
 impl<const MAX: usize> From<&str> for Clean<MAX> {

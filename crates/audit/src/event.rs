@@ -90,13 +90,26 @@ impl Serialize for Stages {
 #[expect(missing_docs, reason = "the variants are documented; field names say what they are, with units")]
 pub enum Event {
     /// A request went through the pipeline and was answered by a service.
-    HttpRequest { status: u16, duration_us: u64, bytes_in: u64, bytes_out: u64, stages: Stages, upstream: Option<Arc<str>> },
+    HttpRequest {
+        status: u16,
+        duration_us: u64,
+        bytes_in: u64,
+        bytes_out: u64,
+        stages: Stages,
+        upstream: Option<Arc<str>>,
+    },
     /// A stage refused a request; `problem` is the slug of the problem document.
     HttpRefused { status: u16, stage: Stage, problem: &'static str, duration_us: u64, stages: Stages },
     /// A token or cookie was refused; `reason` names the fault precisely.
     TokenRefused { reason: &'static str, credential: &'static str },
     /// A rule denied an action.
-    AuthzDenied { action: Short, code: &'static str, rule: Option<Short>, resource: Option<Detail>, policy_version: Arc<str> },
+    AuthzDenied {
+        action: Short,
+        code: &'static str,
+        rule: Option<Short>,
+        resource: Option<Detail>,
+        policy_version: Arc<str>,
+    },
     /// A policy could not be evaluated, which denies.
     AuthzFailed { action: Short, error: Detail, policy_version: Arc<str> },
     /// A rate limit was exceeded.
@@ -154,7 +167,13 @@ pub enum Event {
     /// A long-lived connection (WebSocket) was opened.
     ConnectionOpened { protocol: &'static str, upstream: Option<Arc<str>> },
     /// A long-lived connection was closed.
-    ConnectionClosed { protocol: &'static str, duration_us: u64, bytes_in: u64, bytes_out: u64, reason: Short },
+    ConnectionClosed {
+        protocol: &'static str,
+        duration_us: u64,
+        bytes_in: u64,
+        bytes_out: u64,
+        reason: Short,
+    },
     /// A mail was handed over.
     MailDelivered { mail: Id<ids::Mail>, template: Short },
     /// A mail could not be handed over.

@@ -45,7 +45,11 @@ impl Subscription {
 pub(crate) struct Live(Mutex<Option<broadcast::Sender<Arc<Entry>>>>);
 
 impl Live {
-    pub(crate) fn subscribe(self: &Arc<Self>, core: &Arc<Core>, closing: watch::Receiver<bool>) -> Subscription {
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        core: &Arc<Core>,
+        closing: watch::Receiver<bool>,
+    ) -> Subscription {
         let mut running = self.0.lock();
         if let Some(sender) = &*running {
             return Subscription(sender.subscribe());
@@ -75,7 +79,13 @@ impl Live {
     }
 }
 
-async fn run(live: Arc<Live>, core: Arc<Core>, start: Timestamp, sender: broadcast::Sender<Arc<Entry>>, mut closing: watch::Receiver<bool>) {
+async fn run(
+    live: Arc<Live>,
+    core: Arc<Core>,
+    start: Timestamp,
+    sender: broadcast::Sender<Arc<Entry>>,
+    mut closing: watch::Receiver<bool>,
+) {
     let mut seen = BTreeSet::new();
     loop {
         let written = core.written.notified();
@@ -101,7 +111,11 @@ async fn run(live: Arc<Live>, core: Arc<Core>, start: Timestamp, sender: broadca
 }
 
 /// The newest events that were not seen before, oldest first.
-async fn fresh(core: &Core, start: Timestamp, seen: &mut BTreeSet<Id<ids::Event>>) -> Result<Vec<Entry>, AuditError> {
+async fn fresh(
+    core: &Core,
+    start: Timestamp,
+    seen: &mut BTreeSet<Id<ids::Event>>,
+) -> Result<Vec<Entry>, AuditError> {
     let since = core.clock.now().plus_ms(-LOOK_BACK_MS).max(start);
     let floor = first_id(since);
     *seen = seen.split_off(&floor);

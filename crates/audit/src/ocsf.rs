@@ -26,6 +26,8 @@ pub fn to_ocsf(entry: &Entry, product_version: &str) -> Value {
             "version": VERSION,
             "uid": entry.id.to_string(),
             "event_code": entry.kind,
+            // What allows `actor` in every class, and `disposition_id` for what was refused.
+            "profiles": if denied(entry) { json!(["host", "security_control"]) } else { json!(["host"]) },
             "product": { "name": "Fortissimo", "vendor_name": "Fortissimo", "version": product_version },
         },
     });
@@ -71,16 +73,24 @@ fn people(entry: &Entry, class: u32, fields: &mut Map<String, Value>) {
     };
     fields.insert("actor".into(), actor);
     if class == 3001 || class == 3002 {
-        let user = entry.account.map_or_else(|| json!({ "type_id": 0 }), |id| json!({ "uid": id.to_string() }));
+        let user =
+            entry.account.map_or_else(|| json!({ "type_id": 0 }), |id| json!({ "uid": id.to_string() }));
         fields.insert("user".into(), user);
     }
 }
 
+/// Whether a rule of ours refused it.
+fn denied(entry: &Entry) -> bool {
+    entry.outcome == "denied"
+}
+
+/// Where it came from and what was asked, in the classes that know such a thing.
 fn web(entry: &Entry, class: u32, fields: &mut Map<String, Value>) {
-    if let Some(address) = entry.address {
+    let inside = matches!(class, 6002 | 6008);
+    if let Some(address) = entry.address.filter(|_| !inside) {
         fields.insert("src_endpoint".into(), json!({ "ip": address.to_string() }));
     }
-    if let Some(method) = &entry.method {
+    if let Some(method) = entry.method.as_ref().filter(|_| !inside && !matches!(class, 4001 | 4009)) {
         let mut request = json!({ "http_method": method });
         if let Some(agent) = &entry.agent {
             request["user_agent"] = json!(agent);
@@ -93,7 +103,7 @@ fn web(entry: &Entry, class: u32, fields: &mut Map<String, Value>) {
     if let Some(status) = entry.status {
         fields.insert("http_response".into(), json!({ "code": status }));
     }
-    if class == 4002 && entry.outcome == "denied" {
+    if denied(entry) {
         fields.insert("action_id".into(), json!(2));
         fields.insert("disposition_id".into(), json!(2));
     }
@@ -110,14 +120,16 @@ fn required(entry: &Entry, class: u32, fields: &mut Map<String, Value>) {
         }
         4009 => {
             fields.insert("direction_id".into(), json!(2));
-            fields.insert("email".into(), json!({ "uid": entry.details["mail"] }));
+            // OCSF wants a sender or a receiver; the trail knows the message only.
+            fields.insert("email".into(), json!({ "uid": entry.details["mail"], "to": [] }));
         }
         6002 => {
             fields.insert("app".into(), json!({ "name": "Fortissimo", "vendor_name": "Fortissimo" }));
         }
         6003 => {
             let operation = entry.details.get("action").cloned().unwrap_or_else(|| json!(entry.kind));
-            fields.insert("api".into(), json!({ "operation": operation, "service": { "name": "Fortissimo" } }));
+            fields
+                .insert("api".into(), json!({ "operation": operation, "service": { "name": "Fortissimo" } }));
             fields.entry("src_endpoint").or_insert_with(|| json!({ "name": "unknown" }));
         }
         _ => {}

@@ -95,7 +95,13 @@ pub(crate) enum Keyless {
 }
 
 /// Seals a record's body. The transaction is for the person's key.
-pub(crate) async fn seal(tx: &mut Tx, keys: &Keys, record: &Record, id: Id<ids::Event>, keyless: Keyless) -> Result<SealedRow, KeysError> {
+pub(crate) async fn seal(
+    tx: &mut Tx,
+    keys: &Keys,
+    record: &Record,
+    id: Id<ids::Event>,
+    keyless: Keyless,
+) -> Result<SealedRow, KeysError> {
     let sealed = match record.about {
         None => None,
         Some(account) => {
@@ -131,7 +137,13 @@ fn body(record: &Record, withhold: bool) -> Vec<u8> {
     serde_json::to_vec(&body).expect("the catalogue's types have string keys and serialise")
 }
 
-fn row(keys: &Keys, record: &Record, id: Id<ids::Event>, body: Vec<u8>, subject: Option<Id<ids::Account>>) -> SealedRow {
+fn row(
+    keys: &Keys,
+    record: &Record,
+    id: Id<ids::Event>,
+    body: Vec<u8>,
+    subject: Option<Id<ids::Account>>,
+) -> SealedRow {
     let spec = record.event.kind().spec();
     let request = record.request.as_ref();
     // An address of a person without a key is not searchable either.

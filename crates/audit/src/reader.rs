@@ -40,7 +40,13 @@ sql! {
 }
 
 /// The rows that match, newest first, before `before` if given.
-pub(crate) async fn find(tx: &mut Tx, keys: &Keys, filter: &Filter, before: Option<Id<ids::Event>>, limit: usize) -> Result<Vec<Row>, AuditError> {
+pub(crate) async fn find(
+    tx: &mut Tx,
+    keys: &Keys,
+    filter: &Filter,
+    before: Option<Id<ids::Event>>,
+    limit: usize,
+) -> Result<Vec<Row>, AuditError> {
     let until = filter.to.map_or(LAST_ID, first_id);
     let until = before.map_or(until, |cursor| cursor.min(until));
     let from = filter.from.map_or(Id::from_bytes([0; 16]), first_id);
@@ -108,7 +114,13 @@ pub(crate) async fn entry(tx: &mut Tx, keys: &Keys, row: &Row, scope: Scope) -> 
     Ok(entry)
 }
 
-async fn open(tx: &mut Tx, keys: &Keys, id: &Id<ids::Event>, subject: Option<Id<ids::Account>>, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeysError> {
+async fn open(
+    tx: &mut Tx,
+    keys: &Keys,
+    id: &Id<ids::Event>,
+    subject: Option<Id<ids::Account>>,
+    record: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, KeysError> {
     match subject {
         Some(account) => keys.open_field(tx, Subject::Account(account), body_field(id), record).await,
         None => keys.open_system(Purpose::Audit, body_field(id), record),

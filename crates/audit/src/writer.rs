@@ -108,10 +108,14 @@ impl Inbox {
     async fn gather(&mut self, batch: &mut Batch) {
         let deadline = Instant::now() + GATHER;
         while batch.room() > 0 {
-            while batch.room() > 0 && let Ok(durable) = self.durable.try_recv() {
+            while batch.room() > 0
+                && let Ok(durable) = self.durable.try_recv()
+            {
                 batch.durable.push(durable);
             }
-            while batch.room() > 0 && let Ok(record) = self.traffic.try_recv() {
+            while batch.room() > 0
+                && let Ok(record) = self.traffic.try_recv()
+            {
                 batch.traffic.push(record);
             }
             if !batch.durable.is_empty() || batch.room() == 0 {

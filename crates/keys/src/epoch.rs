@@ -38,7 +38,12 @@ pub(crate) struct Epochs {
 
 impl Epochs {
     /// Opens the keys, or makes the first ones where the database has none at all.
-    pub(crate) async fn open(db: &Db, root: &RootKey, clock: &Clock, entropy: &Entropy) -> Result<Self, KeysError> {
+    pub(crate) async fn open(
+        db: &Db,
+        root: &RootKey,
+        clock: &Clock,
+        entropy: &Entropy,
+    ) -> Result<Self, KeysError> {
         let scope = Scope::System("opening the key hierarchy");
         if let Some(found) = load(&mut db.begin_read(scope).await?, root).await? {
             return Ok(found);
@@ -86,7 +91,11 @@ async fn load(tx: &mut Tx, root: &RootKey) -> Result<Option<Epochs>, KeysError> 
         (Some(id), false) => id,
         // They are made in one transaction; one without the other was lost, and what the lost keys
         // wrapped must not be buried under new ones.
-        _ => return Err(KeysError::Damaged("the deployment's id and its epoch keys do not belong together".into())),
+        _ => {
+            return Err(KeysError::Damaged(
+                "the deployment's id and its epoch keys do not belong together".into(),
+            ));
+        }
     };
     // Another process may have made the file and these keys since we looked for the file.
     root.look_again()?;
@@ -111,12 +120,15 @@ fn unwrap(deployment: &[u8; 16], purpose: Purpose, row: &Row, root: &RootKey) ->
     if root_id != root.id() {
         return Err(root.mismatch(root_id).into());
     }
-    let damaged = || KeysError::Damaged(format!("epoch key {} {number} does not open under its root key", purpose.name()));
+    let damaged = || {
+        KeysError::Damaged(format!("epoch key {} {number} does not open under its root key", purpose.name()))
+    };
     if envelope::key_ref(&wrapped) != Ok(KeyRef(*root_id.as_bytes())) {
         return Err(damaged());
     }
     let subject = subject(purpose, number);
-    let opened = envelope::open(&root.key(), &context(deployment, &id, &subject), &wrapped).map_err(|_| damaged())?;
+    let opened =
+        envelope::open(&root.key(), &context(deployment, &id, &subject), &wrapped).map_err(|_| damaged())?;
     let key = crate::locked(&opened).ok_or_else(damaged)?;
     Ok(EpochKey { number, key: Arc::new(key), id: KeyRef(*id.as_bytes()) })
 }
@@ -134,7 +146,8 @@ async fn create(tx: &mut Tx, root: &RootKey, clock: &Clock, entropy: &Entropy) -
         let key = LockedKey::generate(entropy);
         let subject = subject(*purpose, 1);
         let context = context(&deployment, &id, &subject);
-        let wrapped = envelope::seal(&root.key(), KeyRef(*root_id.as_bytes()), &context, key.expose(), entropy);
+        let wrapped =
+            envelope::seal(&root.key(), KeyRef(*root_id.as_bytes()), &context, key.expose(), entropy);
         tx.execute(ADD_EPOCH_KEY, params![id, purpose.name(), 1_u32, wrapped, root_id, now]).await?;
     }
     Ok(true)
@@ -146,5 +159,12 @@ fn subject(purpose: Purpose, number: u32) -> Vec<u8> {
 }
 
 fn context<'a>(deployment: &'a [u8; 16], id: &'a Id<kind::Key>, subject: &'a [u8]) -> Context<'a> {
-    Context { deployment, kind: ContextKind::Key, table: "epoch_key", column: "wrapped", row: id.as_bytes(), subject }
+    Context {
+        deployment,
+        kind: ContextKind::Key,
+        table: "epoch_key",
+        column: "wrapped",
+        row: id.as_bytes(),
+        subject,
+    }
 }

@@ -45,19 +45,25 @@ pub enum RootError {
         path: PathBuf,
     },
     /// A passphrase was given, but the file is not sealed: what the operator believes is not so.
-    #[error("a passphrase is configured, but the root key file {path} is not sealed; remove the passphrase or seal the file")]
+    #[error(
+        "a passphrase is configured, but the root key file {path} is not sealed; remove the passphrase or seal the file"
+    )]
     NotSealed {
         /// The file.
         path: PathBuf,
     },
     /// The database has keys, but the root file is not there.
-    #[error("the root key file {path} is missing, but the database has keys that only it opens; restore the file from your backup")]
+    #[error(
+        "the root key file {path} is missing, but the database has keys that only it opens; restore the file from your backup"
+    )]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// The database's keys were wrapped under another root key.
-    #[error("the root key file {path} holds key {found}, but the database's keys need key {expected}; restore the right file")]
+    #[error(
+        "the root key file {path} holds key {found}, but the database's keys need key {expected}; restore the right file"
+    )]
     Different {
         /// The file.
         path: PathBuf,

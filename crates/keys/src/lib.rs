@@ -171,7 +171,8 @@ impl Keys {
         let reference = envelope::key_ref(record).map_err(|_| KeysError::Unreadable)?;
         let key = self.0.subjects.exact(tx, &self.0.epochs, subject, reference).await?;
         let bound = subject.context();
-        envelope::open(&key.key, &self.field_context(&field, &bound), record).map_err(|_| KeysError::Unreadable)
+        envelope::open(&key.key, &self.field_context(&field, &bound), record)
+            .map_err(|_| KeysError::Unreadable)
     }
 
     /// Seals what belongs to nobody under the current epoch key of the purpose.

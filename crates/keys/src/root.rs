@@ -122,7 +122,11 @@ impl FileRoot {
     ///
     /// # Errors
     /// If the file can be read by others, is damaged, or the passphrase does not fit it.
-    pub fn open_or_create(path: &Path, passphrase: Option<&Secret<String>>, entropy: &Entropy) -> Result<Self, RootError> {
+    pub fn open_or_create(
+        path: &Path,
+        passphrase: Option<&Secret<String>>,
+        entropy: &Entropy,
+    ) -> Result<Self, RootError> {
         let state = match File::open(path) {
             Ok(file) => read(path, file, passphrase)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => prepare(passphrase, entropy),
@@ -202,8 +206,10 @@ fn prepare(passphrase: Option<&Secret<String>>, entropy: &Entropy) -> State {
         }
         Some(passphrase) => {
             let salt: [u8; 16] = entropy.bytes();
-            let stretched = PASSPHRASE_COST.hasher().expect("the constant is a sane cost").stretch(passphrase, &salt);
-            let record = envelope::seal(&stretched, KeyRef(*id.as_bytes()), &context(&id), key.expose(), entropy);
+            let stretched =
+                PASSPHRASE_COST.hasher().expect("the constant is a sane cost").stretch(passphrase, &salt);
+            let record =
+                envelope::seal(&stretched, KeyRef(*id.as_bytes()), &context(&id), key.expose(), entropy);
             let Cost { memory_kib, passes, lanes } = PASSPHRASE_COST;
             Zeroizing::new(format!(
                 "  \"sealed\": {{\n    \"record\": \"{}\",\n    \"salt\": \"{}\",\n    \"argon2id\": {{ \"memory_kib\": {memory_kib}, \"passes\": {passes}, \"lanes\": {lanes} }}\n  }}\n",
@@ -233,7 +239,8 @@ fn read(path: &Path, mut file: File, passphrase: Option<&Secret<String>>) -> Res
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize));
     (&mut file).take(MAX_FILE).read_to_end(&mut bytes).map_err(io_error)?;
-    let content: Content = serde_json::from_slice(&bytes).map_err(|_| damaged("it is not a root key file"))?;
+    let content: Content =
+        serde_json::from_slice(&bytes).map_err(|_| damaged("it is not a root key file"))?;
     if content.format != FORMAT {
         return Err(damaged("its format is not known to this version"));
     }
@@ -242,7 +249,8 @@ fn read(path: &Path, mut file: File, passphrase: Option<&Secret<String>>) -> Res
         (Some(_), None, Some(_)) => return Err(RootError::NotSealed { path: path.into() }),
         (None, Some(_), None) => return Err(RootError::PassphraseNeeded { path: path.into() }),
         (None, Some(sealed), Some(passphrase)) => {
-            let (record, stretched) = stretch(&sealed, passphrase).ok_or_else(|| damaged("its seal is malformed"))?;
+            let (record, stretched) =
+                stretch(&sealed, passphrase).ok_or_else(|| damaged("its seal is malformed"))?;
             let opened = envelope::open(&stretched, &context(&content.id), &record);
             key_from(Some(opened.map_err(|_| RootError::WrongPassphrase { path: path.into() })?))
         }
@@ -268,5 +276,12 @@ fn key_from(bytes: Option<Zeroizing<Vec<u8>>>) -> Option<LockedKey> {
 
 /// The file is not part of a deployment yet when it is made, so its context names none.
 fn context(id: &Id<kind::Key>) -> Context<'_> {
-    Context { deployment: &[0; 16], kind: ContextKind::Key, table: "root.key", column: "key", row: id.as_bytes(), subject: b"" }
+    Context {
+        deployment: &[0; 16],
+        kind: ContextKind::Key,
+        table: "root.key",
+        column: "key",
+        row: id.as_bytes(),
+        subject: b"",
+    }
 }

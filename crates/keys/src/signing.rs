@@ -46,7 +46,12 @@ impl Default for SigningSettings {
     /// ES256, 90 days, published one hour before and after.
     fn default() -> Self {
         const HOUR_MS: i64 = 3_600_000;
-        Self { algorithm: Algorithm::ES256, period_ms: 90 * 24 * HOUR_MS, overlap_ms: HOUR_MS, keep_ms: HOUR_MS }
+        Self {
+            algorithm: Algorithm::ES256,
+            period_ms: 90 * 24 * HOUR_MS,
+            overlap_ms: HOUR_MS,
+            keep_ms: HOUR_MS,
+        }
     }
 }
 
@@ -86,7 +91,13 @@ pub(crate) struct SigningKeys {
 
 impl SigningKeys {
     /// Loads the keys; makes an active one for each use that has none.
-    pub(crate) async fn open(db: &Db, epochs: &Epochs, settings: SigningSettings, clock: &Clock, entropy: &Entropy) -> Result<Self, KeysError> {
+    pub(crate) async fn open(
+        db: &Db,
+        epochs: &Epochs,
+        settings: SigningSettings,
+        clock: &Clock,
+        entropy: &Entropy,
+    ) -> Result<Self, KeysError> {
         let scope = Scope::System("opening the signing keys");
         let mut rows = read(&mut db.begin_read(scope).await?).await?;
         if KeyUse::ALL.iter().any(|key_use| !has_active(&rows, *key_use)) {
@@ -122,7 +133,12 @@ impl SigningKeys {
         let mut tx = db.begin_read(Scope::System("reloading the signing keys")).await?;
         let rows = read(&mut tx).await?;
         drop(tx);
-        let same = rows.iter().map(|r| (&r.id, &r.state)).eq(self.published.read().rows.iter().map(|(id, s)| (id, s)));
+        let same = rows.iter().map(|r| (&r.id, &r.state)).eq(self
+            .published
+            .read()
+            .rows
+            .iter()
+            .map(|(id, s)| (id, s)));
         if !same {
             let published = Arc::new(assemble(epochs, rows, now)?);
             *self.published.write() = published;
@@ -131,7 +147,15 @@ impl SigningKeys {
     }
 
     /// One step for one use, in the caller's transaction; `begin` starts a rotation that is not due.
-    pub(crate) async fn step(&self, tx: &mut Tx, epochs: &Epochs, key_use: KeyUse, begin: bool, now: Timestamp, entropy: &Entropy) -> Result<Rotation, KeysError> {
+    pub(crate) async fn step(
+        &self,
+        tx: &mut Tx,
+        epochs: &Epochs,
+        key_use: KeyUse,
+        begin: bool,
+        now: Timestamp,
+        entropy: &Entropy,
+    ) -> Result<Rotation, KeysError> {
         let SigningSettings { algorithm, period_ms, overlap_ms, keep_ms } = self.settings;
         if tx.execute(REMOVE, params![key_use.name(), now]).await? > 0 {
             tx.announce(Change::Keys);
@@ -143,7 +167,9 @@ impl SigningKeys {
             if now < next.activates_at {
                 return Ok(Rotation::Unchanged);
             }
-            if let Some(active) = active && tx.execute(RETIRE, params![active.id, now.plus_ms(keep_ms)]).await? == 0 {
+            if let Some(active) = active
+                && tx.execute(RETIRE, params![active.id, now.plus_ms(keep_ms)]).await? == 0
+            {
                 return Ok(Rotation::Unchanged);
             }
             if tx.execute(ACTIVATE, params![next.id, now]).await? == 0 {
@@ -165,7 +191,14 @@ impl SigningKeys {
     }
 
     /// Takes a key out of use at once. If it signed, the next one, or else a fresh one, signs instead.
-    pub(crate) async fn revoke(&self, tx: &mut Tx, epochs: &Epochs, kid: &str, now: Timestamp, entropy: &Entropy) -> Result<bool, KeysError> {
+    pub(crate) async fn revoke(
+        &self,
+        tx: &mut Tx,
+        epochs: &Epochs,
+        kid: &str,
+        now: Timestamp,
+        entropy: &Entropy,
+    ) -> Result<bool, KeysError> {
         let rows = read(tx).await?;
         let Some(row) = rows.iter().find(|row| row.kid == kid) else { return Ok(false) };
         if tx.execute(REVOKE, params![row.id, now]).await? == 0 {
@@ -231,7 +264,8 @@ fn assemble(epochs: &Epochs, mut rows: Vec<StoredKey>, now: Timestamp) -> Result
     for key_use in KeyUse::ALL {
         let of_use = || keys.iter().filter(|(u, ..)| u == key_use);
         let signer = of_use().find(|(_, state, _)| *state == "active");
-        let signer = signer.ok_or_else(|| KeysError::Damaged(format!("there is no active key for {}", key_use.name())))?;
+        let signer = signer
+            .ok_or_else(|| KeysError::Damaged(format!("there is no active key for {}", key_use.name())))?;
         signers.push(Arc::clone(&signer.2));
         verifying.push(Arc::new(VerifyingKeys::of(of_use().map(|(_, _, key)| &**key))));
     }
@@ -246,7 +280,8 @@ fn assemble(epochs: &Epochs, mut rows: Vec<StoredKey>, now: Timestamp) -> Result
 fn unseal(epochs: &Epochs, row: &StoredKey) -> Result<SigningKey, KeysError> {
     let damaged = |why: &str| KeysError::Damaged(format!("signing key {} {why}", row.kid));
     let reference = envelope::key_ref(&row.sealed).map_err(|_| damaged("is not sealed"))?;
-    let sealing = epochs.by_ref(Purpose::Signing, reference).ok_or_else(|| damaged("is sealed by an unknown key"))?;
+    let sealing =
+        epochs.by_ref(Purpose::Signing, reference).ok_or_else(|| damaged("is sealed by an unknown key"))?;
     let bound = bound(row.key_use, &row.algorithm);
     let pkcs8 = envelope::open(&sealing.key, &context(&epochs.deployment, &row.id, &bound), &row.sealed)
         .map_err(|_| damaged("does not open"))?;
@@ -260,14 +295,24 @@ fn unseal(epochs: &Epochs, row: &StoredKey) -> Result<SigningKey, KeysError> {
 
 /// Makes a key; `None` if the use has one of this state already.
 #[expect(clippy::too_many_arguments, reason = "each is one column of the row")]
-async fn add(tx: &mut Tx, epochs: &Epochs, key_use: KeyUse, algorithm: Algorithm, state: &str, now: Timestamp, activates_at: Timestamp, entropy: &Entropy) -> Result<Option<String>, KeysError> {
+async fn add(
+    tx: &mut Tx,
+    epochs: &Epochs,
+    key_use: KeyUse,
+    algorithm: Algorithm,
+    state: &str,
+    now: Timestamp,
+    activates_at: Timestamp,
+    entropy: &Entropy,
+) -> Result<Option<String>, KeysError> {
     // RSA keys take a while to find; that is a matter for a thread that may block.
     let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm)).await;
     let (key, pkcs8) = made.map_err(|_| KeysError::Damaged("a signing key could not be made".into()))?;
     let id: Id<kind::Key> = Id::at(now, entropy);
     let sealing = epochs.current(Purpose::Signing);
     let bound = bound(key_use, name(algorithm));
-    let sealed = envelope::seal(&sealing.key, sealing.id, &context(&epochs.deployment, &id, &bound), &pkcs8, entropy);
+    let sealed =
+        envelope::seal(&sealing.key, sealing.id, &context(&epochs.deployment, &id, &bound), &pkcs8, entropy);
     let jwk = key.public_jwk().to_string();
     let row = params![id, key.kid(), key_use.name(), name(algorithm), sealed, jwk, state, now, activates_at];
     let added = tx.execute(ADD, row).await? == 1;
@@ -280,7 +325,14 @@ fn bound(key_use: KeyUse, algorithm: &str) -> Vec<u8> {
 }
 
 fn context<'a>(deployment: &'a [u8; 16], id: &'a Id<kind::Key>, subject: &'a [u8]) -> Context<'a> {
-    Context { deployment, kind: ContextKind::Key, table: "signing_key", column: "sealed_private", row: id.as_bytes(), subject }
+    Context {
+        deployment,
+        kind: ContextKind::Key,
+        table: "signing_key",
+        column: "sealed_private",
+        row: id.as_bytes(),
+        subject,
+    }
 }
 
 const fn name(algorithm: Algorithm) -> &'static str {

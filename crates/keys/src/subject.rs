@@ -79,12 +79,23 @@ impl SubjectKeys {
     }
 
     /// The key to seal with.
-    pub(crate) async fn current(&self, tx: &mut Tx, epochs: &Epochs, subject: Subject) -> Result<SubjectKey, KeysError> {
+    pub(crate) async fn current(
+        &self,
+        tx: &mut Tx,
+        epochs: &Epochs,
+        subject: Subject,
+    ) -> Result<SubjectKey, KeysError> {
         self.find(tx, epochs, Slot { subject, exact: None }).await
     }
 
     /// The key that a record names.
-    pub(crate) async fn exact(&self, tx: &mut Tx, epochs: &Epochs, subject: Subject, id: KeyRef) -> Result<SubjectKey, KeysError> {
+    pub(crate) async fn exact(
+        &self,
+        tx: &mut Tx,
+        epochs: &Epochs,
+        subject: Subject,
+        id: KeyRef,
+    ) -> Result<SubjectKey, KeysError> {
         self.find(tx, epochs, Slot { subject, exact: Some(id) }).await
     }
 
@@ -95,13 +106,18 @@ impl SubjectKeys {
             return Err(KeysError::OutOfScope);
         }
         let now = self.clock.now();
-        if let Some(cached) = self.cache.get(&slot) && cached.since <= now && now < cached.until {
+        if let Some(cached) = self.cache.get(&slot)
+            && cached.since <= now
+            && now < cached.until
+        {
             return Ok(cached.key);
         }
         let before = self.forgotten.load(Ordering::SeqCst);
         let found = match slot.exact {
             None => tx.query_opt(CURRENT, params![subject.account(), subject.kind(), subject.id()]).await?,
-            Some(id) => tx.query_opt(EXACT, params![subject.account(), subject.kind(), subject.id(), id.0]).await?,
+            Some(id) => {
+                tx.query_opt(EXACT, params![subject.account(), subject.kind(), subject.id(), id.0]).await?
+            }
         };
         let absent = if slot.exact.is_some() { KeysError::UnknownKey } else { KeysError::NoKey };
         let row = found.ok_or(absent)?;
@@ -125,7 +141,8 @@ fn unwrap(epochs: &Epochs, subject: Subject, row: &Row) -> Result<SubjectKey, Ke
     let (generation, epoch): (u32, u32) = (row.get(1)?, row.get(3)?);
     let wrapped: Vec<u8> = row.get::<Option<Vec<u8>>>(2)?.ok_or(KeysError::Destroyed)?;
     let damaged = |why: &str| KeysError::Damaged(format!("subject key {id} {why}"));
-    let wrapping = epochs.by_number(Purpose::SubjectWrap, epoch).ok_or_else(|| damaged("names an unknown epoch"))?;
+    let wrapping =
+        epochs.by_number(Purpose::SubjectWrap, epoch).ok_or_else(|| damaged("names an unknown epoch"))?;
     if envelope::key_ref(&wrapped) != Ok(wrapping.id) {
         return Err(damaged("is wrapped by another key than its row says"));
     }
@@ -137,7 +154,13 @@ fn unwrap(epochs: &Epochs, subject: Subject, row: &Row) -> Result<SubjectKey, Ke
 }
 
 /// Makes the first generation.
-pub(crate) async fn create(tx: &mut Tx, epochs: &Epochs, subject: Subject, clock: &Clock, entropy: &Entropy) -> Result<(), KeysError> {
+pub(crate) async fn create(
+    tx: &mut Tx,
+    epochs: &Epochs,
+    subject: Subject,
+    clock: &Clock,
+    entropy: &Entropy,
+) -> Result<(), KeysError> {
     if !subject.is_covered_by(tx.scope()) {
         return Err(KeysError::OutOfScope);
     }
@@ -146,8 +169,15 @@ pub(crate) async fn create(tx: &mut Tx, epochs: &Epochs, subject: Subject, clock
     let key = LockedKey::generate(entropy);
     let wrapping = epochs.current(Purpose::SubjectWrap);
     let bound = bound(subject, 1);
-    let wrapped = envelope::seal(&wrapping.key, wrapping.id, &context(&epochs.deployment, &id, &bound), key.expose(), entropy);
-    let row = params![id, subject.account(), subject.kind(), subject.id(), 1_u32, wrapped, wrapping.number, now];
+    let wrapped = envelope::seal(
+        &wrapping.key,
+        wrapping.id,
+        &context(&epochs.deployment, &id, &bound),
+        key.expose(),
+        entropy,
+    );
+    let row =
+        params![id, subject.account(), subject.kind(), subject.id(), 1_u32, wrapped, wrapping.number, now];
     tx.execute(ADD, row).await?;
     Ok(())
 }
@@ -157,7 +187,8 @@ pub(crate) async fn destroy(tx: &mut Tx, subject: Subject, now: Timestamp) -> Re
     if !subject.is_covered_by(tx.scope()) {
         return Err(KeysError::OutOfScope);
     }
-    let destroyed = tx.execute(DESTROY, params![subject.account(), subject.kind(), subject.id(), now]).await?;
+    let destroyed =
+        tx.execute(DESTROY, params![subject.account(), subject.kind(), subject.id(), now]).await?;
     tx.announce(Change::Account(subject.account()));
     Ok(destroyed > 0)
 }
@@ -168,5 +199,12 @@ fn bound(subject: Subject, generation: u32) -> Vec<u8> {
 }
 
 fn context<'a>(deployment: &'a [u8; 16], id: &'a Id<kind::Key>, subject: &'a [u8]) -> Context<'a> {
-    Context { deployment, kind: ContextKind::Key, table: "subject_key", column: "wrapped", row: id.as_bytes(), subject }
+    Context {
+        deployment,
+        kind: ContextKind::Key,
+        table: "subject_key",
+        column: "wrapped",
+        row: id.as_bytes(),
+        subject,
+    }
 }

@@ -32,7 +32,9 @@ async fn the_first_event_of_an_account_is_sealed_under_its_fresh_key() {
         let account = Id::new(&house.clock, &house.entropy);
         let mut tx = house.db.begin(SYSTEM).await.unwrap();
         house.keys.create_subject(&mut tx, keys::Subject::Account(account)).await.unwrap();
-        let record = Record::new(house.clock.now(), Event::AccountRegistered {}).by_account(account).during(house.request());
+        let record = Record::new(house.clock.now(), Event::AccountRegistered {})
+            .by_account(account)
+            .during(house.request());
         house.audit.append(&mut tx, &record).await.unwrap();
         tx.commit().await.unwrap();
         let found = house.find(&Filter { account: Some(account), ..Filter::default() }).await;

@@ -15,7 +15,8 @@ async fn listeners_hear_what_is_durable_from_every_node_once_and_in_order() {
         house.audit.record_durable(house.traffic(200)).await.unwrap();
         house.clock.advance_ms(1);
         let (mut first, mut second) = (house.audit.subscribe(), house.audit.subscribe());
-        let other = Audit::start(house.db.clone(), house.keys.clone(), house.clock.clone(), house.entropy.clone());
+        let other =
+            Audit::start(house.db.clone(), house.keys.clone(), house.clock.clone(), house.entropy.clone());
 
         let mut open = house.db.begin(SYSTEM).await.unwrap();
         house.audit.append(&mut open, &house.critical(ada)).await.unwrap();

@@ -70,7 +70,9 @@ impl House {
     /// A critical record about an account.
     fn critical(&self, account: Id<ids::Account>) -> Record {
         let session = Id::new(&self.clock, &self.entropy);
-        Record::new(self.clock.now(), Event::SignedIn { session, method: "password" }).by_account(account).during(self.request())
+        Record::new(self.clock.now(), Event::SignedIn { session, method: "password" })
+            .by_account(account)
+            .during(self.request())
     }
 
     async fn count(&self, kind: &str) -> i64 {
@@ -96,7 +98,14 @@ fn owner(account: Id<ids::Account>) -> Searcher {
 }
 
 fn request_event(status: u16) -> Event {
-    Event::HttpRequest { status, duration_us: 1_234, bytes_in: 0, bytes_out: 42, stages: Stages::new(), upstream: None }
+    Event::HttpRequest {
+        status,
+        duration_us: 1_234,
+        bytes_in: 0,
+        bytes_out: 42,
+        stages: Stages::new(),
+        upstream: None,
+    }
 }
 
 /// Waits until the writer or the stream has brought something about.

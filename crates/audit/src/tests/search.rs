@@ -28,7 +28,13 @@ async fn each_filter_finds_its_events_and_only_those() {
         };
         house.audit.record_durable(house.critical(ada)).await.unwrap();
         house.clock.advance_ms(1_000);
-        house.audit.record_durable(Record::new(house.clock.now(), denied).by_account(bob).during(request).ended(Outcome::Denied)).await.unwrap();
+        house
+            .audit
+            .record_durable(
+                Record::new(house.clock.now(), denied).by_account(bob).during(request).ended(Outcome::Denied),
+            )
+            .await
+            .unwrap();
         house.clock.advance_ms(1_000);
         house.audit.record_durable(house.traffic(200)).await.unwrap();
 
@@ -42,7 +48,10 @@ async fn each_filter_finds_its_events_and_only_those() {
             (Filter { request: Some(request_id), ..none() }, &[denied]),
             (Filter { address: Some("2001:db8::1".parse().unwrap()), ..none() }, &[denied]),
             (Filter { address: Some("203.0.113.77".parse().unwrap()), ..none() }, &[traffic, signed_in]),
-            (Filter { address: Some("::ffff:203.0.113.77".parse().unwrap()), ..none() }, &[traffic, signed_in]),
+            (
+                Filter { address: Some("::ffff:203.0.113.77".parse().unwrap()), ..none() },
+                &[traffic, signed_in],
+            ),
             (Filter { address: Some("203.0.113.78".parse().unwrap()), ..none() }, &[]),
             (Filter { outcome: Some(Outcome::Denied), to: at(1_500), ..none() }, &[denied]),
             (Filter { from: at(0), to: at(1_000), ..none() }, &[signed_in]),
@@ -50,7 +59,15 @@ async fn each_filter_finds_its_events_and_only_those() {
             (Filter { from: at(1_000), to: at(2_001), kind: Some(Kind::HttpRequest), ..none() }, &[traffic]),
             (Filter { from: at(2_000), to: at(1_000), ..none() }, &[]),
             (Filter { account: Some(ada), kind: Some(Kind::AuthzDenied), ..none() }, &[]),
-            (Filter { account: Some(bob), kind: Some(Kind::AuthzDenied), outcome: Some(Outcome::Denied), ..none() }, &[denied]),
+            (
+                Filter {
+                    account: Some(bob),
+                    kind: Some(Kind::AuthzDenied),
+                    outcome: Some(Outcome::Denied),
+                    ..none()
+                },
+                &[denied],
+            ),
             (Filter { request: Some(request_id), account: Some(ada), ..none() }, &[]),
         ];
         // Searches are events themselves; they happen later, so that ranges above do not meet them.
@@ -72,7 +89,10 @@ async fn an_entry_gives_back_what_was_recorded() {
         let entry = house.find(&Filter { account: Some(ada), ..Filter::default() }).await.remove(0);
         let request = record.request.unwrap();
         assert_eq!(entry.at, record.at);
-        assert_eq!((entry.kind.as_str(), entry.severity, entry.outcome.as_str()), ("session.signed_in", 1, "success"));
+        assert_eq!(
+            (entry.kind.as_str(), entry.severity, entry.outcome.as_str()),
+            ("session.signed_in", 1, "success")
+        );
         assert_eq!((entry.account, entry.actor), (Some(ada), format!("account:{ada}")));
         assert_eq!((entry.request, entry.method.as_deref()), (Some(request.id), Some("GET")));
         assert_eq!((entry.route.as_deref(), entry.status), (Some("/api/v1/tracks/{id}"), None));
@@ -145,7 +165,8 @@ async fn every_search_is_an_event() {
     for db in testing::databases().await {
         let house = House::new(db).await;
         let ada = house.account().await;
-        let filter = Filter { account: Some(ada), address: Some("192.0.2.1".parse().unwrap()), ..Filter::default() };
+        let filter =
+            Filter { account: Some(ada), address: Some("192.0.2.1".parse().unwrap()), ..Filter::default() };
         house.audit.search(&owner(ada), &filter, None, 10).await.unwrap();
         let searches = house.find(&Filter { kind: Some(Kind::AuditSearched), ..Filter::default() }).await;
         assert_eq!(searches.len(), 1);
@@ -191,12 +212,18 @@ async fn what_an_operator_did_is_seen_without_the_operators_address() {
         let house = House::new(db).await;
         let (ada, operator) = (house.account().await, house.account().await);
         let event = Event::AccountDisabled { reason: Some("payment".into()) };
-        let record = Record::new(house.clock.now(), event).by(Actor::Account(operator)).about(ada).during(house.request());
+        let record = Record::new(house.clock.now(), event)
+            .by(Actor::Account(operator))
+            .about(ada)
+            .during(house.request());
         house.audit.record_durable(record).await.unwrap();
-        let own = house.audit.search(&owner(ada), &Filter::default(), None, 10).await.unwrap().entries.remove(0);
+        let own =
+            house.audit.search(&owner(ada), &Filter::default(), None, 10).await.unwrap().entries.remove(0);
         assert_eq!(own.details["reason"], "payment");
         assert_eq!((own.address, own.agent, own.path), (None, None, None));
-        let all = house.find(&Filter { account: Some(ada), kind: Some(Kind::AccountDisabled), ..Filter::default() }).await;
+        let all = house
+            .find(&Filter { account: Some(ada), kind: Some(Kind::AccountDisabled), ..Filter::default() })
+            .await;
         assert!(all[0].address.is_some());
     }
 }
@@ -220,7 +247,8 @@ async fn erased_and_altered_bodies_are_told_apart_and_hide_nothing_else() {
         tx.commit().await.unwrap();
 
         let found = house.find(&Filter { kind: Some(Kind::SignedIn), ..Filter::default() }).await;
-        let state = |id| found.iter().find(|e| e.id == id).map(|e| (e.erased, e.damaged, e.agent.is_some())).unwrap();
+        let state =
+            |id| found.iter().find(|e| e.id == id).map(|e| (e.erased, e.damaged, e.agent.is_some())).unwrap();
         assert_eq!(state(ids[0]), (true, false, false));
         assert_eq!(state(ids[1]), (false, true, false));
         assert_eq!(state(ids[2]), (false, false, true));

@@ -34,7 +34,8 @@ async fn nothing_personal_is_in_the_database_file() {
     for event in events {
         for about in [Some(ada), None] {
             let request = RequestInfo { route: Some("/route-in-clear/{id}".into()), ..house.request() };
-            let mut record = Record::new(house.clock.now(), event.clone()).by(Actor::Anonymous).during(request);
+            let mut record =
+                Record::new(house.clock.now(), event.clone()).by(Actor::Anonymous).during(request);
             record.about = about;
             house.audit.record_durable(record).await.unwrap();
         }

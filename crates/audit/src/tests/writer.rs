@@ -65,7 +65,14 @@ async fn dropping_the_last_handle_ends_the_writer_after_the_flush() {
     audit.record(crate::Record::new(clock.now(), super::request_event(200)));
     drop(audit);
     task.await.unwrap();
-    let house = House { audit: crate::Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone()), db, clock, keys, entropy, _folder };
+    let house = House {
+        audit: crate::Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone()),
+        db,
+        clock,
+        keys,
+        entropy,
+        _folder,
+    };
     assert_eq!(house.count("http.request").await, 1);
 }
 
@@ -82,7 +89,8 @@ async fn an_overflow_is_counted_exactly_and_told_with_its_span() {
         }
         assert_eq!(house.audit.health().dropped, 100);
         eventually("the gap is written", async || house.count("audit.gap").await == 1).await;
-        eventually("the rest is written", async || house.count("http.request").await == TRAFFIC_QUEUE as i64).await;
+        eventually("the rest is written", async || house.count("http.request").await == TRAFFIC_QUEUE as i64)
+            .await;
         let gap = house.find(&Filter { kind: Some(Kind::AuditGap), ..Filter::default() }).await.remove(0);
         assert_eq!(gap.details["dropped"], 100);
         assert_eq!(gap.details["refused"], 0);
@@ -124,7 +132,10 @@ async fn a_full_database_refuses_what_must_be_durable_and_recovers_with_a_gap() 
     // No further traffic: the writer tries by itself.
     eventually("the trail is writable again", async || house.audit.health().writable).await;
     let gap = house.find(&Filter { kind: Some(Kind::AuditGap), ..Filter::default() }).await.remove(0);
-    assert_eq!((gap.details["dropped"].clone(), gap.details["reason"].clone()), (20.into(), "database".into()));
+    assert_eq!(
+        (gap.details["dropped"].clone(), gap.details["reason"].clone()),
+        (20.into(), "database".into())
+    );
     assert_eq!(gap.details["refused"], 1);
     house.audit.record_durable(house.traffic(200)).await.unwrap();
 }

@@ -34,7 +34,8 @@ async fn opening_again_finds_the_same_keys() {
 #[tokio::test]
 async fn no_two_purposes_share_a_key() {
     let house = House::new(store::Db::memory()).await;
-    let keys: std::collections::HashSet<_> = Purpose::ALL.iter().map(|p| *house.keys.epoch(*p).key.expose()).collect();
+    let keys: std::collections::HashSet<_> =
+        Purpose::ALL.iter().map(|p| *house.keys.epoch(*p).key.expose()).collect();
     assert_eq!(keys.len(), Purpose::ALL.len());
     let record = house.keys.seal_system(Purpose::Audit, FIELD, b"x");
     assert!(matches!(house.keys.open_system(Purpose::Cookie, FIELD, &record), Err(KeysError::UnknownKey)));
@@ -45,7 +46,10 @@ async fn a_missing_or_different_root_file_is_named_and_nothing_new_is_made() {
     for db in testing::databases().await {
         let house = House::new(db).await;
         let open = async |path: &std::path::Path| {
-            Keys::open(&house.db, &root(path), house.clock.clone(), house.entropy.clone()).await.err().expect("refused")
+            Keys::open(&house.db, &root(path), house.clock.clone(), house.entropy.clone())
+                .await
+                .err()
+                .expect("refused")
         };
         let missing = house.folder.path().join("elsewhere.key");
         let error = open(&missing).await;
@@ -71,7 +75,8 @@ async fn nodes_that_start_first_at_once_agree_on_one_set() {
         for _ in 0..8 {
             let (db, path) = (db.clone(), folder.path().join("root.key"));
             starts.spawn(async move {
-                let keys = Keys::open(&db, &root(&path), Clock::controlled(START), Entropy::system()).await.unwrap();
+                let keys =
+                    Keys::open(&db, &root(&path), Clock::controlled(START), Entropy::system()).await.unwrap();
                 (keys.deployment(), keys.jwks())
             });
         }

@@ -56,7 +56,10 @@ fn a_file_that_others_can_read_is_refused_with_the_remedy() {
     for mode in [0o640, 0o604, 0o660, 0o610] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let message = error(&path, None).to_string();
-        assert!(message.contains("chmod 600") && message.contains("root.key") && !message.contains('\n'), "{message}");
+        assert!(
+            message.contains("chmod 600") && message.contains("root.key") && !message.contains('\n'),
+            "{message}"
+        );
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
     assert!(FileRoot::open_or_create(&path, None, &Entropy::system()).is_ok());
@@ -127,7 +130,9 @@ fn damaged_files_are_refused_and_left_alone() {
         assert!(matches!(error(&path, None), RootError::Damaged { .. }), "{wrong:.80}");
         assert_eq!(&fs::read_to_string(&path).unwrap(), wrong);
     }
-    let greedy = format!(r#"{{{format}, "id": "{id}", "sealed": {{"record": "AAAA", "salt": "AAAAAAAAAAAAAAAAAAAAAA", {costs}}}}}"#);
+    let greedy = format!(
+        r#"{{{format}, "id": "{id}", "sealed": {{"record": "AAAA", "salt": "AAAAAAAAAAAAAAAAAAAAAA", {costs}}}}}"#
+    );
     fs::write(&path, greedy).unwrap();
     assert!(matches!(error(&path, Some(&phrase("x"))), RootError::Damaged { .. }));
 }

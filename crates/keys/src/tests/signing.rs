@@ -124,7 +124,8 @@ async fn a_revoked_key_stops_at_once_on_every_node() {
         assert!(!house.keys.revoke_signing(&mut tx, "unknown", house.clock.now()).await.unwrap());
         tx.commit().await.unwrap();
         for keys in [&house.keys, &other] {
-            eventually("the node refuses the revoked key", async || !verifies(&house, keys, ACCESS, &token)).await;
+            eventually("the node refuses the revoked key", async || !verifies(&house, keys, ACCESS, &token))
+                .await;
             assert!(!published(keys).contains(&old));
             assert_ne!(keys.signer(ACCESS).kid(), old);
         }
@@ -186,7 +187,9 @@ async fn another_algorithm_is_reached_by_a_rotation() {
         let house = House::new(store::Db::memory()).await;
         let settings = SigningSettings { algorithm, ..SigningSettings::default() };
         let root = root(&house.folder.path().join("root.key"));
-        let keys = Keys::open_with(&house.db, &root, settings, house.clock.clone(), house.entropy.clone()).await.unwrap();
+        let keys = Keys::open_with(&house.db, &root, settings, house.clock.clone(), house.entropy.clone())
+            .await
+            .unwrap();
         assert_eq!(keys.signer(ACCESS).algorithm(), Algorithm::ES256);
         for _ in 0..2 {
             let mut tx = house.db.begin(SYSTEM).await.unwrap();

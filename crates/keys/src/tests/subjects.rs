@@ -42,14 +42,23 @@ async fn a_field_opens_in_its_own_place_only() {
 
         let mut altered = record.clone();
         *altered.last_mut().unwrap() ^= 1;
-        assert!(matches!(house.keys.open_field(&mut tx, ada, FIELD, &altered).await, Err(KeysError::Unreadable)));
+        assert!(matches!(
+            house.keys.open_field(&mut tx, ada, FIELD, &altered).await,
+            Err(KeysError::Unreadable)
+        ));
         for cut in [0, 1, 18, 19, record.len() - 1] {
             let opened = house.keys.open_field(&mut tx, ada, FIELD, &record[..cut]).await;
             assert!(matches!(opened, Err(KeysError::Unreadable)), "cut at {cut}");
         }
-        assert!(matches!(house.keys.open_field(&mut tx, ada, FIELD, b"plaintext").await, Err(KeysError::Unreadable)));
+        assert!(matches!(
+            house.keys.open_field(&mut tx, ada, FIELD, b"plaintext").await,
+            Err(KeysError::Unreadable)
+        ));
         let system = house.keys.seal_system(Purpose::Audit, FIELD, b"x");
-        assert!(matches!(house.keys.open_field(&mut tx, ada, FIELD, &system).await, Err(KeysError::UnknownKey)));
+        assert!(matches!(
+            house.keys.open_field(&mut tx, ada, FIELD, &system).await,
+            Err(KeysError::UnknownKey)
+        ));
     }
 }
 
@@ -65,9 +74,15 @@ async fn a_transaction_for_one_account_cannot_use_anothers_key() {
         drop(tx);
 
         let mut tx = house.db.begin(Scope::Account(account(ada))).await.unwrap();
-        assert!(matches!(house.keys.open_field(&mut tx, bob, FIELD, &record).await, Err(KeysError::OutOfScope)));
+        assert!(matches!(
+            house.keys.open_field(&mut tx, bob, FIELD, &record).await,
+            Err(KeysError::OutOfScope)
+        ));
         assert!(matches!(house.keys.seal(&mut tx, bob, FIELD, b"x").await, Err(KeysError::OutOfScope)));
-        assert!(matches!(house.keys.create_subject(&mut tx, Subject::Account(house.account())).await, Err(KeysError::OutOfScope)));
+        assert!(matches!(
+            house.keys.create_subject(&mut tx, Subject::Account(house.account())).await,
+            Err(KeysError::OutOfScope)
+        ));
         assert!(house.keys.seal(&mut tx, ada, FIELD, b"x").await.is_ok());
         if house.db.dialect() == store::Dialect::Postgres {
             let seen: i64 = tx.query_one(VISIBLE, params![]).await.unwrap().get(0).unwrap();
