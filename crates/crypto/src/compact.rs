@@ -8,6 +8,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 const TWICE: &str = "a member occurs twice";
+const MANY: &str = "an object has too many members";
+/// Looking for doubles costs the square of this, before the signature is checked.
+const MAX_MEMBERS: usize = 64;
 
 /// base64url without padding.
 pub(crate) fn encode(bytes: &[u8]) -> String {
@@ -42,8 +45,10 @@ impl<'a> Members<'a> {
         match serde_json::from_slice::<Node<'a>>(bytes) {
             Ok(Node::Object(members)) => Ok(members),
             Ok(_) => Err("not a JSON object"),
-            Err(error) if error.to_string().starts_with(TWICE) => Err(TWICE),
-            Err(_) => Err("not JSON"),
+            Err(error) => {
+                let text = error.to_string();
+                Err([TWICE, MANY].into_iter().find(|known| text.starts_with(known)).unwrap_or("not JSON"))
+            }
         }
     }
 
@@ -125,6 +130,9 @@ impl<'de> Visitor<'de> for NodeVisitor {
             if members.iter().any(|(known, _)| *known == name) {
                 return Err(A::Error::custom(TWICE));
             }
+            if members.len() == MAX_MEMBERS {
+                return Err(A::Error::custom(MANY));
+            }
             members.push((name, map.next_value()?));
         }
         Ok(Node::Object(Members(members)))
@@ -166,6 +174,16 @@ mod tests {
             assert_eq!(Members::parse(text.as_bytes()), Err(TWICE), "{text}");
         }
         assert!(Members::parse(br#"{"a":{"a":1},"b":[{"a":1},{"a":2}]}"#).is_ok());
+    }
+
+    #[test]
+    fn the_number_of_members_is_bounded() {
+        let object = |count: usize| {
+            let members: Vec<String> = (0..count).map(|i| format!("\"m{i}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert!(Members::parse(object(MAX_MEMBERS).as_bytes()).is_ok());
+        assert_eq!(Members::parse(object(MAX_MEMBERS + 1).as_bytes()), Err(MANY));
     }
 
     #[test]

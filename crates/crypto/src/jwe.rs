@@ -151,7 +151,7 @@ pub fn encrypt(key: &JweKey, jws: &str, entropy: &Entropy) -> String {
             let public = ephemeral.compute_public_key().expect("a fresh key has a public half");
             header["epk"] = point_jwk(public.as_ref());
             let peer = UnparsedPublicKey::new(&ECDH_P256, point);
-            agreement::agree_ephemeral(ephemeral, &peer, AGREED, |z| Ok(aes(&*concat_kdf(z, b"", b""))))
+            agreement::agree_ephemeral(ephemeral, peer, AGREED, |z| Ok(aes(&concat_kdf(z, b"", b""))))
                 .expect(AGREED)
         }
     };
@@ -197,8 +197,10 @@ fn open(key: &JweKey, token: &str) -> Result<(Zeroizing<Vec<u8>>, bool), JweErro
     if !wrapped.is_empty() {
         return Err(JweError::Malformed("a wrapped key where there can be none"));
     }
-    let nonce: [u8; 12] =
-        decode(nonce).ok_or(BASE64)?.try_into().map_err(|_| JweError::Malformed("the nonce has not 12 bytes"))?;
+    let nonce: [u8; 12] = decode(nonce)
+        .ok_or(BASE64)?
+        .try_into()
+        .map_err(|_| JweError::Malformed("the nonce has not 12 bytes"))?;
     let tag: [u8; 16] =
         decode(tag).ok_or(BASE64)?.try_into().map_err(|_| JweError::Malformed("the tag has not 16 bytes"))?;
     let sealed = decode(text).ok_or(BASE64)?;
@@ -206,14 +208,13 @@ fn open(key: &JweKey, token: &str) -> Result<(Zeroizing<Vec<u8>>, bool), JweErro
     content_key
         .open_separate_gather(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &sealed, &tag, &mut plain)
         .map_err(|_| JweError::Broken)?;
-    let nested = header.text("cty").map_err(JweError::Malformed)?.is_some_and(|c| c.eq_ignore_ascii_case("jwt"));
+    let nested =
+        header.text("cty").map_err(JweError::Malformed)?.is_some_and(|c| c.eq_ignore_ascii_case("jwt"));
     Ok((plain, nested))
 }
 
 fn content_key(key: &JweKey, header: &Members<'_>) -> Result<LessSafeKey, JweError> {
-    header
-        .only(&["alg", "enc", "kid", "typ", "cty", "epk", "apu", "apv"])
-        .map_err(JweError::Malformed)?;
+    header.only(&["alg", "enc", "kid", "typ", "cty", "epk", "apu", "apv"]).map_err(JweError::Malformed)?;
     let text = |name| header.text(name).map_err(JweError::Malformed);
     if text("alg")? != Some(key.alg()) || text("enc")? != Some(ENC) {
         return Err(JweError::AlgorithmNotAllowed);
@@ -225,7 +226,11 @@ fn content_key(key: &JweKey, header: &Members<'_>) -> Result<LessSafeKey, JweErr
     match &key.kind {
         Kind::Direct(shared) => {
             let agreed = ["epk", "apu", "apv"].iter().any(|name| header.find(name).is_some());
-            if agreed { Err(JweError::Malformed("key agreement with a shared key")) } else { Ok(aes(shared.expose())) }
+            if agreed {
+                Err(JweError::Malformed("key agreement with a shared key"))
+            } else {
+                Ok(aes(shared.expose()))
+            }
         }
         Kind::Public(_) => Err(JweError::UnknownKey),
         Kind::Private(private, _) => {
@@ -239,7 +244,7 @@ fn content_key(key: &JweKey, header: &Members<'_>) -> Result<LessSafeKey, JweErr
             };
             let (apu, apv) = (info("apu")?, info("apv")?);
             let peer = UnparsedPublicKey::new(&ECDH_P256, point);
-            agreement::agree(private, &peer, JweError::Broken, |z| Ok(aes(&*concat_kdf(z, &apu, &apv))))
+            agreement::agree(private, peer, JweError::Broken, |z| Ok(aes(&concat_kdf(z, &apu, &apv))))
         }
     }
 }

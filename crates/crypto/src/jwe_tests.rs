@@ -78,7 +78,8 @@ fn headers_of_another_form_are_refused() {
     let header = header_of(&token);
     let curve = json!({ "kty": "EC", "crv": "P-384", "x": header["epk"]["x"], "y": header["epk"]["y"] });
     let off_curve = json!({ "kty": "EC", "crv": "P-256", "x": header["epk"]["y"], "y": header["epk"]["x"] });
-    let with_secret = json!({ "kty": "EC", "crv": "P-256", "x": header["epk"]["x"], "y": header["epk"]["y"], "d": "AA" });
+    let with_secret =
+        json!({ "kty": "EC", "crv": "P-256", "x": header["epk"]["x"], "y": header["epk"]["y"], "d": "AA" });
     for (name, value, reason) in [
         ("alg", json!("dir"), JweError::AlgorithmNotAllowed),
         ("alg", json!("ECDH-ES+A256KW"), JweError::AlgorithmNotAllowed),

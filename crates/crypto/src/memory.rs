@@ -66,7 +66,10 @@ impl Drop for LockedKey {
     }
 }
 
-#[expect(unsafe_code, reason = "a key owns its slot like a Box owns its heap cell; the raw pointer hides that")]
+#[expect(
+    unsafe_code,
+    reason = "a key owns its slot like a Box owns its heap cell; the raw pointer hides that"
+)]
 unsafe impl Send for LockedKey {}
 #[expect(unsafe_code, reason = "shared access only reads; writing needs &mut")]
 unsafe impl Sync for LockedKey {}
@@ -122,7 +125,10 @@ struct Arena {
     status: MemoryStatus,
 }
 
-#[expect(unsafe_code, reason = "the arena hands each slot to one owner; the pointers are to process-wide memory")]
+#[expect(
+    unsafe_code,
+    reason = "the arena hands each slot to one owner; the pointers are to process-wide memory"
+)]
 unsafe impl Send for Arena {}
 
 impl Arena {
@@ -180,7 +186,10 @@ mod tests {
             drop(key);
             let arena = ARENA.lock();
             if arena.free.contains(&slot) {
-                #[expect(unsafe_code, reason = "the slot is mapped for ever and, while we hold the lock, free")]
+                #[expect(
+                    unsafe_code,
+                    reason = "the slot is mapped for ever and, while we hold the lock, free"
+                )]
                 let left = unsafe { *slot.as_ref() };
                 assert_eq!(left, [0; KEY]);
                 break;

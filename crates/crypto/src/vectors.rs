@@ -44,8 +44,7 @@ fn aes_256_gcm() {
     let mut tally = Tally::default();
     let set = aead::TestSet::load(aead::TestName::AesGcm).unwrap();
     // The one shape that we use: 256-bit keys, 96-bit nonces, 128-bit tags.
-    let groups =
-        set.test_groups.iter().filter(|g| (g.key_size, g.nonce_size, g.tag_size) == (256, 96, 128));
+    let groups = set.test_groups.iter().filter(|g| (g.key_size, g.nonce_size, g.tag_size) == (256, 96, 128));
     for test in groups.flat_map(|group| &group.tests) {
         let key = || LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &test.key).unwrap());
         let nonce = || Nonce::try_assume_unique_for_key(&test.nonce).unwrap();
@@ -157,7 +156,7 @@ fn ecdh_p256() {
             continue;
         }
         let peer = UnparsedPublicKey::new(&ECDH_P256, &test.public_key[..]);
-        let shared = agreement::agree(&key, &peer, (), |z| Ok(z.to_vec()));
+        let shared = agreement::agree(&key, peer, (), |z| Ok(z.to_vec()));
         tally.count(test.tc_id, test.result, shared.is_ok_and(|z| z == **test.shared_secret));
     }
     tally.saw_both();
@@ -172,7 +171,8 @@ fn pbkdf2_of_imported_passwords() {
     ] {
         let mut seen = 0;
         for test in kdf::TestSet::load(name).unwrap().test_groups.iter().flat_map(|group| &group.tests) {
-            let rounds = u32::try_from(test.iteration_count).ok().and_then(std::num::NonZeroU32::new).unwrap();
+            let rounds =
+                u32::try_from(test.iteration_count).ok().and_then(std::num::NonZeroU32::new).unwrap();
             let mut out = vec![0; test.dk_len];
             pbkdf2::derive(algorithm, rounds, &test.salt, &test.password, &mut out);
             assert_eq!((out == **test.dk), !test.result.must_fail(), "vector {}", test.tc_id);

@@ -1,5 +1,7 @@
 //! The classic attacks on token verifiers, one row each, with the reason for which they must be refused.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use super::tests::{Claims, EXPECTED, NOW, claims};
@@ -20,10 +22,12 @@ struct Scene {
     good: String,
 }
 
+/// Made once: an RSA key takes its time.
+static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);
+
 impl Scene {
     fn new() -> Self {
-        let (key, rsa) =
-            (SigningKey::generate(Algorithm::ES256).0, SigningKey::generate(Algorithm::RS256).0);
+        let (key, rsa) = (SigningKey::generate(Algorithm::ES256).0, SigningKey::generate(Algorithm::RS256).0);
         let keys = VerifyingKeys::of([&key, &rsa]);
         let good = key.sign("at+jwt", &claims());
         Self { key, rsa, keys, good }
@@ -63,8 +67,21 @@ fn payload() -> String {
 
 #[test]
 fn algorithms_chosen_by_the_attacker() {
-    let scene = Scene::new();
-    for alg in ["none", "NONE", "None", "nOnE", "", "HS256", "ES384", "ES256K", "PS256", "es256", "EdDSA ", "ES256\u{0}"] {
+    let scene = &*SCENE;
+    for alg in [
+        "none",
+        "NONE",
+        "None",
+        "nOnE",
+        "",
+        "HS256",
+        "ES384",
+        "ES256K",
+        "PS256",
+        "es256",
+        "EdDSA ",
+        "ES256\u{0}",
+    ] {
         let header = scene.header(json!({ "alg": alg }));
         for signature in [&b""[..], &[0; 64], b"x"] {
             scene.refuses(alg, &scene.forged(&header, signature), TokenError::AlgorithmNotAllowed);
@@ -87,7 +104,7 @@ fn algorithms_chosen_by_the_attacker() {
 
 #[test]
 fn keys_brought_by_the_attacker() {
-    let scene = Scene::new();
+    let scene = &*SCENE;
     let theirs = SigningKey::generate(Algorithm::ES256).0;
     for (name, value) in [
         ("jwk", theirs.public_jwk()),
@@ -121,7 +138,11 @@ fn keys_brought_by_the_attacker() {
         &format!("{} ", scene.key.kid()),
     ] {
         let header = scene.header(json!({ "kid": kid }));
-        scene.refuses(kid, &theirs.sign_parts(header.as_bytes(), payload().as_bytes()), TokenError::UnknownKey);
+        scene.refuses(
+            kid,
+            &theirs.sign_parts(header.as_bytes(), payload().as_bytes()),
+            TokenError::UnknownKey,
+        );
     }
     for kid in [json!(null), json!(7), json!(["a"]), json!({})] {
         let header = scene.header(json!({ "kid": kid }));
@@ -137,13 +158,20 @@ fn keys_brought_by_the_attacker() {
 
 #[test]
 fn signatures_that_were_never_made() {
-    let scene = Scene::new();
+    let scene = &*SCENE;
     let header = scene.header(json!({}));
     let order = hex::decode("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551").unwrap();
     let one = [[0; 31].to_vec(), vec![1]].concat();
     let zero = [0; 32].to_vec();
-    for (r, s) in [(&zero, &zero), (&zero, &one), (&one, &zero), (&order, &order), (&order, &one), (&one, &order), (&one, &one)]
-    {
+    for (r, s) in [
+        (&zero, &zero),
+        (&zero, &one),
+        (&one, &zero),
+        (&order, &order),
+        (&order, &one),
+        (&one, &order),
+        (&one, &one),
+    ] {
         let token = scene.forged(&header, &[&r[..], s].concat());
         scene.refuses("psychic signature", &token, TokenError::BadSignature);
     }
@@ -165,7 +193,7 @@ fn signatures_that_were_never_made() {
 
 #[test]
 fn tokens_that_were_tampered_with() {
-    let scene = Scene::new();
+    let scene = &*SCENE;
     let (head, body, signature) = (scene.part(0), scene.part(1), scene.part(2));
     let admin = encode(payload().replace("ada", "root").as_bytes());
     scene.refuses("changed claim", &format!("{head}.{admin}.{signature}"), TokenError::BadSignature);
@@ -178,10 +206,14 @@ fn tokens_that_were_tampered_with() {
         format!("{}.{signature}", scene.good),
         format!(".{}", scene.good),
     ] {
-        assert_eq!(scene.keys.verify::<Claims>(&token, &EXPECTED).map_err(|e| match e {
-            TokenError::Malformed(_) => PARTS,
-            other => other,
-        }), Err(PARTS), "{token}");
+        assert_eq!(
+            scene.keys.verify::<Claims>(&token, &EXPECTED).map_err(|e| match e {
+                TokenError::Malformed(_) => PARTS,
+                other => other,
+            }),
+            Err(PARTS),
+            "{token}"
+        );
     }
     for token in [
         format!("{head}=.{body}.{signature}"),
@@ -196,7 +228,8 @@ fn tokens_that_were_tampered_with() {
     }
     // The last character of a 64-byte signature has four spare bits; any but zero is another spelling.
     let last = signature.chars().last().unwrap();
-    let spelt = (b'A'..=b'Z').map(char::from).find(|c| *c != last && (*c as u8 - b'A') % 16 != 0).unwrap();
+    let spelt =
+        (b'A'..=b'Z').map(char::from).find(|c| *c != last && !(*c as u8 - b'A').is_multiple_of(16)).unwrap();
     let spelling = format!("{head}.{body}.{}{spelt}", &signature[..signature.len() - 1]);
     scene.refuses("second spelling", &spelling, BASE64);
     scene.refuses("too long", &format!("{}{}", scene.good, "A".repeat(8192)), TokenError::TooLong);
@@ -209,7 +242,7 @@ fn tokens_that_were_tampered_with() {
 
 #[test]
 fn json_that_two_readers_read_differently() {
-    let scene = Scene::new();
+    let scene = &*SCENE;
     let good_header = scene.header(json!({}));
     for header in [
         good_header.replace(r#""alg":"#, r#""alg":"none","alg":"#),
@@ -245,7 +278,7 @@ fn json_that_two_readers_read_differently() {
 
 #[test]
 fn tokens_of_another_purpose() {
-    let scene = Scene::new();
+    let scene = &*SCENE;
     for typ in ["JWT", "logout+jwt", "dpop+jwt", "at+jwt\u{0}"] {
         let token = scene.signed(&scene.header(json!({ "typ": typ })), &payload());
         scene.refuses(typ, &token, TokenError::WrongType);
@@ -255,13 +288,9 @@ fn tokens_of_another_purpose() {
 }
 
 mod properties {
-    use std::sync::LazyLock;
-
     use proptest::prelude::*;
 
     use super::*;
-
-    static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

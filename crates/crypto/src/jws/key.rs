@@ -61,8 +61,8 @@ impl SigningKey {
         let strange = InvalidKey("its public half has an unexpected form");
         let (pair, public) = match algorithm {
             Algorithm::ES256 => {
-                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8)
-                    .map_err(rejected)?;
+                let pair =
+                    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(rejected)?;
                 let (x, y) = coordinates(pair.public_key().as_ref()).ok_or(strange)?;
                 (Pair::Ec(pair), PublicJwk::Ec { x, y })
             }

@@ -6,13 +6,8 @@ use super::*;
 use crate::test_data;
 
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_500);
-pub(super) const EXPECTED: Expected<'static> = Expected {
-    typ: "at+jwt",
-    issuer: "https://id.example",
-    audience: "api",
-    now: NOW,
-    leeway_s: 5,
-};
+pub(super) const EXPECTED: Expected<'static> =
+    Expected { typ: "at+jwt", issuer: "https://id.example", audience: "api", now: NOW, leeway_s: 5 };
 
 #[derive(Debug, Serialize, Deserialize, PartialEq)]
 pub(super) struct Claims {
@@ -198,7 +193,8 @@ fn the_type_is_compared_without_case_and_prefix() {
 #[test]
 fn claims_of_another_shape_are_told_apart_from_forgeries() {
     let key = key();
-    let token = key.sign("at+jwt", &json!({ "iss": "https://id.example", "aud": "api", "exp": 1_800_000_000 }));
+    let token =
+        key.sign("at+jwt", &json!({ "iss": "https://id.example", "aud": "api", "exp": 1_800_000_000 }));
     let refused = VerifyingKeys::of([&key]).verify::<Claims>(&token, &EXPECTED);
     assert_eq!(refused, Err(TokenError::UnexpectedClaims));
 }

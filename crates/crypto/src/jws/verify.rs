@@ -225,16 +225,13 @@ fn check_claims(claims: &Members<'_>, expected: &Expected<'_>) -> Result<(), Tok
 }
 
 /// A NumericDate, which may have a fraction; it is rounded to the strict side.
-fn seconds(
-    claims: &Members<'_>,
-    name: &str,
-    strict: impl Fn(f64) -> f64,
-) -> Result<Option<i64>, TokenError> {
+fn seconds(claims: &Members<'_>, name: &str, strict: impl Fn(f64) -> f64) -> Result<Option<i64>, TokenError> {
     match claims.find(name) {
         None => Ok(None),
         Some(Node::Integer(number)) if *number >= 0 => Ok(Some(*number)),
         // Up to 2^53 seconds a float is exact; nothing honest lies beyond.
-        Some(Node::Float(number)) if (0.0..9.0e15).contains(number) => {
+        Some(Node::Float(number)) if (0.0..9.0e15).contains(number) =>
+        {
             #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
             Ok(Some(strict(*number) as i64))
         }

@@ -61,17 +61,9 @@ fn scrypt(password: &[u8], phc: &Phc<'_>) -> Result<bool, UnsupportedHash> {
 }
 
 fn pbkdf2(password: &[u8], stored: &str, algorithm: pbkdf2::Algorithm) -> Result<bool, UnsupportedHash> {
-    let (rounds, salt, hash) = match passlib(stored)? {
+    let Pbkdf2 { rounds, salt, hash } = match passlib(stored)? {
         Some(parts) => parts,
-        None => {
-            let phc = Phc::parse(stored)?;
-            phc.only(&["i", "l"])?;
-            let length = phc.text("l").map(phc::decimal).transpose()?;
-            if phc.version.is_some() || length.is_some_and(|l| l as usize != phc.hash.len()) {
-                return Err(UnsupportedHash::Malformed);
-            }
-            (phc.number("i")?, phc.salt, phc.hash)
-        }
+        None => Pbkdf2::phc(stored)?,
     };
     if rounds > MAX_PBKDF2_ROUNDS {
         return Err(UnsupportedHash::TooCostly);
@@ -82,19 +74,37 @@ fn pbkdf2(password: &[u8], stored: &str, algorithm: pbkdf2::Algorithm) -> Result
     Ok(constant_time_eq(&output, &hash))
 }
 
-/// Rounds, salt and hash of passlib's `$scheme$rounds$salt$hash`, whose base64 has `.` for `+`; `None` if
-/// the string is in PHC form.
-fn passlib(stored: &str) -> Result<Option<(u32, Vec<u8>, Vec<u8>)>, UnsupportedHash> {
+struct Pbkdf2 {
+    rounds: u32,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl Pbkdf2 {
+    fn phc(stored: &str) -> Result<Self, UnsupportedHash> {
+        let phc = Phc::parse(stored)?;
+        phc.only(&["i", "l"])?;
+        let length = phc.text("l").map(phc::decimal).transpose()?;
+        if phc.version.is_some() || length.is_some_and(|length| length as usize != phc.hash.len()) {
+            return Err(UnsupportedHash::Malformed);
+        }
+        Ok(Self { rounds: phc.number("i")?, salt: phc.salt, hash: phc.hash })
+    }
+}
+
+/// Reads passlib's `$scheme$rounds$salt$hash`, whose base64 has `.` for `+`; `None` if the string is in PHC
+/// form.
+fn passlib(stored: &str) -> Result<Option<Pbkdf2>, UnsupportedHash> {
     let parts: Vec<&str> = stored.splitn(7, '$').collect();
     let ["", _, rounds, salt, hash] = parts[..] else { return Ok(None) };
     if !rounds.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(None);
     }
     let decode = |text: &str| {
-        let standard = !text.contains('+') && text.len() <= 128;
-        if standard { phc::unbase64(&text.replace('.', "+")) } else { Err(UnsupportedHash::Malformed) }
+        let passlibs = !text.contains('+') && text.len() <= 128;
+        if passlibs { phc::unbase64(&text.replace('.', "+")) } else { Err(UnsupportedHash::Malformed) }
     };
     let (salt, hash) = (decode(salt)?, decode(hash)?);
     phc::check_lengths(&salt, &hash)?;
-    Ok(Some((phc::decimal(rounds)?, salt, hash)))
+    Ok(Some(Pbkdf2 { rounds: phc::decimal(rounds)?, salt, hash }))
 }

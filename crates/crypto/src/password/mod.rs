@@ -42,8 +42,7 @@ impl Params {
     /// exceed what this product computes (256 MiB, 16 lanes, 1 GiB over all passes).
     pub const fn new(memory_kib: u32, passes: u32, lanes: u32) -> Option<Self> {
         let known = passes >= 1 && lanes >= 1 && lanes <= 16 && memory_kib >= 8 * lanes;
-        let bounded =
-            memory_kib <= MAX_MEMORY_KIB && memory_kib as u64 * passes as u64 <= MAX_MEMORY_PASSES;
+        let bounded = memory_kib <= MAX_MEMORY_KIB && memory_kib as u64 * passes as u64 <= MAX_MEMORY_PASSES;
         if known && bounded { Some(Self { memory_kib, passes, lanes }) } else { None }
     }
 

@@ -58,9 +58,7 @@ fn walk<I: Iterator<Item = char>>(chars: &[char], track: impl Fn() -> I) -> usiz
 
 /// The length of the shortest unit whose repetition gives `chars`; their whole length if there is none.
 pub(super) fn period(chars: &[char]) -> usize {
-    (1..=chars.len() / 2)
-        .find(|p| chars.iter().zip(&chars[*p..]).all(|(a, b)| a == b))
-        .unwrap_or(chars.len())
+    (1..=chars.len() / 2).find(|p| chars.iter().zip(&chars[*p..]).all(|(a, b)| a == b)).unwrap_or(chars.len())
 }
 
 #[cfg(test)]

@@ -138,8 +138,7 @@ fn is_personal(folded: &str, own_words: &[&str], needed: usize) -> bool {
     if *rest == *folded {
         return false;
     }
-    let left: Zeroizing<Vec<char>> =
-        Zeroizing::new(rest.chars().filter(|c| c.is_alphanumeric()).collect());
+    let left: Zeroizing<Vec<char>> = Zeroizing::new(rest.chars().filter(|c| c.is_alphanumeric()).collect());
     effective_length(&left) < needed
 }
 

@@ -113,16 +113,21 @@ fn ordinary_strong_passwords_pass() {
 
 #[test]
 fn every_reason_is_a_sentence_for_people() {
-    for weakness in
-        [Weakness::TooShort(15), Weakness::TooLong(128), Weakness::Common, Weakness::Predictable, Weakness::Personal]
-    {
+    for weakness in [
+        Weakness::TooShort(15),
+        Weakness::TooLong(128),
+        Weakness::Common,
+        Weakness::Predictable,
+        Weakness::Personal,
+    ] {
         assert!(weakness.to_string().len() > 20);
     }
 }
 
 #[test]
 fn the_filter_rarely_takes_the_unknown_for_known() {
-    let wrong = (0..200_000).filter(|i| common::contains(&format!("no such password {i} #{}", i * 7))).count();
+    let wrong =
+        (0..200_000).filter(|i| common::contains(&format!("no such password {i} #{}", i * 7))).count();
     // Expected: three.
     assert!(wrong < 30, "{wrong} of 200,000");
 }

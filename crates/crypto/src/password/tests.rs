@@ -23,9 +23,8 @@ fn hashes_are_peppered_salted_and_compared() {
     let stored = hasher.hash(&secret(PASSWORD), &pepper(7), &entropy);
     assert!(stored.starts_with("$argon2id$v=19$m=64,t=2,p=1,keyid=kqklL5c6$"), "{stored}");
     assert_ne!(stored, hasher.hash(&secret(PASSWORD), &pepper(7), &entropy));
-    let mut check = |password: &str, pepper: Option<&LockedKey>| {
-        hasher.verify(&secret(password), pepper, &stored)
-    };
+    let mut check =
+        |password: &str, pepper: Option<&LockedKey>| hasher.verify(&secret(password), pepper, &stored);
     assert_eq!(check(PASSWORD, Some(&pepper(7))), Ok(Verdict::Right));
     assert_eq!(check("correct horse", Some(&pepper(7))), Ok(Verdict::Wrong));
     assert_eq!(check("", Some(&pepper(7))), Ok(Verdict::Wrong));
@@ -46,7 +45,8 @@ fn the_peppered_form_matches_the_reference_implementation() {
 #[test]
 fn other_costs_ask_for_a_new_hash() {
     let entropy = Entropy::seeded(1);
-    for other in [Params::new(128, 2, 1), Params::new(64, 3, 1), Params::new(64, 2, 2), Params::new(32, 2, 1)] {
+    for other in [Params::new(128, 2, 1), Params::new(64, 3, 1), Params::new(64, 2, 2), Params::new(32, 2, 1)]
+    {
         let stored = Hasher::new(other.unwrap()).hash(&secret(PASSWORD), &pepper(7), &entropy);
         assert_eq!(verify(PASSWORD, &stored), Ok(Verdict::RightRehash), "{stored}");
         assert_eq!(verify("wrong", &stored), Ok(Verdict::Wrong), "{stored}");
@@ -110,7 +110,11 @@ fn hostile_costs_are_refused_before_any_work() {
         "$pbkdf2-sha256$i=4294967295",
         "$pbkdf2-sha512$4294967295",
     ] {
-        assert_eq!(verify("x", &format!("{costs}${salt}${hash}")), Err(UnsupportedHash::TooCostly), "{costs}");
+        assert_eq!(
+            verify("x", &format!("{costs}${salt}${hash}")),
+            Err(UnsupportedHash::TooCostly),
+            "{costs}"
+        );
     }
     let costly_bcrypt = IMPORTED[3].replace("$05$", "$31$");
     assert_eq!(verify("x", &costly_bcrypt), Err(UnsupportedHash::TooCostly));
@@ -118,7 +122,9 @@ fn hostile_costs_are_refused_before_any_work() {
 
 #[test]
 fn malformed_hashes_are_errors_not_panics() {
-    for unknown in ["", "x", "plain text", "$", "$1$abc$def", "$6$salt$hash", "{SSHA}abc", "$2x$05$abc", "$md5$a$b"] {
+    for unknown in
+        ["", "x", "plain text", "$", "$1$abc$def", "$6$salt$hash", "{SSHA}abc", "$2x$05$abc", "$md5$a$b"]
+    {
         assert_eq!(verify("x", unknown), Err(UnsupportedHash::UnknownScheme), "{unknown}");
     }
     let good = IMPORTED[0];

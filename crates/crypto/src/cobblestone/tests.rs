@@ -68,7 +68,8 @@ fn wycheproof_cobblestone_256() {
             let end = reader.end();
             reader.check_end(&message[usize::try_from(end.start).unwrap()..])
         });
-        let end_is_right = test.result == TestResult::Valid || test.flags.contains(&TestFlag::ValidFinalChunk);
+        let end_is_right =
+            test.result == TestResult::Valid || test.flags.contains(&TestFlag::ValidFinalChunk);
         assert_eq!(matches!(end_checked, Some(Ok(()))), end_is_right, "vector {}", test.tc_id);
         match test.result {
             TestResult::Valid => {
@@ -122,7 +123,8 @@ fn ranges_are_read_without_the_rest() {
     let message = sealed(&[b"c"], &plain);
     let length = plain.len() as u64;
     let (chunk, two) = (CHUNK as u64, 2 * CHUNK as u64);
-    for range in [0..0, 0..1, 5..chunk, chunk - 1..chunk + 1, chunk..two, two..length, 0..length, length..length]
+    for range in
+        [0..0, 0..1, 5..chunk, chunk - 1..chunk + 1, chunk..two, two..length, 0..length, length..length]
     {
         let part = open_range(&key(1), &[b"c"], &message, range.clone()).unwrap();
         let expected = &plain[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
