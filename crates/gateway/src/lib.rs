@@ -15,6 +15,10 @@ mod handler;
 mod limits;
 mod listen;
 mod shutdown;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod upstream;
 

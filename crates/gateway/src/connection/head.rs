@@ -97,7 +97,7 @@ fn syntax(error: httparse::Error) -> Malformed {
         httparse::Error::HeaderName => bad("A field name has a character that it may not have."),
         httparse::Error::HeaderValue => bad("A field value has a character that it may not have."),
         httparse::Error::NewLine => bad("A line ends in CR LF."),
-        httparse::Error::Version => bad("The protocol version is not HTTP/1.0 or HTTP/1.1."),
+        httparse::Error::Version => bad("The protocol version is not understood here."),
         httparse::Error::Token | httparse::Error::Status => bad("The request line is malformed."),
     }
 }

@@ -16,7 +16,7 @@ use guard::{Body, Refusal, RouteTable, Service, Shaped, Target};
 use http::Response;
 
 use crate::Shutdown;
-use pool::Pool;
+pub(crate) use pool::Pool;
 
 pub use connect::UpstreamTlsError;
 pub use pool::{HostField, UpstreamConfig};
