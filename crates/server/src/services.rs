@@ -41,7 +41,7 @@ pub struct Services {
 
 /// Whether data may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// `serve`: makes what is missing and migrates.
     Serve,
     /// A command beside it: uses what is there.
@@ -49,7 +49,7 @@ pub enum Mode {
 }
 
 /// Opens the database without migrating it.
-pub async fn connect(config: &Resolved, clock: &Clock) -> Result<Db, StartError> {
+pub(crate) async fn connect(config: &Resolved, clock: &Clock) -> Result<Db, StartError> {
     let parse = |setting, url: &DatabaseUrl| {
         let url = url.resolve().map_err(|reason| StartError::Secret { setting, reason })?;
         Ok::<DbUrl, StartError>(url.expose().parse()?)
@@ -64,7 +64,7 @@ pub async fn connect(config: &Resolved, clock: &Clock) -> Result<Db, StartError>
 }
 
 /// Opens the root key; prepares a new one if there is none.
-pub fn root_key(config: &Resolved, entropy: &Entropy) -> Result<RootKey, StartError> {
+pub(crate) fn root_key(config: &Resolved, entropy: &Entropy) -> Result<RootKey, StartError> {
     let resolve = |reference: &crate::config::value::SecretRef| {
         reference.resolve().map_err(|reason| StartError::Secret { setting: "keys.passphrase", reason })
     };

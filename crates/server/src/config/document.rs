@@ -101,6 +101,11 @@ fn example(section: &str, setting: &str) -> &'static str {
         ("route", "path") => "\"/api/v1/tracks/{id}\"",
         ("route", "methods") => "[\"GET\"]",
         ("route", "upstream") => "\"http://127.0.0.1:9000\"",
+        ("route", "inspect") => "\"block\"",
+        ("route", "rate") => "\"standard\"",
+        ("route", "max_body") => "\"600 MiB\"",
+        ("route", "response_timeout") => "\"1m\"",
+        ("route", "permissions_policy") => "\"microphone=(self)\"",
         ("route", "access") => "\"track:read on track/{id}\"",
         ("tokens", "issuer") => "\"http://localhost:8080\"",
         ("mail", "host") => "\"smtp.example.com\"",
@@ -109,6 +114,7 @@ fn example(section: &str, setting: &str) -> &'static str {
         ("mail", "password") => "\"env:SMTP_PASSWORD\"",
         ("tls", "cert") => "\"/etc/fortissimo/cert.pem\"",
         ("tls", "key") => "\"/etc/fortissimo/key.pem\"",
+        ("mail", "outbox_dir") => "\"outbox\"",
         ("keys", "root_file") => "\"fortissimo-data/root.key\"",
         ("keys", "passphrase") => "\"env:FORTISSIMO_PASSPHRASE\"",
         _ => "\"\"",
@@ -128,7 +134,6 @@ pub fn sample() -> String {
         let _ = writeln!(out, "#{}", section.head);
         for setting in &section.settings {
             let value = setting.default.as_deref().filter(|_| section.name != "route").unwrap_or_else(|| example(&section.name, &setting.name));
-            let value = if section.name == "route" && setting.name == "inspect" { "\"block\"" } else { value };
             let _ = write!(out, "{}#{} = {value}\n", comment(&setting.about), setting.name);
         }
     }

@@ -122,7 +122,7 @@ fn default_url(listen: SocketAddr, tls: bool) -> HttpOrigin {
 fn default_hosts(listen: SocketAddr) -> Vec<HostPattern> {
     let mut hosts = vec!["localhost"];
     if is_loopback(listen.ip()) {
-        hosts.extend(["127.0.0.1", "::1"]);
+        hosts.extend(["127.0.0.1", "[::1]"]);
     }
     hosts.into_iter().map(|host| host.parse().expect("these are hosts")).collect()
 }

@@ -22,7 +22,7 @@ fn an_empty_file_is_the_embedded_default() {
     assert_eq!(loaded.resolved.public_url.to_string(), "http://localhost:8080");
     assert_eq!(loaded.resolved.database_url.to_string(), "sqlite:fortissimo-data/fortissimo.db");
     let hosts: Vec<&str> = loaded.resolved.trusted_hosts.iter().map(value::HostPattern::as_str).collect();
-    assert_eq!(hosts, ["localhost", "127.0.0.1", "::1"]);
+    assert_eq!(hosts, ["localhost", "127.0.0.1", "[::1]"]);
 }
 
 #[test]

@@ -20,9 +20,9 @@ impl HostPattern {
         self.0 == "*"
     }
 
-    /// Whether `host` (without a port; an IPv6 literal with or without brackets) is accepted.
+    /// Whether `host` (without a port; an IPv6 literal in brackets) is accepted.
     pub fn accepts(&self, host: &str) -> bool {
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let host = host.to_ascii_lowercase();
         match self.0.strip_prefix("*.") {
             Some(parent) => host.strip_suffix(parent).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
             None => self.is_any() || self.0 == host,
@@ -38,7 +38,8 @@ impl FromStr for HostPattern {
         let lowered = text.to_ascii_lowercase();
         let bare = lowered.trim_start_matches('[').trim_end_matches(']');
         if bare.parse::<IpAddr>().is_ok() {
-            return Ok(Self(bare.to_owned()));
+            // As in a URL and in the field Host: IPv6 in brackets.
+            return Ok(Self(if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() }));
         }
         let name = lowered.strip_prefix("*.").unwrap_or(&lowered);
         let label = |label: &str| {
