@@ -5,6 +5,13 @@
 //!
 //! What this crate refuses to do: it decides nothing about rights (it asks `access` for permits), stores nothing, sets
 //! no cookie, and serves nothing that is not in [`endpoints`].
+//!
+//! ```no_run
+//! # fn example(api: api::Api, mut config: guard::GuardConfig) {
+//! config.endpoints.extend(api::endpoints()); // for the pipeline, which lets nothing else through
+//! let router = api::router(api); // for whoever answers `Surface::Api`
+//! # }
+//! ```
 
 mod access_check;
 mod accounts_own;
