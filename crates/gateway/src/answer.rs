@@ -9,7 +9,7 @@ use base::{Clock, Entropy, Id, Problem, ProblemKind, kind};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use guard::{Body, BodyError, Connection};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TE, UPGRADE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
@@ -55,15 +55,7 @@ impl<H: Handler> Desk<H> {
     }
 
     async fn serve(&self, on: Connection, counted: Counted, mut request: Request<Incoming>) -> Response<Answer> {
-        let websocket = fields::asks_for_websocket(request.headers());
-        let trailers = fields::takes_trailers(request.headers());
-        fields::strip_connection(request.headers_mut());
-        if websocket {
-            request.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-        }
-        if trailers {
-            request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
-        }
+        fields::detach(&mut request);
         let request = request.map(Body::stream);
         // A panic is our fault and must not look like the network's: the connection goes on.
         let response = AssertUnwindSafe(self.handler.handle(on, request)).catch_unwind().await.unwrap_or_else(|_| {

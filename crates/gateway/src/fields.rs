@@ -1,43 +1,66 @@
-//! Fields that belong to one connection, not to the message (RFC 9110 §7.6.1), and those that a client may
-//! not send behind the body.
+//! What one side of the gateway says about the connection to the other: who takes trailers, and which fields may
+//! stand in them. Everything else of a connection ends at the gateway (`guard::strip_hop_by_hop`).
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, UPGRADE};
+use http::{Request, Response};
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// Removes the fields of the client's connection from a request, before the pipeline: behind it, a client could
+/// name the gateway's own statements in `Connection` and have them removed on the way to the upstream. A WebSocket
+/// handshake stays one; what was said about trailers moves into the extensions.
+pub(crate) fn detach<B>(request: &mut Request<B>) {
+    let websocket = guard::is_websocket(request.headers());
+    let trailers = Trailers::of(request.headers());
+    guard::strip_hop_by_hop(request.headers_mut());
+    if websocket {
+        switch(request.headers_mut());
+    }
+    if let Some(trailers) = trailers {
+        request.extensions_mut().insert(trailers);
+    }
+}
 
-/// Removes the fields of this connection, including those that `Connection` names.
-///
-/// For requests this happens before the pipeline: if it happened behind, a client could name the gateway's own
-/// statements in `Connection` and have them removed on the way to the upstream.
-pub(crate) fn strip_connection(fields: &mut HeaderMap) {
-    if fields.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = tokens(fields, &CONNECTION)
-            .filter_map(|token| token.parse().ok())
-            // Framing and host are hyper's business; naming them here is not a way to lose them.
-            .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
-            .collect();
-        for name in named {
-            fields.remove(name);
+/// Removes the fields of the upstream's connection from its response, but not what announces trailers.
+pub(crate) fn detach_response<B>(response: &mut Response<B>) {
+    let announced = response.headers_mut().remove(TRAILER);
+    guard::strip_hop_by_hop(response.headers_mut());
+    if let Some(announced) = announced {
+        response.headers_mut().insert(TRAILER, announced);
+    }
+}
+
+/// The two fields that ask for, or agree to, a WebSocket.
+pub(crate) fn switch(fields: &mut HeaderMap) {
+    fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// What a client said about trailers; ours to say again to the upstream.
+#[derive(Debug, Clone)]
+pub(crate) struct Trailers {
+    taken: bool,
+    announced: Option<HeaderValue>,
+}
+
+impl Trailers {
+    fn of(fields: &HeaderMap) -> Option<Self> {
+        if !fields.contains_key(TE) && !fields.contains_key(TRAILER) {
+            return None;
         }
-        fields.remove(CONNECTION);
+        let codings = fields.get_all(TE).into_iter().filter_map(|value| value.to_str().ok());
+        let taken = codings.flat_map(|v| v.split(',')).any(|c| c.trim().eq_ignore_ascii_case("trailers"));
+        Some(Self { taken, announced: fields.get(TRAILER).cloned() })
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
-        fields.remove(name);
+
+    /// Says it to the upstream.
+    pub(crate) fn say(self, fields: &mut HeaderMap) {
+        if self.taken {
+            fields.insert(CONNECTION, HeaderValue::from_static("te"));
+            fields.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        if let Some(announced) = self.announced {
+            fields.insert(TRAILER, announced);
+        }
     }
-}
-
-/// Whether a client asks to switch to WebSocket (RFC 6455 §4.1).
-pub(crate) fn asks_for_websocket(fields: &HeaderMap) -> bool {
-    tokens(fields, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"))
-        && fields.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
-}
-
-/// Whether the other side understands trailers.
-pub(crate) fn takes_trailers(fields: &HeaderMap) -> bool {
-    tokens(fields, &TE).any(|token| token.eq_ignore_ascii_case("trailers"))
 }
 
 /// Leaves only fields that may stand behind a body: an upstream that merges trailers into the head must not
@@ -48,20 +71,19 @@ pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
         "max-forwards", "origin", "pragma", "range", "referer", "set-cookie", "te", "trailer",
         "transfer-encoding", "upgrade", "via", "x-real-ip", "x-request-id",
     ];
-    const BEGINS: &[&str] = &["content-", "fortissimo-", "if-", "proxy-", "sec-", "x-forwarded-", "x-original-"];
+    const BEGINS: &[&str] = &["content-", "fortissimo-", "if-", "x-fortissimo-", "proxy-", "sec-", "x-forwarded-", "x-original-"];
     let refused: Vec<HeaderName> = trailers
         .keys()
-        .filter(|name| EXACT.contains(&name.as_str()) || BEGINS.iter().any(|start| name.as_str().starts_with(start)))
+        .filter(|name| {
+            let name = name.as_str();
+            // CGI reads `x_user` and `x-user` as one.
+            name.contains('_') || EXACT.contains(&name) || BEGINS.iter().any(|start| name.starts_with(start))
+        })
         .cloned()
         .collect();
     for name in refused {
         trailers.remove(name);
     }
-}
-
-/// The comma-separated tokens of all fields of one name; what is not text is passed over.
-fn tokens<'f>(fields: &'f HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'f str> {
-    fields.get_all(name).into_iter().filter_map(|v: &HeaderValue| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim)
 }
 
 #[cfg(test)]
@@ -72,39 +94,55 @@ mod tests {
         pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
     }
 
+    fn detached(pairs: &[(&'static str, &'static str)]) -> (Vec<String>, Option<Trailers>) {
+        let mut request = Request::new(());
+        *request.headers_mut() = fields(pairs);
+        detach(&mut request);
+        let mut left: Vec<_> = request.headers().iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+        left.sort();
+        (left, request.extensions_mut().remove())
+    }
+
     #[test]
     fn what_belongs_to_the_connection_goes_and_the_rest_stays() {
-        let mut map = fields(&[
+        let (left, trailers) = detached(&[
             ("connection", "close, X-Private"),
             ("connection", "host,, content-length,  b@d"),
             ("x-private", "1"),
             ("keep-alive", "timeout=5"),
-            ("proxy-connection", "close"),
-            ("te", "trailers"),
             ("transfer-encoding", "chunked"),
             ("upgrade", "h2c"),
             ("host", "x"),
             ("content-length", "5"),
-            ("accept", "*/*"),
         ]);
-        strip_connection(&mut map);
-        let mut left: Vec<_> = map.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["accept", "content-length", "host"]);
+        assert_eq!(left, ["content-length: 5", "host: x"]);
+        assert!(trailers.is_none());
     }
 
     #[test]
-    fn websocket_needs_both_fields() {
-        assert!(asks_for_websocket(&fields(&[("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket")])));
-        assert!(!asks_for_websocket(&fields(&[("connection", "close"), ("upgrade", "websocket")])));
-        assert!(!asks_for_websocket(&fields(&[("connection", "upgrade"), ("upgrade", "h2c")])));
-        assert!(!asks_for_websocket(&fields(&[("connection", "upgrade"), ("upgrade", "websocket, h2c")])));
+    fn a_websocket_handshake_stays_one() {
+        let both = [("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket")];
+        assert_eq!(detached(&both).0, ["connection: upgrade", "upgrade: websocket"]);
+        assert!(detached(&[("connection", "upgrade"), ("upgrade", "websocket, h2c")]).0.is_empty());
+    }
+
+    #[test]
+    fn what_was_said_about_trailers_is_said_again() {
+        let (left, trailers) = detached(&[("te", "gzip, Trailers"), ("trailer", "digest"), ("connection", "te")]);
+        assert!(left.is_empty());
+        let mut said = HeaderMap::new();
+        trailers.unwrap().say(&mut said);
+        assert_eq!(said, fields(&[("connection", "te"), ("te", "trailers"), ("trailer", "digest")]));
     }
 
     #[test]
     fn trailers_cannot_speak_for_the_gateway() {
         let mut map = fields(&[
-            ("fortissimo-assertion", "x"), ("authorization", "x"), ("x-forwarded-for", "x"), ("content-length", "5"),
+            ("fortissimo-assertion", "x"),
+            ("fortissimo_assertion", "x"),
+            ("authorization", "x"),
+            ("x-forwarded-for", "x"),
+            ("content-length", "5"),
             ("digest", "sha-256=x"),
         ]);
         strip_trailers(&mut map);

@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::upstream::Pool;
+use crate::upstream::{Pool, Witness};
 use crate::{Handler, Limits, ListenConfig, Listener, Shutdown, Tls, UpstreamConfig};
 
 pub(crate) const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -107,7 +107,7 @@ pub(crate) struct Proxy {
 
 impl Handler for Proxy {
     async fn handle(&self, _: Connection, request: Request<Body>) -> Response<Body> {
-        self.pool.send(&self.timeouts, request).await.unwrap_or_else(|refusal| refused(&refusal))
+        self.pool.send(&self.timeouts, request, Witness::silent()).await.unwrap_or_else(|refusal| refused(&refusal))
     }
 }
 

@@ -12,6 +12,8 @@ use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
+use super::witness::Witness;
+
 /// Passes the upstream's bytes on; an upstream that breaks off or falls silent becomes an error, never an end.
 pub(crate) struct Download {
     body: Incoming,
@@ -19,18 +21,19 @@ pub(crate) struct Download {
     timer: Option<Pin<Box<Sleep>>>,
     /// The timer runs, since the upstream has nothing for us.
     waiting: bool,
-    upstream: String,
+    passed: u64,
+    witness: Witness,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Download {
-    pub(crate) fn new(body: Incoming, idle: Duration, upstream: &str, permit: OwnedSemaphorePermit) -> Self {
-        Self { body, idle, timer: None, waiting: false, upstream: upstream.to_owned(), _permit: permit }
+    pub(crate) fn new(body: Incoming, idle: Duration, witness: Witness, permit: OwnedSemaphorePermit) -> Self {
+        Self { body, idle, timer: None, waiting: false, passed: 0, witness, _permit: permit }
     }
 
     fn broke_off(&self, why: &'static str) {
         metrics::counter!("fortissimo_upstream_broken_responses_total", "why" => why).increment(1);
-        tracing::warn!(upstream = self.upstream, why, "an upstream broke off inside a response");
+        self.witness.closed("http", 0, self.passed, why);
     }
 }
 
@@ -46,9 +49,12 @@ impl http_body::Body for Download {
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(frame) => {
                 this.waiting = false;
+                if let Some(Ok(frame)) = &frame {
+                    this.passed += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
                 Poll::Ready(frame.map(|frame| {
                     frame.map_err(|error| {
-                        this.broke_off("closed");
+                        this.broke_off("upstream_broke_off");
                         BodyError::broken(error)
                     })
                 }))
@@ -60,7 +66,7 @@ impl http_body::Body for Download {
                     timer.as_mut().reset(Instant::now() + idle);
                 }
                 std::task::ready!(timer.as_mut().poll(cx));
-                this.broke_off("silent");
+                this.broke_off("upstream_silent");
                 Poll::Ready(Some(Err(BodyError::broken("the upstream fell silent inside its response"))))
             }
         }

@@ -7,15 +7,18 @@ mod pool;
 mod tests;
 mod upload;
 mod websocket;
+mod witness;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::ProblemKind;
+use audit::Audit;
+use base::{Clock, ProblemKind};
 use guard::{Body, Refusal, RouteTable, Service, Shaped, Target};
 use http::Response;
 
 use crate::Shutdown;
+pub(crate) use witness::{Trail, Witness};
 pub(crate) use pool::Pool;
 
 pub use connect::UpstreamTlsError;
@@ -23,7 +26,10 @@ pub use pool::{HostField, UpstreamConfig};
 
 /// The proxy: a [`Service`] for requests whose route names an upstream. Clones share the connections.
 #[derive(Clone)]
-pub struct Forward(Arc<[Pool]>);
+pub struct Forward {
+    pools: Arc<[Pool]>,
+    trail: Option<Arc<Trail>>,
+}
 
 impl Forward {
     /// Prepares a pool for every upstream of the routes; opens no connection yet. WebSockets end with `shutdown`.
@@ -34,7 +40,15 @@ impl Forward {
             let connect_ms = to_it.map(|route| route.timeouts.connect_ms).max().unwrap_or(5_000);
             Pool::new(upstream, Duration::from_millis(connect_ms), config.clone(), shutdown.clone())
         });
-        Ok(Self(pools.collect::<Result<_, _>>()?))
+        Ok(Self { pools: pools.collect::<Result<_, _>>()?, trail: None })
+    }
+
+    /// Records what happens behind the pipeline's back: WebSockets that open and close, and responses that break off
+    /// when their head, and so the pipeline's record, is long gone.
+    #[must_use]
+    pub fn recording(mut self, audit: Audit, clock: Clock) -> Self {
+        self.trail = Some(Arc::new(Trail { audit, clock }));
+        self
     }
 }
 
@@ -44,10 +58,11 @@ impl Service for Forward {
             // Whoever composes the services sends own surfaces elsewhere.
             return Err(Refusal::new(ProblemKind::NotFound, "not_an_upstream"));
         };
-        let Some(pool) = self.0.get(number) else {
+        let Some(pool) = self.pools.get(number) else {
             return Err(Refusal::new(ProblemKind::BadGateway, "no_upstream"));
         };
         let route = shaped.route().clone();
-        pool.send(&route.timeouts, shaped.into_request()).await
+        let witness = Witness::new(self.trail.clone(), &shaped);
+        pool.send(&route.timeouts, shaped.into_request(), witness).await
     }
 }

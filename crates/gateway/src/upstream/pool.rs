@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base::ProblemKind;
 use guard::{Body, Refusal, Timeouts, Upstream};
-use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::header::{EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE, VIA};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
@@ -17,7 +17,9 @@ use super::connect::{Connect, UpstreamTlsError, Used, timed_out};
 use super::download::Download;
 use super::upload::{Progress, Upload};
 use super::websocket;
-use crate::{Shutdown, fields};
+use super::witness::Witness;
+use crate::fields::{self, Trailers};
+use crate::Shutdown;
 
 /// Which `Host` an upstream sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -101,6 +103,7 @@ impl Pool {
         &self,
         timeouts: &Timeouts,
         mut request: Request<Body>,
+        witness: Witness,
     ) -> Result<Response<Body>, Refusal> {
         let permit = self
             .permits
@@ -117,9 +120,9 @@ impl Pool {
                 return Err(refusal(ProblemKind::BadGateway, "upstream_switched_unasked"));
             };
             let idle = self.config.websocket_idle;
-            return websocket::join(client_side, response, idle, self.shutdown.clone(), permit);
+            return websocket::join(client_side, response, idle, self.shutdown.clone(), (permit, witness));
         }
-        deliver(response, Duration::from_millis(timeouts.idle_ms), self.authority.as_str(), permit)
+        deliver(response, Duration::from_millis(timeouts.idle_ms), witness, permit)
     }
 
     /// Turns the client's request into one for the upstream.
@@ -134,17 +137,15 @@ impl Pool {
         *request.uri_mut() = uri;
         let came_by = request.version();
         *request.version_mut() = Version::HTTP_11;
-        let takes_trailers = fields::takes_trailers(request.headers());
+        let trailers: Option<Trailers> = request.extensions_mut().remove();
         let fields = request.headers_mut();
-        fields::strip_connection(fields);
+        guard::strip_hop_by_hop(fields);
         // Answered by hyper towards the client, when the upload begins; waiting twice would only cost time.
         fields.remove(EXPECT);
         if websocket {
-            fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        } else if takes_trailers {
-            fields.insert(CONNECTION, HeaderValue::from_static("te"));
-            fields.insert(TE, HeaderValue::from_static("trailers"));
+            fields::switch(fields);
+        } else if let Some(trailers) = trailers {
+            trailers.say(fields);
         }
         if self.config.host == HostField::Upstream || !fields.contains_key(HOST) {
             fields.insert(HOST, self.host.clone());
@@ -265,16 +266,16 @@ fn repeatable(request: &Request<Body>) -> Option<Request<()>> {
 fn deliver(
     mut response: Response<Incoming>,
     idle: Duration,
-    upstream: &str,
+    witness: Witness,
     permit: OwnedSemaphorePermit,
 ) -> Result<Response<Body>, Refusal> {
     if !framing_understood(response.headers()) {
         return Err(refusal(ProblemKind::BadGateway, "upstream_framing"));
     }
-    fields::strip_connection(response.headers_mut());
+    fields::detach_response(&mut response);
     *response.version_mut() = Version::HTTP_11;
     response.extensions_mut().clear();
-    Ok(response.map(|body| Body::stream(Download::new(body, idle, upstream, permit))))
+    Ok(response.map(|body| Body::stream(Download::new(body, idle, witness, permit))))
 }
 
 /// A coding that we remove without undoing it would leave bytes that nobody can read.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base::ProblemKind;
 use guard::{Body, Refusal};
-use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::header::UPGRADE;
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::witness::Witness;
 use crate::{Shutdown, fields};
 
 /// Bytes in transit per direction.
@@ -32,13 +33,13 @@ pub(crate) fn wanted(request: &Request<Body>) -> bool {
 }
 
 /// Answers the client with the upstream's 101 and joins both connections, in a task that ends when one side
-/// closes, both are silent for `idle`, or the shutdown cuts.
+/// closes, both are silent for `idle`, or the shutdown cuts. `held` lasts as long as the task.
 pub(crate) fn join(
     client: OnUpgrade,
     mut response: Response<Incoming>,
     idle: Duration,
     shutdown: Shutdown,
-    permit: OwnedSemaphorePermit,
+    held: (OwnedSemaphorePermit, Witness),
 ) -> Result<Response<Body>, Refusal> {
     let agreed = response.headers().get(UPGRADE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"));
     if !agreed {
@@ -46,49 +47,51 @@ pub(crate) fn join(
     }
     let upstream = hyper::upgrade::on(&mut response);
     tokio::spawn(async move {
-        let _permit = permit;
+        let (_permit, witness) = held;
         // The client's side completes when hyper has written the 101.
         let Ok((client, upstream)) = tokio::try_join!(client, upstream) else { return };
-        tokio::select! {
+        witness.opened("websocket");
+        let heard = Arc::new(Heard::new());
+        let reason = tokio::select! {
             biased;
-            () = shutdown.cut() => {}
-            ended = copy(client, upstream, idle) => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a WebSocket ended early");
-                }
-            }
-        }
+            () = shutdown.cut() => "shutdown",
+            () = heard.silent_for(idle) => "idle",
+            copied = copy(client, upstream, &heard) => if copied.is_ok() { "closed" } else { "broken" },
+        };
+        witness.closed("websocket", heard.from_client.load(Ordering::Acquire), heard.from_upstream.load(Ordering::Acquire), reason);
     });
-    fields::strip_connection(response.headers_mut());
+    guard::strip_hop_by_hop(response.headers_mut());
     response.extensions_mut().clear();
     let mut response = response.map(|_| Body::Empty);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+    fields::switch(response.headers_mut());
     Ok(response)
 }
 
-async fn copy(client: Upgraded, upstream: Upgraded, idle: Duration) -> io::Result<()> {
-    let heard = Arc::new(Heard { started: Instant::now(), last_ms: AtomicU64::new(0) });
-    let mut client = Noted { stream: TokioIo::new(client), heard: heard.clone() };
-    let mut upstream = Noted { stream: TokioIo::new(upstream), heard: heard.clone() };
-    tokio::select! {
-        copied = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER) => {
-            copied.map(|_| ())
-        }
-        () = heard.silent_for(idle) => Err(io::ErrorKind::TimedOut.into()),
-    }
+async fn copy(client: Upgraded, upstream: Upgraded, heard: &Arc<Heard>) -> io::Result<()> {
+    let mut client = Noted { stream: TokioIo::new(client), heard: heard.clone(), is_client: true };
+    let mut upstream = Noted { stream: TokioIo::new(upstream), heard: heard.clone(), is_client: false };
+    tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER).await.map(|_| ())
 }
 
-/// When either side was last heard.
+/// What was heard from both sides.
 struct Heard {
     started: Instant,
     last_ms: AtomicU64,
+    from_client: AtomicU64,
+    from_upstream: AtomicU64,
 }
 
 impl Heard {
-    fn note(&self) {
+    fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self { started: Instant::now(), last_ms: zero(), from_client: zero(), from_upstream: zero() }
+    }
+
+    fn note(&self, is_client: bool, bytes: usize) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_ms.store(now, Ordering::Release);
+        let count = if is_client { &self.from_client } else { &self.from_upstream };
+        count.fetch_add(bytes as u64, Ordering::AcqRel);
     }
 
     async fn silent_for(&self, idle: Duration) {
@@ -107,13 +110,15 @@ impl Heard {
 struct Noted {
     stream: TokioIo<Upgraded>,
     heard: Arc<Heard>,
+    is_client: bool,
 }
 
 impl AsyncRead for Noted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if polled.is_ready() {
-            self.heard.note();
+            self.heard.note(self.is_client, buf.filled().len() - before);
         }
         polled
     }
