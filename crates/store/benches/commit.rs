@@ -32,7 +32,7 @@ fn id() -> Id<kind::Job> {
 fn open() -> (tokio::runtime::Runtime, tempfile::TempDir, Db) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     // Not the temporary folder, which may be in memory: the flush to disk is what is measured.
-    let folder = tempfile::TempDir::new_in(env!("CARGO_MANIFEST_DIR")).expect("a folder");
+    let folder = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let url = format!("sqlite:{}", folder.path().join("bench.db").display());
     let db = runtime.block_on(async {
         let db = Db::connect(&DbConfig::new(url.parse().expect("an address"))).await.expect("a database");

@@ -166,6 +166,23 @@ store::sql! {
 }
 
 #[tokio::test]
+async fn a_big_log_is_emptied_while_the_database_is_open() {
+    let (_folder, path, db) = fresh().await;
+    let log = || fs::metadata(path.with_extension("db-wal")).unwrap().len();
+    let mut tx = db.begin(SYSTEM).await.unwrap();
+    insert(&mut tx, &"x".repeat(5_000_000)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(log() > 5_000_000);
+    let emptied = async {
+        while log() > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), emptied).await.unwrap();
+    assert_eq!(payloads(&db).await[0].len(), 5_000_000);
+}
+
+#[tokio::test]
 async fn a_damaged_or_foreign_file_gets_one_clear_line() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("x.db");
