@@ -61,7 +61,8 @@ pub(crate) async fn register(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VerifyEmail {
-    /// What stands behind `code=` in the link.
+    /// What stands behind `code=` in the link. `token` is read as the same field.
+    #[serde(alias = "token")]
     #[schema(max_length = 256)]
     code: String,
 }
@@ -91,6 +92,45 @@ pub(crate) async fn verify_email(
         username: verified.username.to_string(),
         renamed: verified.renamed,
     }))
+}
+
+/// The first operator's account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetUp {
+    /// The code of the set-up link.
+    #[serde(alias = "token")]
+    code: String,
+    /// 3 to 50 of `a-z`, `0-9`, `_`, `-`; capitals are lowered.
+    #[schema(value_type = String, min_length = 3, max_length = 50, pattern = "^[A-Za-z0-9_-]+$")]
+    username: Username,
+    /// Taken as verified.
+    #[schema(value_type = String, format = Email, max_length = 255)]
+    email: Email,
+    /// At least 15 characters, not a common one.
+    #[schema(value_type = String, format = Password, min_length = 15, max_length = 128)]
+    password: Secret<String>,
+}
+
+/// The operator that was made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MadeOperator {
+    #[schema(format = Uuid)]
+    account_id: String,
+}
+
+/// Make the first operator's account by the link that the program printed.
+#[utoipa::path(post, path = "/auth/setup", operation_id = "setUp", tag = "account",
+    request_body = SetUp, responses((status = 201, description = "The operator may sign in.", body = MadeOperator)))]
+pub(crate) async fn set_up(
+    State(api): State<Api>,
+    call: Call,
+    strict::Json(body): strict::Json<SetUp>,
+) -> Result<(StatusCode, Json<MadeOperator>), Failure> {
+    let SetUp { code, username, email, password } = body;
+    let setup = identity::Setup { code, username, email, full_name: None, password };
+    let account = api.identity.complete_setup(setup, call.meta()).await?;
+    Ok((StatusCode::CREATED, Json(MadeOperator { account_id: account.to_string() })))
 }
 
 /// An account with its personal data, for its owner or an operator.

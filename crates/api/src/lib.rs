@@ -69,6 +69,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     vec![
         post("/auth/register", open).rate(RateClass::Registration),
         post("/auth/verify-email", open).rate(RateClass::SignIn),
+        post("/auth/setup", open).rate(RateClass::SignIn),
         post("/auth/login", open).rate(RateClass::SignIn),
         post("/auth/refresh", open),
         post("/auth/logout", own),
@@ -108,6 +109,7 @@ fn collected() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(document::Base::openapi())
         .routes(routes!(accounts_own::register))
         .routes(routes!(accounts_own::verify_email))
+        .routes(routes!(accounts_own::set_up))
         .routes(routes!(accounts_own::profile))
         .routes(routes!(tokens::login))
         .routes(routes!(tokens::refresh))

@@ -39,10 +39,13 @@ pub(crate) async fn forgot(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reset {
-    /// What stands behind `code=` in the link.
+    /// What stands behind `code=` in the link. `token` is read as the same field.
+    #[serde(alias = "token")]
     #[schema(max_length = 256)]
     code: String,
-    /// At least 15 characters, at most 128; common and breached ones are refused.
+    /// At least 15 characters, at most 128; common and breached ones are refused. `new_password` is read as the same
+    /// field.
+    #[serde(alias = "new_password")]
     #[schema(value_type = String, format = Password, min_length = 15, max_length = 128)]
     password: Secret<String>,
 }
