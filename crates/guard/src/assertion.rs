@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use access::{Role, Tier};
 use base::{Timestamp, Username};
+use crypto::jws::SigningKey;
 use http::HeaderValue;
 use identity::AccountCaller;
 use keys::{KeyUse, Keys};
@@ -48,11 +49,19 @@ struct Said {
     username: Username,
 }
 
+#[derive(Clone)]
+struct Statement {
+    made: Timestamp,
+    /// What signed it: after a rotation (or the withdrawal of a key) nothing of the old key is sent any more.
+    signer: Arc<SigningKey>,
+    value: HeaderValue,
+}
+
 /// Signs and remembers statements.
 pub(crate) struct Assertions {
     issuer: String,
     keys: Keys,
-    remembered: Cache<Said, (Timestamp, HeaderValue)>,
+    remembered: Cache<Said, Statement>,
 }
 
 impl Assertions {
@@ -76,10 +85,12 @@ impl Assertions {
             tier: caller.tier,
             username: caller.username.clone(),
         };
-        if let Some((made, value)) = self.remembered.get(&said)
-            && (0..REUSE_MS).contains(&now.since_ms(made))
+        let signer = self.keys.signer(KeyUse::Assertion);
+        if let Some(known) = self.remembered.get(&said)
+            && (0..REUSE_MS).contains(&now.since_ms(known.made))
+            && Arc::ptr_eq(&known.signer, &signer)
         {
-            return Some(value);
+            return Some(known.value);
         }
         let claims = Claims {
             iss: &self.issuer,
@@ -92,10 +103,10 @@ impl Assertions {
             iat: now.as_secs(),
             exp: now.as_secs() + LIFETIME_S,
         };
-        let token = self.keys.signer(KeyUse::Assertion).sign(ASSERTION_TYPE, &claims);
+        let token = signer.sign(ASSERTION_TYPE, &claims);
         let mut value = HeaderValue::from_str(&token).ok()?;
         value.set_sensitive(true);
-        self.remembered.insert(said, (now, value.clone()));
+        self.remembered.insert(said, Statement { made: now, signer, value: value.clone() });
         Some(value)
     }
 }

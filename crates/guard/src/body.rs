@@ -239,6 +239,11 @@ impl HttpBody for Limited {
         }
         let polled = self.inner.as_mut().poll_frame(cx);
         match polled {
+            // Trailers of a request were not looked at, and some services take them for headers.
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => {
+                self.ended = true;
+                Poll::Ready(None)
+            }
             Poll::Ready(Some(Ok(frame))) => {
                 let size = frame.data_ref().map_or(0, |data| data.len() as u64);
                 if size > self.left {
@@ -278,5 +283,71 @@ impl HttpBody for Limited {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+
+    fn streamed(frames: Vec<Frame<Bytes>>) -> Body {
+        let frames = frames.into_iter().map(Ok::<_, std::io::Error>);
+        Body::stream(StreamBody::new(futures_util::stream::iter(frames)))
+    }
+
+    const IDLE: Duration = Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn the_limit_is_exact() {
+        let pieces =
+            || vec![Frame::data(Bytes::from_static(b"12345")), Frame::data(Bytes::from_static(b"678"))];
+        let (body, cut) = streamed(pieces()).limited(8, IDLE);
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "12345678");
+        assert!(!cut.too_large());
+        let (mut body, cut) = streamed(pieces()).limited(7, IDLE);
+        assert!(body.frame().await.unwrap().is_ok());
+        assert!(matches!(body.frame().await, Some(Err(BodyError::TooLarge(7)))));
+        assert!(body.frame().await.is_none(), "nothing comes after the cut");
+        assert!(cut.too_large());
+    }
+
+    #[tokio::test]
+    async fn trailers_of_requests_go_nowhere() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("fortissimo-assertion", "forged".parse().unwrap());
+        let frames = vec![Frame::data(Bytes::from_static(b"1")), Frame::trailers(trailers)];
+        let (body, _cut) = streamed(frames).limited(8, IDLE);
+        let collected = body.collect().await.unwrap();
+        assert!(collected.trailers().is_none());
+        assert_eq!(collected.to_bytes(), "1");
+    }
+
+    #[tokio::test]
+    async fn a_slow_receiver_is_not_a_slow_sender() {
+        let idle = Duration::from_millis(20);
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, std::io::Error>>(4);
+        let stream = futures_util::stream::unfold(receiver, |mut r| async { Some((r.recv().await?, r)) });
+        let (mut body, cut) = Body::stream(StreamBody::new(Box::pin(stream))).limited(100, idle);
+        sender.send(Ok(Frame::data(Bytes::from_static(b"1")))).await.unwrap();
+        assert!(body.frame().await.unwrap().is_ok());
+        // Nobody reads for a while: that is not the sender's fault.
+        tokio::time::sleep(idle * 3).await;
+        let late = tokio::spawn(async move {
+            tokio::task::yield_now().await;
+            sender.send(Ok(Frame::data(Bytes::from_static(b"2")))).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        assert!(body.frame().await.unwrap().is_ok());
+        assert!(matches!(body.frame().await, Some(Err(BodyError::Stalled))), "now it is");
+        assert!(cut.stalled());
+        late.abort();
+    }
+
+    #[test]
+    fn bodies_do_not_print_what_they_carry() {
+        assert_eq!(format!("{:?}", Body::from("secret")), "Body::Full(6 bytes)");
     }
 }

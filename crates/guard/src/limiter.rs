@@ -35,6 +35,8 @@ impl Window {
     pub const fn new(limit: u32, seconds: u32) -> Self {
         let seconds = if seconds == 0 { 1 } else { seconds };
         let interval_ns = seconds as u64 * 1_000_000_000 / if limit == 0 { 1 } else { limit as u64 };
+        // More than one per nanosecond is no limit; what counts is that nothing is divided by zero.
+        let interval_ns = if interval_ns == 0 { 1 } else { interval_ns };
         // Not the window's length: the rounded interval times the limit, so that a full window admits exactly
         // `limit` requests at one instant, never one more.
         Self { limit, seconds, interval_ns, burst_ns: interval_ns * limit as u64 }

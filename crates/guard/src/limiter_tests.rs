@@ -61,6 +61,16 @@ fn limits_that_do_not_divide_the_window_are_exact() {
 }
 
 #[test]
+fn absurd_limits_and_times_do_no_harm() {
+    let limiter = limiter(64);
+    let windows =
+        Windows::new(&[Window::new(u32::MAX, 1), Window::new(1, 0), Window::new(u32::MAX, u32::MAX)]);
+    let key = limiter.key(1, &[1; 16], 0);
+    assert!(limiter.decide(0, &[Demand { key, windows: &windows }]).admitted);
+    assert!(limiter.decide(u64::MAX / 2, &[Demand { key, windows: &windows }]).admitted);
+}
+
+#[test]
 fn a_limit_of_zero_refuses_all() {
     let limiter = limiter(64);
     let windows = Windows::new(&[Window::new(0, 60)]);

@@ -18,6 +18,8 @@ const NEVER_FORWARDED: &[&str] = &[
     "x-http-method-override",
     "x-method-override",
     "x-request-id",
+    // Answered by our own listener.
+    "expect",
     // CGI turns it into HTTP_PROXY, which libraries take for their proxy ("httpoxy").
     "proxy",
 ];

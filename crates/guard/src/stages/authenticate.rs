@@ -57,7 +57,7 @@ pub async fn authenticate(
 }
 
 /// The bearer token (RFC 6750 §2.1). Other schemes are the upstream's business.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.as_bytes();
     let (scheme, token) = value.split_at_checked(7)?;
     if !scheme.eq_ignore_ascii_case(b"bearer ") {

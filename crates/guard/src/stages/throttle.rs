@@ -185,7 +185,8 @@ impl RateRules {
 }
 
 fn nanos(at: Timestamp) -> u64 {
-    u64::try_from(at.as_millis()).unwrap_or(0).saturating_mul(1_000_000)
+    // Half of the range is the year 2262; the rest is room for windows.
+    u64::try_from(at.as_millis()).unwrap_or(0).saturating_mul(1_000_000).min(u64::MAX / 2)
 }
 
 /// What the limiter said, for the answer's headers.
