@@ -76,7 +76,7 @@ pub(crate) fn root_key(config: &Resolved, entropy: &Entropy) -> Result<RootKey, 
 
 impl Services {
     /// Opens everything. Commands must not make data: a typing error in a folder's name would leave one behind.
-    pub async fn open(config: Resolved, clock: Clock, entropy: Entropy, mode: Mode) -> Result<Self, StartError> {
+    pub(crate) async fn open(config: Resolved, clock: Clock, entropy: Entropy, mode: Mode) -> Result<Self, StartError> {
         if mode == Mode::Command {
             demand_data(&config)?;
         }

@@ -19,10 +19,10 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn error(&mut self, path: &[&str], message: impl Into<String>) {
-        self.errors.push(Finding { place: self.origins.place(path), message: message.into() });
+        self.errors.push(self.origins.finding(path, &message.into()));
     }
     fn warn(&mut self, path: &[&str], message: impl Into<String>) {
-        self.warnings.push(Finding { place: self.origins.place(path), message: message.into() });
+        self.warnings.push(self.origins.finding(path, &message.into()));
     }
 }
 

@@ -134,7 +134,7 @@ pub fn sample() -> String {
         let _ = writeln!(out, "#{}", section.head);
         for setting in &section.settings {
             let value = setting.default.as_deref().filter(|_| section.name != "route").unwrap_or_else(|| example(&section.name, &setting.name));
-            let _ = write!(out, "{}#{} = {value}\n", comment(&setting.about), setting.name);
+            let _ = writeln!(out, "{}#{} = {value}", comment(&setting.about), setting.name);
         }
     }
     out

@@ -68,14 +68,19 @@ pub(super) struct Origins {
 }
 
 impl Origins {
-    /// The place of a setting: the strongest source that names it.
-    pub(super) fn place(&self, path: &[&str]) -> Place {
+    /// A finding about a setting, at the strongest source that names it. If only its section is written down, the
+    /// message names the setting.
+    pub(super) fn finding(&self, path: &[&str], message: &str) -> Finding {
         let named = |(_, at): &&(Place, Vec<String>)| at.len() <= path.len() && at.iter().zip(path).all(|(a, b)| a == b);
         if let Some((place, _)) = self.overrides.iter().rev().find(named) {
-            return place.clone();
+            return Finding { place: place.clone(), message: message.to_owned() };
         }
-        let found = self.file.as_ref().and_then(|(name, text)| locate::find(name, text, path));
-        found.unwrap_or_else(|| Place::General(path.join(".")))
+        let setting = path.join(".");
+        match self.file.as_ref().and_then(|(name, text)| locate::find(name, text, path)) {
+            Some((place, true)) => Finding { place, message: message.to_owned() },
+            Some((place, false)) => Finding { place, message: format!("{setting}: {message}") },
+            None => Finding { place: Place::General(setting), message: message.to_owned() },
+        }
     }
 }
 

@@ -23,22 +23,22 @@ pub(super) fn place_of(file: &str, text: &str, offset: usize) -> Place {
     }
 }
 
-/// The place of a setting such as `["route", "0", "path"]`, or of the innermost part of it that is written down;
-/// `None` if none of it is.
-pub(super) fn find(file: &str, text: &str, path: &[&str]) -> Option<Place> {
+/// The place of a setting such as `["route", "0", "path"]` and `true`, or of the innermost part of it that is
+/// written down and `false`; `None` if none of it is.
+pub(super) fn find(file: &str, text: &str, path: &[&str]) -> Option<(Place, bool)> {
     let root = DeTable::parse(text).ok()?;
     let (first, rest) = path.split_first()?;
     let value = root.get_ref().get(*first)?;
-    let span = innermost(value, rest);
-    Some(place_of(file, text, span.start))
+    let (span, whole) = innermost(value, rest);
+    Some((place_of(file, text, span.start), whole))
 }
 
-fn innermost(value: &Spanned<DeValue<'_>>, path: &[&str]) -> Range<usize> {
-    let Some((first, rest)) = path.split_first() else { return value.span() };
+fn innermost(value: &Spanned<DeValue<'_>>, path: &[&str]) -> (Range<usize>, bool) {
+    let Some((first, rest)) = path.split_first() else { return (value.span(), true) };
     let inner = match value.get_ref() {
         DeValue::Table(table) => table.get(*first),
         DeValue::Array(array) => first.parse::<usize>().ok().and_then(|index| array.get(index)),
         _ => None,
     };
-    inner.map_or_else(|| value.span(), |inner| innermost(inner, rest))
+    inner.map_or_else(|| (value.span(), false), |inner| innermost(inner, rest))
 }

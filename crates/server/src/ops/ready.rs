@@ -1,7 +1,6 @@
 //! May this process get requests? Each check says what to do if not.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base::Scope;
@@ -47,7 +46,7 @@ pub(crate) struct Readiness {
     services: Services,
     /// Where the data and the database are; often the same file system.
     folders: Vec<PathBuf>,
-    last: Arc<Mutex<Option<(Instant, Vec<Check>)>>>,
+    last: Mutex<Option<(Instant, Vec<Check>)>>,
 }
 
 impl Readiness {
@@ -60,7 +59,7 @@ impl Readiness {
         {
             folders.push(folder.to_owned());
         }
-        Self { services: services.clone(), folders, last: Arc::default() }
+        Self { services: services.clone(), folders, last: Mutex::default() }
     }
 
     /// All checks, or what they said a moment ago.

@@ -6,22 +6,23 @@ use crate::BINARY;
 
 /// Runs a command in an empty folder, without settings from outside.
 fn run(arguments: &[&str]) -> Output {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     run_in(folder.path(), arguments)
 }
 
 fn run_in(folder: &std::path::Path, arguments: &[&str]) -> Output {
-    let output = Command::new(BINARY).args(arguments).current_dir(folder).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(BINARY).args(arguments).current_dir(folder).stdin(Stdio::null()).output();
+    let output = output.expect("the program can be started");
     assert!(!folder.join("fortissimo-data").exists(), "{arguments:?} made data");
     output
 }
 
 fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
+    String::from_utf8(output.stdout.clone()).expect("text")
 }
 
 fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    String::from_utf8(output.stderr.clone()).expect("text")
 }
 
 #[test]

@@ -103,7 +103,7 @@ async fn an_operator_disables_an_account_and_its_tokens_end_at_once() {
     let id = artist_client.get("/auth/profile").await.expect(200).json()["id"].as_str().unwrap().to_owned();
 
     artist_client.get("/v1/accounts").await.problem(403, "forbidden");
-    operator_client.patch(&format!("/v1/accounts/{id}"), json!({"status": "disabled"})).await.expect(200);
+    operator_client.patch(&format!("/v1/accounts/{id}"), json!({"status": "disabled"})).await.expect(204);
     artist_client.get("/auth/profile").await.problem(401, "invalid-token");
     client
         .post("/auth/login", json!({"identifier": "mallory", "password": PASSWORD}))
@@ -111,7 +111,7 @@ async fn an_operator_disables_an_account_and_its_tokens_end_at_once() {
         .problem(403, "account-disabled");
 
     // From the command line, in another process: known to the running server within a second.
-    operator_client.patch(&format!("/v1/accounts/{id}"), json!({"status": "active"})).await.expect(200);
+    operator_client.patch(&format!("/v1/accounts/{id}"), json!({"status": "active"})).await.expect(204);
     let pair = program.sign_in("mallory", PASSWORD).await;
     let artist_client = client.bearer(pair["access_token"].as_str().unwrap());
     artist_client.get("/auth/profile").await.expect(200);

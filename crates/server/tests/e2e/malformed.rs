@@ -73,7 +73,7 @@ async fn pipelined_requests_are_answered_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_head_is_answered_with_408() {
-    let settings = Settings { server: "head_timeout_ms = 300".into(), ..Settings::default() };
+    let settings = Settings { sections: "[http]\nhead_timeout = \"300ms\"\n".into(), ..Settings::default() };
     let program = start(settings);
     let answer = raw(program.port, b"GET / HTTP/1.1\r\nHost: localh");
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer:?}");

@@ -19,8 +19,8 @@ async fn verification_mail_arrives_over_smtp_with_starttls() {
     let settings = Settings {
         sealed_mail: true,
         sections: format!(
-            "[mail]\nfrom = \"Studio <no-reply@example.com>\"\n[mail.smtp]\nhost = \"localhost\"\nport = {port}\n\
-             security = \"starttls\"\nusername = \"studio\"\npassword = \"file:{0}/password\"\nca_file = \"{0}/ca.pem\"\n",
+            "[mail]\nfrom = \"no-reply@example.com\"\nfrom_name = \"Studio\"\nhost = \"localhost\"\nport = {port}\n\
+             tls = \"starttls\"\nuser = \"studio\"\npassword = \"file:{0}/password\"\nca_file = \"{0}/ca.pem\"\n",
             folder.path().display()
         ),
         ..Settings::default()
@@ -44,7 +44,7 @@ async fn mail_waits_for_a_server_that_is_away() {
     };
     let settings = Settings {
         sealed_mail: true,
-        sections: format!("[mail.smtp]\nhost = \"127.0.0.1\"\nport = {port}\nsecurity = \"none\"\n"),
+        sections: format!("[mail]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\n"),
         ..Settings::default()
     };
     let program = start(settings);

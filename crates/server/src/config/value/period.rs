@@ -66,7 +66,7 @@ impl FromStr for Period {
 
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = UNITS.iter().rev().find(|(_, factor)| self.0 >= *factor && self.0 % factor == 0);
+        let whole = UNITS.iter().rev().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor));
         let (unit, factor) = whole.unwrap_or(&UNITS[0]);
         write!(f, "{}{unit}", self.0 / factor)
     }
