@@ -197,32 +197,32 @@ fn write_new(path: &Path, content: &[u8], entropy: &Entropy) -> io::Result<()> {
 fn prepare(passphrase: Option<&Secret<String>>, entropy: &Entropy) -> State {
     let id = Id::from_bytes(entropy.bytes());
     let key = LockedKey::generate(entropy);
-    let secret_part = match passphrase {
-        None => {
-            // Sized beforehand, so that no half-grown copy of the key stays behind on the heap.
-            let mut text = Zeroizing::new(String::with_capacity(64));
-            BASE64.encode_string(key.expose(), &mut text);
-            Zeroizing::new(format!("  \"key\": \"{}\"\n", text.as_str()))
-        }
-        Some(passphrase) => {
-            let salt: [u8; 16] = entropy.bytes();
-            let stretched =
-                PASSPHRASE_COST.hasher().expect("the constant is a sane cost").stretch(passphrase, &salt);
-            let record =
-                envelope::seal(&stretched, KeyRef(*id.as_bytes()), &context(&id), key.expose(), entropy);
-            let Cost { memory_kib, passes, lanes } = PASSPHRASE_COST;
-            Zeroizing::new(format!(
-                "  \"sealed\": {{\n    \"record\": \"{}\",\n    \"salt\": \"{}\",\n    \"argon2id\": {{ \"memory_kib\": {memory_kib}, \"passes\": {passes}, \"lanes\": {lanes} }}\n  }}\n",
-                BASE64.encode(record),
-                BASE64.encode(salt),
-            ))
-        }
-    };
+    // Sized beforehand, so that no half-grown copy of the key stays behind on the heap.
     let mut content = Zeroizing::new(String::with_capacity(1024));
     content.push_str(&format!("{{\n  \"format\": \"{FORMAT}\",\n  \"id\": \"{id}\",\n"));
-    content.push_str(&secret_part);
+    match passphrase {
+        None => {
+            content.push_str("  \"key\": \"");
+            BASE64.encode_string(key.expose(), &mut content);
+            content.push_str("\"\n");
+        }
+        Some(passphrase) => content.push_str(&seal(&id, &key, passphrase, entropy)),
+    }
     content.push_str("}\n");
     State { id, key: Arc::new(key), pending: Some(content) }
+}
+
+fn seal(id: &Id<kind::Key>, key: &LockedKey, passphrase: &Secret<String>, entropy: &Entropy) -> String {
+    let salt: [u8; 16] = entropy.bytes();
+    let mut hasher = PASSPHRASE_COST.hasher().expect("the constant is a sane cost");
+    let stretched = hasher.stretch(passphrase, &salt);
+    let record = envelope::seal(&stretched, KeyRef(*id.as_bytes()), &context(id), key.expose(), entropy);
+    let Cost { memory_kib, passes, lanes } = PASSPHRASE_COST;
+    let cost = format!("\"memory_kib\": {memory_kib}, \"passes\": {passes}, \"lanes\": {lanes}");
+    let (record, salt) = (BASE64.encode(record), BASE64.encode(salt));
+    format!(
+        "  \"sealed\": {{\n    \"record\": \"{record}\",\n    \"salt\": \"{salt}\",\n    \"argon2id\": {{ {cost} }}\n  }}\n"
+    )
 }
 
 fn read(path: &Path, mut file: File, passphrase: Option<&Secret<String>>) -> Result<State, RootError> {
