@@ -7,9 +7,11 @@
 mod client;
 mod mail;
 mod outside;
+mod postgres;
 mod program;
 
 pub use client::{Answer, Client, raw};
 pub use mail::{code_in, wait_for_mail};
 pub use outside::{Service, chromium, node, node_modules, python, test_tool};
+pub use postgres::PostgresDatabase;
 pub use program::{Program, Settings, free_port};

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -25,6 +26,8 @@ pub struct Settings {
     pub sections: String,
     /// Database URL; the embedded default if empty.
     pub database: String,
+    /// Database URL for migrations, if another role makes them.
+    pub migrate: String,
     /// Keep the rate limits on (off otherwise: tests are impatient).
     pub limits: bool,
     /// Keep mail in the sealed outbox (written as plain files otherwise).
@@ -47,8 +50,14 @@ pub struct Program {
 impl Program {
     /// Starts the binary on a new folder and waits until it answers.
     pub fn start(binary: &str, settings: Settings) -> Self {
+        let mut program = Self::prepare(binary, settings);
+        program.run();
+        program
+    }
+
+    fn prepare(binary: &str, settings: Settings) -> Self {
         let folder = tempfile::Builder::new().prefix("fortissimo-test-").tempdir().expect("a temporary folder");
-        let mut program = Self {
+        let program = Self {
             binary: PathBuf::from(binary),
             settings,
             child: None,
@@ -58,6 +67,15 @@ impl Program {
             ops_port: free_port(),
         };
         program.write_configuration();
+        program
+    }
+
+    /// Starts a second node on the same database: its own folder and ports, the first one's root key.
+    pub fn start_beside(settings: Settings, first: &Self) -> Self {
+        let mut program = Self::prepare(&first.binary.display().to_string(), settings);
+        std::fs::create_dir_all(program.data()).expect("a data folder");
+        std::fs::set_permissions(program.data(), PermissionsExt::from_mode(0o700)).expect("its mode");
+        std::fs::copy(first.data().join("root.key"), program.data().join("root.key")).expect("the root key is copied");
         program.run();
         program
     }
@@ -83,9 +101,13 @@ impl Program {
             "" => format!("sqlite:{}", data.join("fortissimo.db").display()),
             url => url.to_owned(),
         };
+        let migrate = match self.settings.migrate.as_str() {
+            "" => String::new(),
+            url => format!("migrate_url = \"{url}\"\n"),
+        };
         let mut text = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\nops_listen = \"127.0.0.1:{ops}\"\ndata_dir = {data:?}\n\
-             public_url = \"http://localhost:{port}\"\n{}\n[database]\nurl = \"{database}\"\n[limits]\nenabled = {}\n",
+             public_url = \"http://localhost:{port}\"\n{}\n[database]\nurl = \"{database}\"\n{migrate}[limits]\nenabled = {}\n",
             self.settings.server, self.settings.limits
         );
         if !self.settings.sealed_mail {
