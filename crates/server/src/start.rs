@@ -55,9 +55,6 @@ pub struct Running {
 /// The ports are bound before anything is made, so that a port in use leaves no folder behind.
 pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Running, StartError> {
     let (config, warnings) = validate(config).map_err(StartError::Config)?;
-    for warning in &warnings {
-        tracing::warn!("configuration: {warning}");
-    }
     let tls = tls(&config)?;
     let listener = bind_public(&config, tls.clone()).await?;
     let ops = bind_ops(&config).await?;
@@ -97,6 +94,10 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
     ];
     if let (Some(tls), Some(files)) = (tls, &config.tls) {
         tasks.push(tokio::spawn(tls_watch::run(tls, files.clone(), stopped)));
+    }
+    // Only now: a start that fails says one thing, why.
+    for warning in &warnings {
+        tracing::warn!("configuration: {warning}");
     }
     let handler = Guarded { guard, service: front };
     let public = tokio::spawn(listener.serve(handler, clock, entropy, shutdown.clone()));

@@ -5,7 +5,7 @@ use std::io::Write;
 use access::Permit;
 use base::{Id, kind};
 use clap::Subcommand;
-use identity::RequestMeta;
+use identity::{ReadableLetter, RequestMeta};
 
 use super::with_services;
 use crate::config::Loaded;
@@ -18,8 +18,11 @@ pub(super) enum Mail {
     List,
     /// Print one message; this is recorded
     Show {
-        /// Its id, from `mail list`
-        id: Id<kind::Mail>,
+        /// Its id, from `mail list`; the newest if left out
+        id: Option<Id<kind::Mail>>,
+        /// Print the message as it would be sent (RFC 5322) instead of its text
+        #[arg(long)]
+        source: bool,
     },
 }
 
@@ -36,10 +39,26 @@ pub(super) fn run(command: &Mail, loaded: Loaded, out: &mut impl Write) -> Resul
                 let rows: Vec<_> = entries.iter().map(row).collect();
                 table(out, &["id", "written", "about", "account"], &rows)?;
             }
-            Mail::Show { id } => {
-                let text = identity.outbox_read(Permit::for_system("command line"), *id, &meta).await?;
-                out.write_all(text.expose_bytes())?;
-                writeln!(out)?;
+            Mail::Show { id, source } => {
+                let newest = async || {
+                    let entries = identity.outbox_list(Permit::for_system("command line")).await?;
+                    entries.first().map(|one| one.id).ok_or_else(|| Failure::Runtime("the outbox is empty".to_owned()))
+                };
+                let id = match id {
+                    Some(id) => *id,
+                    None => newest().await?,
+                };
+                let message = identity.outbox_read(Permit::for_system("command line"), id, &meta).await?;
+                match ReadableLetter::decode(&message).filter(|_| !source) {
+                    Some(letter) => {
+                        writeln!(out, "To: {}\nSubject: {}\n", letter.to.expose(), letter.subject)?;
+                        writeln!(out, "{}", letter.text.expose().trim_end())?;
+                    }
+                    None => {
+                        out.write_all(message.expose_bytes())?;
+                        writeln!(out)?;
+                    }
+                }
             }
         }
         Ok(())
