@@ -5,6 +5,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
+use identity::ReadableLetter;
 
 use crate::Console;
 use crate::page::{Failure, Frame, render};
@@ -59,11 +60,12 @@ pub(crate) async fn show(
     let permit = console.access.permit::<UserAdmin>(&visit.caller.subject())?;
     let id = id.parse().map_err(|_| Failure::not_found())?;
     let message = console.identity.outbox_read(permit, id, &visit.meta).await?;
+    let letter = ReadableLetter::decode(&message).ok_or_else(Failure::not_found)?;
     let page = LetterPage {
         frame: visit.frame(&console, "mail"),
-        subject: String::new(),
-        to: String::new(),
-        text: message.expose().clone(),
+        subject: letter.subject,
+        to: letter.to.expose().clone(),
+        text: letter.text.expose().clone(),
     };
     Ok(render(&visit, StatusCode::OK, &page))
 }

@@ -6,10 +6,12 @@ mod mailer;
 mod message;
 mod outbox;
 mod queue;
+mod reader;
 mod smtp;
 
 pub use deliver::DeliveryError;
 pub use mailer::{Mailer, SmtpConfig, SmtpSecurity};
+pub use reader::ReadableLetter;
 
 pub(crate) use deliver::{Delivery, Way};
 pub(crate) use letter::Letter;
