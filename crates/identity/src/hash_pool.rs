@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn small() -> HashPool {
-        let params = Params { memory_kib: 64, ..Params::STANDARD };
+        let params = Params::new(64, 1, 1).unwrap();
         HashPool::start(1, 2, params, Entropy::seeded(1)).unwrap()
     }
 

@@ -16,12 +16,12 @@
 //!     username: "ada".parse()?,
 //!     email: "ada@example.com".parse()?,
 //!     full_name: None,
-//!     password: Secret::new("correct horse battery staple".into()),
+//!     password: Secret::new("violet tuba orchard eleven".into()),
 //! }, &meta).await?;
 //! // … follow the link of the mail, then:
 //! let pair = identity.sign_in(Credentials {
 //!     name: "ada".into(),
-//!     password: Secret::new("correct horse battery staple".into()),
+//!     password: Secret::new("violet tuba orchard eleven".into()),
 //!     session_name: None,
 //!     audience: None,
 //! }, &meta).await?;
@@ -54,7 +54,7 @@ mod token;
 
 pub use caller::{AccountCaller, Caller, Method, RequestMeta};
 pub use error::{Error, Source};
-pub use mail::{DeliveryError, Mailer, SmtpConfig, SmtpSecurity};
+pub use mail::{DeliveryError, Mailer, ReadableLetter, SmtpConfig, SmtpSecurity};
 pub use requests::{
     AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials, OutboxEntry,
     Registration, SessionKind, SessionView, Setup, SetupLink, Swept, TokenPair, Verified,

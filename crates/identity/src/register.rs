@@ -11,7 +11,7 @@
 use access::Role;
 use audit::{Event, Outcome};
 use base::{Id, Scope, Secret, Username, kind};
-use keys::Purpose;
+use keys::{Purpose, Subject};
 use store::{Change, Tx, params};
 
 use crate::account::{self, Account, NewAccount};
@@ -160,6 +160,9 @@ impl Inner {
     /// Removes an attempt with everything that hangs on it, its key included.
     pub(crate) async fn delete_pending(&self, tx: &mut Tx, id: Id<kind::Account>) -> Result<u64, Error> {
         let deleted = tx.execute(DELETE_PENDING, params![id]).await?;
+        if deleted > 0 {
+            self.keys.destroy_subject(tx, Subject::Account(id)).await?;
+        }
         Ok(deleted)
     }
 

@@ -44,6 +44,8 @@ pub struct SmtpConfig {
     pub security: SmtpSecurity,
     /// User and password, if the server wants them.
     pub login: Option<(String, Secret<String>)>,
+    /// PEM certificates that are trusted besides the system's, for a mail server with a private authority.
+    pub ca_pem: Option<Vec<u8>>,
     /// Limit for the whole delivery of one message, in milliseconds.
     pub timeout_ms: u64,
 }

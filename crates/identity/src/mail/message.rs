@@ -3,11 +3,14 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use base::{Email, Id, Timestamp, kind};
-use lettre::message::{Mailbox, MultiPart, header};
+use lettre::message::{Body, Mailbox, MultiPart, SinglePart, header};
 use lettre::{Address, Message};
 
 use crate::Error;
 use crate::mail::letter::Letter;
+
+/// The longest line of RFC 5322, without its end.
+const MAX_LINE: usize = 998;
 
 /// Builds the message. Its `Message-ID` comes from the outbox row, so that one that was delivered twice (a crash
 /// between sending and noting it) is recognised as one.
@@ -30,9 +33,25 @@ pub(crate) fn build(
         // Asks auto-responders not to answer (RFC 3834).
         .header(AutoSubmitted)
         .header(header::MIME_VERSION_1_0)
-        .multipart(MultiPart::alternative_plain_html(written.text, written.html))
+        .multipart(
+            MultiPart::alternative()
+                .singlepart(part(header::ContentType::TEXT_PLAIN, written.text))
+                .singlepart(part(header::ContentType::TEXT_HTML, written.html)),
+        )
         .map_err(|error| Error::Internal(error.into()))?;
     Ok(message.formatted())
+}
+
+/// As it is where RFC 5322 allows that (ASCII, lines of at most 998 bytes): whoever reads the source in the outbox gets
+/// links that are not broken by quoted-printable, which lettre would choose from 76 bytes on.
+fn part(kind: header::ContentType, text: String) -> SinglePart {
+    let body = if text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE) {
+        let lines = text.replace('\n', "\r\n").into_bytes();
+        Body::dangerous_pre_encoded(lines, header::ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
+    };
+    SinglePart::builder().header(kind).body(body)
 }
 
 /// `Auto-Submitted: auto-generated`.

@@ -7,7 +7,7 @@ use base::Email;
 use lettre::address::Envelope;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 
 use crate::mail::deliver::DeliveryError;
@@ -25,7 +25,14 @@ impl Smtp {
     /// gateway from starting.
     pub(crate) fn open(config: SmtpConfig) -> Result<Self, Error> {
         let verified = || {
-            TlsParameters::new(config.host.clone())
+            let mut parameters = TlsParameters::builder(config.host.clone());
+            if let Some(pem) = &config.ca_pem {
+                let own = Certificate::from_pem(pem)
+                    .map_err(|_| Error::Settings("mail.ca_file is not a PEM file with certificates"))?;
+                parameters = parameters.add_root_certificate(own);
+            }
+            parameters
+                .build()
                 .map_err(|_| Error::Settings("the mail server's host name is not one that a certificate can name"))
         };
         let tls = match config.security {
@@ -83,6 +90,7 @@ mod tests {
     #[test]
     fn plain_smtp_is_for_this_machine_only() {
         let config = |host: &str| SmtpConfig {
+            ca_pem: None,
             host: host.into(),
             port: 25,
             security: SmtpSecurity::Plain,
