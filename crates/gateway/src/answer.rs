@@ -30,7 +30,12 @@ pub(crate) struct Desk<H> {
 
 impl<H: Handler> Desk<H> {
     /// Answers a request of HTTP/1; a stand-in for a malformed one with its problem.
-    pub(crate) async fn http1(&self, on: Connection, talk: Arc<Talk>, request: Request<Incoming>) -> Response<Answer> {
+    pub(crate) async fn http1(
+        &self,
+        on: Connection,
+        talk: Arc<Talk>,
+        request: Request<Incoming>,
+    ) -> Response<Answer> {
         let malformed = talk.call();
         let counted = Counted(talk);
         match malformed {
@@ -54,14 +59,20 @@ impl<H: Handler> Desk<H> {
         }
     }
 
-    async fn serve(&self, on: Connection, counted: Counted, mut request: Request<Incoming>) -> Response<Answer> {
+    async fn serve(
+        &self,
+        on: Connection,
+        counted: Counted,
+        mut request: Request<Incoming>,
+    ) -> Response<Answer> {
         fields::detach(&mut request);
         let request = request.map(Body::stream);
         // A panic is our fault and must not look like the network's: the connection goes on.
-        let response = AssertUnwindSafe(self.handler.handle(on, request)).catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!("a handler panicked; the request was answered with 500");
-            self.problem(&Problem::new(ProblemKind::Internal))
-        });
+        let response =
+            AssertUnwindSafe(self.handler.handle(on, request)).catch_unwind().await.unwrap_or_else(|_| {
+                tracing::error!("a handler panicked; the request was answered with 500");
+                self.problem(&Problem::new(ProblemKind::Internal))
+            });
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             counted.0.upgrade();
         }
@@ -80,7 +91,8 @@ impl<H: Handler> Desk<H> {
         let id: Id<kind::Request> = Id::new(&self.clock, &self.entropy);
         let id = id.to_string();
         let mut response = Response::new(Body::from(problem.document(Some(&id))));
-        *response.status_mut() = StatusCode::from_u16(problem.kind.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        *response.status_mut() =
+            StatusCode::from_u16(problem.kind.status()).unwrap_or(StatusCode::BAD_REQUEST);
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -101,7 +113,10 @@ fn check_http2(request: &mut Request<Incoming>, limits: &Limits) -> Result<(), M
     }
     let uri = request.uri();
     if uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target_bytes) {
-        return Err(Malformed { kind: ProblemKind::TargetTooLong, detail: "The request target is too long." });
+        return Err(Malformed {
+            kind: ProblemKind::TargetTooLong,
+            detail: "The request target is too long.",
+        });
     }
     if *request.method() == Method::CONNECT || !uri.path().starts_with('/') {
         return Err(bad("The request target is not a path."));

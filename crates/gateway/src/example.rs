@@ -90,7 +90,11 @@ fn page(vouched: Option<&Vouched>) -> String {
                 .to_owned()
         },
         |v| {
-            let role = v.role.as_deref().map(|role| format!(" with the role <b>{}</b>", plain(role))).unwrap_or_default();
+            let role = v
+                .role
+                .as_deref()
+                .map(|role| format!(" with the role <b>{}</b>", plain(role)))
+                .unwrap_or_default();
             format!("<p>The gateway vouches for account <code>{}</code>{role}.</p>", plain(&v.account))
         },
     );

@@ -67,11 +67,30 @@ impl Trailers {
 /// get framing, routing, credentials or our statements from there (RFC 9110 §6.5.1).
 pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
     const EXACT: &[&str] = &[
-        "authorization", "cache-control", "connection", "cookie", "expect", "forwarded", "host", "keep-alive",
-        "max-forwards", "origin", "pragma", "range", "referer", "set-cookie", "te", "trailer",
-        "transfer-encoding", "upgrade", "via", "x-real-ip", "x-request-id",
+        "authorization",
+        "cache-control",
+        "connection",
+        "cookie",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "max-forwards",
+        "origin",
+        "pragma",
+        "range",
+        "referer",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "x-real-ip",
+        "x-request-id",
     ];
-    const BEGINS: &[&str] = &["content-", "fortissimo-", "if-", "x-fortissimo-", "proxy-", "sec-", "x-forwarded-", "x-original-"];
+    const BEGINS: &[&str] =
+        &["content-", "fortissimo-", "if-", "x-fortissimo-", "proxy-", "sec-", "x-forwarded-", "x-original-"];
     let refused: Vec<HeaderName> = trailers
         .keys()
         .filter(|name| {
@@ -98,7 +117,8 @@ mod tests {
         let mut request = Request::new(());
         *request.headers_mut() = fields(pairs);
         detach(&mut request);
-        let mut left: Vec<_> = request.headers().iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+        let mut left: Vec<_> =
+            request.headers().iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
         left.sort();
         (left, request.extensions_mut().remove())
     }
@@ -128,7 +148,8 @@ mod tests {
 
     #[test]
     fn what_was_said_about_trailers_is_said_again() {
-        let (left, trailers) = detached(&[("te", "gzip, Trailers"), ("trailer", "digest"), ("connection", "te")]);
+        let (left, trailers) =
+            detached(&[("te", "gzip, Trailers"), ("trailer", "digest"), ("connection", "te")]);
         assert!(left.is_empty());
         let mut said = HeaderMap::new();
         trailers.unwrap().say(&mut said);

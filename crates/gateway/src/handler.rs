@@ -9,7 +9,11 @@ use http::{Request, Response};
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. The request has a `Host` field and no fields of its connection; a request that
     /// asks for WebSocket has `Upgrade: websocket` and hyper's upgrade extension.
-    fn handle(&self, connection: Connection, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
+    fn handle(
+        &self,
+        connection: Connection,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send;
 }
 
 /// The pipeline in front of a service: what the public listener runs.

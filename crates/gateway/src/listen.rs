@@ -52,9 +52,13 @@ pub struct ListenError {
 
 fn explain(source: &io::Error) -> String {
     match source.kind() {
-        io::ErrorKind::AddrInUse => "the port is in use; stop the other program or choose another port".to_owned(),
+        io::ErrorKind::AddrInUse => {
+            "the port is in use; stop the other program or choose another port".to_owned()
+        }
         io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
-        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher port".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege; choose a higher port".to_owned()
+        }
         _ => source.to_string(),
     }
 }
@@ -152,8 +156,12 @@ impl<H: Handler> Visit<H> {
     async fn begin(&self, socket: TcpStream, tls: Option<Tls>, open: Open) -> Option<(ClientStream, bool)> {
         let limits = &self.desk.limits;
         if let Some(tls) = tls {
-            let handshake = tokio::time::timeout(limits.handshake_timeout, tls.acceptor().accept(socket)).await;
-            let stream = handshake.ok()?.inspect_err(|error| tracing::debug!(%error, "a TLS handshake failed")).ok()?;
+            let handshake =
+                tokio::time::timeout(limits.handshake_timeout, tls.acceptor().accept(socket)).await;
+            let stream = handshake
+                .ok()?
+                .inspect_err(|error| tracing::debug!(%error, "a TLS handshake failed"))
+                .ok()?;
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             return Some((ClientStream::tls(stream, open), http2));
         }

@@ -46,7 +46,11 @@ impl Default for Shutdown {
 impl Shutdown {
     /// A switch that is not pulled.
     pub fn new() -> Self {
-        let inner = Inner { stage: watch::Sender::new(Stage::Serving), open: AtomicUsize::new(0), closed: Notify::new() };
+        let inner = Inner {
+            stage: watch::Sender::new(Stage::Serving),
+            open: AtomicUsize::new(0),
+            closed: Notify::new(),
+        };
         Self(Arc::new(inner))
     }
 

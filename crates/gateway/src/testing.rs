@@ -34,7 +34,12 @@ pub(crate) async fn listen<H: Handler>(handler: H, limits: Limits, tls: Option<T
     listen_with(handler, limits, tls, Shutdown::new()).await
 }
 
-pub(crate) async fn listen_with<H: Handler>(handler: H, limits: Limits, tls: Option<Tls>, shutdown: Shutdown) -> Gateway {
+pub(crate) async fn listen_with<H: Handler>(
+    handler: H,
+    limits: Limits,
+    tls: Option<Tls>,
+    shutdown: Shutdown,
+) -> Gateway {
     let listener = Listener::bind(ListenConfig { address: ANY, tls, limits }).await.unwrap();
     let address = listener.address();
     tokio::spawn(listener.serve(handler, Clock::system(), Entropy::system(), shutdown.clone()));
@@ -66,7 +71,10 @@ pub(crate) async fn read_all(client: &mut TcpStream) -> String {
 pub(crate) async fn read_until(client: &mut TcpStream, end: &str) -> String {
     let mut received = Vec::new();
     while !received.ends_with(end.as_bytes()) {
-        let byte = client.read_u8().await.unwrap_or_else(|e| panic!("{e} after {:?}", String::from_utf8_lossy(&received)));
+        let byte = client
+            .read_u8()
+            .await
+            .unwrap_or_else(|e| panic!("{e} after {:?}", String::from_utf8_lossy(&received)));
         received.push(byte);
     }
     String::from_utf8(received).unwrap()
@@ -107,7 +115,10 @@ pub(crate) struct Proxy {
 
 impl Handler for Proxy {
     async fn handle(&self, _: Connection, request: Request<Body>) -> Response<Body> {
-        self.pool.send(&self.timeouts, request, Witness::silent()).await.unwrap_or_else(|refusal| refused(&refusal))
+        self.pool
+            .send(&self.timeouts, request, Witness::silent())
+            .await
+            .unwrap_or_else(|refusal| refused(&refusal))
     }
 }
 
@@ -165,7 +176,8 @@ where
                 let answer = answer(request);
                 async move { Ok::<_, Infallible>(answer.await) }
             });
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+            let connection =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service);
             tokio::spawn(connection.with_upgrades());
         }
     });

@@ -12,7 +12,9 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::testing::{ANY, Certificate, answers, behind, certificate, full, listen, proxy_to, read_all, read_until};
+use crate::testing::{
+    ANY, Certificate, answers, behind, certificate, full, listen, proxy_to, read_all, read_until,
+};
 use crate::{Drained, Limits, ListenConfig, Listener, Tls, TlsError, TlsFiles};
 
 async fn echo(request: Request<Body>) -> Response<Body> {
@@ -74,13 +76,18 @@ async fn malformed_heads_of_http2_are_problems_too() {
         assert!(body.starts_with("{\"type\":\"urn:fortissimo:problem:"), "{body}");
     }
     assert_eq!(handler.seen.load(std::sync::atomic::Ordering::SeqCst), 0);
-    assert_eq!(text(&mut sender, request("http://app.example/ok", "")).await.0, 200, "the connection goes on");
+    assert_eq!(
+        text(&mut sender, request("http://app.example/ok", "")).await.0,
+        200,
+        "the connection goes on"
+    );
 }
 
 #[tokio::test]
 async fn http2_goes_to_an_upstream_of_http1() {
     let upstream = behind(|request: Request<hyper::body::Incoming>| async move {
-        let head = format!("{:?} {:?} {:?}", request.version(), request.headers()["host"], request.headers()["via"]);
+        let head =
+            format!("{:?} {:?} {:?}", request.version(), request.headers()["host"], request.headers()["via"]);
         let body = request.into_body().collect().await.unwrap().to_bytes();
         Response::new(full(format!("{head} {body:?}")))
     })
@@ -112,7 +119,9 @@ async fn secure(
         .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     let socket = TcpStream::connect(address).await?;
-    tokio_rustls::TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), socket).await
+    tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(ServerName::try_from("localhost").unwrap(), socket)
+        .await
 }
 
 #[tokio::test]
@@ -181,7 +190,10 @@ async fn a_port_in_use_is_one_clear_line() {
     let second = Listener::bind(ListenConfig::plain(first.address())).await.unwrap_err();
     assert_eq!(
         second.to_string(),
-        format!("cannot listen on {}: the port is in use; stop the other program or choose another port", first.address())
+        format!(
+            "cannot listen on {}: the port is in use; stop the other program or choose another port",
+            first.address()
+        )
     );
 }
 

@@ -137,9 +137,25 @@ mod tests {
         let long = format!("5;{}\r\nhello\r\n0\r\n\r\n", "x".repeat(300));
         let trailers = format!("0\r\nT: {}\r\n\r\n", "x".repeat(9_000));
         for body in [
-            "\r\n", "5 \r\nhello", " 5\r\nhello", "0x5\r\nhello", "+5\r\nhello", "5\nhello", "5\rhello", "5;a\nb\r\n",
-            "5\r\nhelloX", "5\r\nhello\n0", "fffffffffffffffff\r\n", "000000000000000\r\n", "0\r\n\n", "0\r\n x: y\r\n",
-            "0\r\nA: b\nC: d\r\n\r\n", "0\r\nA: \0\r\n\r\n", "g\r\n", &long, &trailers,
+            "\r\n",
+            "5 \r\nhello",
+            " 5\r\nhello",
+            "0x5\r\nhello",
+            "+5\r\nhello",
+            "5\nhello",
+            "5\rhello",
+            "5;a\nb\r\n",
+            "5\r\nhelloX",
+            "5\r\nhello\n0",
+            "fffffffffffffffff\r\n",
+            "000000000000000\r\n",
+            "0\r\n\n",
+            "0\r\n x: y\r\n",
+            "0\r\nA: b\nC: d\r\n\r\n",
+            "0\r\nA: \0\r\n\r\n",
+            "g\r\n",
+            &long,
+            &trailers,
         ] {
             assert_eq!(follow(body.as_bytes()), Err(BadChunk), "{body:?}");
         }

@@ -46,8 +46,10 @@ const LINGER: Duration = Duration::from_secs(2);
 
 const SLOW: Malformed =
     Malformed { kind: ProblemKind::RequestTimeout, detail: "The request head did not arrive in time." };
-const CUT_OFF: Malformed =
-    Malformed { kind: ProblemKind::MalformedRequest, detail: "The connection ended inside the request head." };
+const CUT_OFF: Malformed = Malformed {
+    kind: ProblemKind::MalformedRequest,
+    detail: "The connection ended inside the request head.",
+};
 
 /// Where in the client's stream of messages the next byte stands.
 #[derive(Debug)]

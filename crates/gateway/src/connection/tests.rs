@@ -29,7 +29,8 @@ async fn swallow(request: Request<Body>) -> Response<Body> {
 
 #[track_caller]
 fn assert_problem(answer: &str, status: u16, input: &str) {
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {input:?}: {answer:?}"));
+    let (head, body) =
+        answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {input:?}: {answer:?}"));
     assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{input:?}: {answer}");
     for field in [
         "content-type: application/problem+json",
@@ -111,7 +112,11 @@ async fn a_malformed_request_behind_a_good_one_is_answered_behind_it() {
     let (first, second) = answer.split_once("hello").expect("the good one is answered first");
     assert!(first.starts_with("HTTP/1.1 200 OK"), "{answer}");
     assert_problem(second, 400, "the second one");
-    assert_eq!(handler.seen.load(Ordering::SeqCst), 1, "neither the malformed nor the smuggled one came through");
+    assert_eq!(
+        handler.seen.load(Ordering::SeqCst),
+        1,
+        "neither the malformed nor the smuggled one came through"
+    );
 }
 
 #[tokio::test]
@@ -122,7 +127,11 @@ async fn pipelined_requests_keep_their_bodies() {
                     GET / HTTP/1.1\r\nHost: x\r\n\r\n\
                     POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlast";
     let bodies = |answer: &str| -> Vec<String> {
-        answer.split("HTTP/1.1 200 OK").skip(1).map(|r| r.split_once("\r\n\r\n").unwrap().1.to_owned()).collect()
+        answer
+            .split("HTTP/1.1 200 OK")
+            .skip(1)
+            .map(|r| r.split_once("\r\n\r\n").unwrap().1.to_owned())
+            .collect()
     };
     assert_eq!(bodies(&gateway.exchange(requests.as_bytes()).await), ["first", "second", "", "last"]);
     // And the same when every byte comes alone.
@@ -144,7 +153,13 @@ async fn pipelined_requests_keep_their_bodies() {
 #[tokio::test]
 async fn a_malformed_chunk_breaks_the_body_and_the_connection() {
     let gateway = listen(answers(swallow), Limits::default(), None).await;
-    for chunk in ["5 \r\nhello\r\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n", "5\r\nhelloXX0\r\n\r\n", "-1\r\n", "fffffffffffffffff\r\n"] {
+    for chunk in [
+        "5 \r\nhello\r\n0\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "5\r\nhelloXX0\r\n\r\n",
+        "-1\r\n",
+        "fffffffffffffffff\r\n",
+    ] {
         let request = format!(
             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}GET /next HTTP/1.1\r\nHost: x\r\n\r\n"
         );
@@ -237,7 +252,9 @@ async fn a_panic_in_a_handler_is_one_500() {
     )
     .await;
     let answer = gateway
-        .exchange(b"GET /panic HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .exchange(
+            b"GET /panic HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        )
         .await;
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     assert!(answer.contains("urn:fortissimo:problem:internal"), "{answer}");
@@ -299,9 +316,14 @@ fn damaged_requests_never_get_an_answer_that_is_not_ours() {
                 String::from_utf8_lossy(&answer).into_owned()
             });
             for response in answer.split("HTTP/1.").skip(1) {
-                let ours = response.contains("\"type\":\"urn:fortissimo:problem:") || response.contains("broken body");
+                let ours = response.contains("\"type\":\"urn:fortissimo:problem:")
+                    || response.contains("broken body");
                 let status: u16 = response[2..5].parse().unwrap();
-                prop_assert!(status == 200 || (ours && status < 500), "{:?}: {answer}", String::from_utf8_lossy(&bytes));
+                prop_assert!(
+                    status == 200 || (ours && status < 500),
+                    "{:?}: {answer}",
+                    String::from_utf8_lossy(&bytes)
+                );
             }
             Ok(())
         })

@@ -20,7 +20,9 @@ use tower_service::Service;
 
 /// An `https://` upstream cannot be trusted, because the system's root certificates cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("an upstream speaks https, but the system has no usable root certificates (on Debian: install ca-certificates){0}")]
+#[error(
+    "an upstream speaks https, but the system has no usable root certificates (on Debian: install ca-certificates){0}"
+)]
 pub struct UpstreamTlsError(String);
 
 /// Makes one connection per call, within one deadline.
@@ -47,7 +49,8 @@ impl Connect {
         let secure = uri.scheme_str() == Some("https");
         let tcp = self.tcp.call(uri).await.map_err(|error| {
             // The reason is buried; what matters to us is whether it was time.
-            let kind = if timed_out(&error) { io::ErrorKind::TimedOut } else { io::ErrorKind::ConnectionRefused };
+            let kind =
+                if timed_out(&error) { io::ErrorKind::TimedOut } else { io::ErrorKind::ConnectionRefused };
             io::Error::new(kind, error)
         })?;
         let used = Arc::new(AtomicBool::new(false));
@@ -137,7 +140,11 @@ impl Connection for UpstreamStream {
 }
 
 impl Read for UpstreamStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         match &mut self.socket {
             Socket::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Socket::Tls(tls) => Pin::new(tls).poll_read(cx, buf),

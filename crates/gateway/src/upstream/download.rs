@@ -27,7 +27,12 @@ pub(crate) struct Download {
 }
 
 impl Download {
-    pub(crate) fn new(body: Incoming, idle: Duration, witness: Witness, permit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(
+        body: Incoming,
+        idle: Duration,
+        witness: Witness,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
         Self { body, idle, timer: None, waiting: false, passed: 0, witness, _permit: permit }
     }
 

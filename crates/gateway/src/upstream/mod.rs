@@ -18,8 +18,8 @@ use guard::{Body, Refusal, RouteTable, Service, Shaped, Target};
 use http::Response;
 
 use crate::Shutdown;
-pub(crate) use witness::{Trail, Witness};
 pub(crate) use pool::Pool;
+pub(crate) use witness::{Trail, Witness};
 
 pub use connect::UpstreamTlsError;
 pub use pool::{HostField, UpstreamConfig};
@@ -33,7 +33,11 @@ pub struct Forward {
 
 impl Forward {
     /// Prepares a pool for every upstream of the routes; opens no connection yet. WebSockets end with `shutdown`.
-    pub fn new(routes: &RouteTable, config: &UpstreamConfig, shutdown: &Shutdown) -> Result<Self, UpstreamTlsError> {
+    pub fn new(
+        routes: &RouteTable,
+        config: &UpstreamConfig,
+        shutdown: &Shutdown,
+    ) -> Result<Self, UpstreamTlsError> {
         let pools = routes.upstreams().iter().enumerate().map(|(number, upstream)| {
             // Routes share connections, so the most patient one decides.
             let to_it = routes.routes().iter().filter(|route| route.target == Target::Upstream(number));

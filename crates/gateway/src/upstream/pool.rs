@@ -18,8 +18,8 @@ use super::download::Download;
 use super::upload::{Progress, Upload};
 use super::websocket;
 use super::witness::Witness;
-use crate::fields::{self, Trailers};
 use crate::Shutdown;
+use crate::fields::{self, Trailers};
 
 /// Which `Host` an upstream sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -127,7 +127,8 @@ impl Pool {
 
     /// Turns the client's request into one for the upstream.
     fn address(&self, websocket: bool, request: &mut Request<Body>) -> Result<(), Refusal> {
-        let target = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let target =
+            request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let uri = Uri::builder()
             .scheme(self.scheme.clone())
             .authority(self.authority.clone())
@@ -156,7 +157,11 @@ impl Pool {
     }
 
     /// Sends, and waits for the head of the response; once more if a pooled connection turned out to be closed.
-    async fn exchange(&self, request: Request<Body>, head_time: Duration) -> Result<Response<Incoming>, Refusal> {
+    async fn exchange(
+        &self,
+        request: Request<Body>,
+        head_time: Duration,
+    ) -> Result<Response<Incoming>, Refusal> {
         let again = repeatable(&request);
         match (self.attempt(request.map(Upload::new), head_time).await, again) {
             (Err(Failure::Stale(_)), Some(again)) => {
@@ -167,7 +172,11 @@ impl Pool {
         }
     }
 
-    async fn attempt(&self, request: Request<Upload>, head_time: Duration) -> Result<Response<Incoming>, Failure> {
+    async fn attempt(
+        &self,
+        request: Request<Upload>,
+        head_time: Duration,
+    ) -> Result<Response<Incoming>, Failure> {
         let progress = request.body().progress();
         let mut sending = std::pin::pin!(self.client.request(request));
         let mut left = head_time;
@@ -232,7 +241,9 @@ impl Failure {
             Self::Slow => (ProblemKind::GatewayTimeout, "upstream_slow", None),
             Self::ConnectSlow => (ProblemKind::GatewayTimeout, "upstream_connect_slow", None),
             Self::Connect(error) => (ProblemKind::BadGateway, "upstream_unreachable", Some(error)),
-            Self::Stale(error) | Self::Broken(error) => (ProblemKind::BadGateway, "upstream_broken", Some(error)),
+            Self::Stale(error) | Self::Broken(error) => {
+                (ProblemKind::BadGateway, "upstream_broken", Some(error))
+            }
         };
         metrics::counter!("fortissimo_upstream_failures_total", "why" => why).increment(1);
         if let Some(error) = error {
@@ -281,5 +292,6 @@ fn deliver(
 /// A coding that we remove without undoing it would leave bytes that nobody can read.
 fn framing_understood(fields: &HeaderMap) -> bool {
     let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
-    codings.next().is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked")) && codings.next().is_none()
+    codings.next().is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
 }

@@ -21,7 +21,9 @@ use crate::testing::{AnyBody, Gateway, behind, full, proxy_to, proxy_with, read_
 
 /// One HTTP/1.1 request, and the bytes of its answer until the gateway closes.
 async fn get(gateway: &Gateway, path: &str) -> String {
-    gateway.exchange(format!("GET {path} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n").as_bytes()).await
+    gateway
+        .exchange(format!("GET {path} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n").as_bytes())
+        .await
 }
 
 /// Answers with the head it received.
@@ -34,7 +36,9 @@ async fn mirror(request: Request<Incoming>) -> Response<AnyBody> {
     lines.sort();
     let text = format!("{} {} {}", request.method(), request.uri(), lines.join("; "));
     let mut response = Response::new(full(text));
-    for (name, value) in [("connection", "x-private"), ("x-private", "1"), ("keep-alive", "timeout=1"), ("x-public", "2")] {
+    for (name, value) in
+        [("connection", "x-private"), ("x-private", "1"), ("keep-alive", "timeout=1"), ("x-public", "2")]
+    {
         response.headers_mut().insert(name, value.parse().unwrap());
     }
     response
@@ -89,7 +93,8 @@ async fn lengths_and_bodiless_answers_keep_their_shape() {
             _ => {
                 let mut trailers = http::HeaderMap::new();
                 trailers.insert("digest", "x".parse().unwrap());
-                let frames = [Ok::<_, io::Error>(Frame::data(Bytes::from("body"))), Ok(Frame::trailers(trailers))];
+                let frames =
+                    [Ok::<_, io::Error>(Frame::data(Bytes::from("body"))), Ok(Frame::trailers(trailers))];
                 let body = BodyExt::boxed(StreamBody::new(futures_util::stream::iter(frames)));
                 Response::builder().header("trailer", "digest").body(body).unwrap()
             }
@@ -106,28 +111,43 @@ async fn lengths_and_bodiless_answers_keep_their_shape() {
     assert_eq!(body(&fixed), "12345");
 
     let chunked = get(&gateway, "/chunked").await;
-    assert!(chunked.contains("transfer-encoding: chunked") && !chunked.contains("content-length"), "{chunked}");
+    assert!(
+        chunked.contains("transfer-encoding: chunked") && !chunked.contains("content-length"),
+        "{chunked}"
+    );
     assert_eq!(body(&chunked), "3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n");
 
     let none = get(&gateway, "/empty").await;
     assert!(none.starts_with("HTTP/1.1 204") && body(&none).is_empty(), "{none}");
     let same = get(&gateway, "/same").await;
-    assert!(same.starts_with("HTTP/1.1 304") && same.contains("etag: \"x\"") && body(&same).is_empty(), "{same}");
+    assert!(
+        same.starts_with("HTTP/1.1 304") && same.contains("etag: \"x\"") && body(&same).is_empty(),
+        "{same}"
+    );
 
     let head = gateway.exchange(b"HEAD /fixed HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
-    assert!(head.contains("content-length: 5") && head.contains("x-method: HEAD") && body(&head).is_empty(), "{head}");
+    assert!(
+        head.contains("content-length: 5") && head.contains("x-method: HEAD") && body(&head).is_empty(),
+        "{head}"
+    );
 
-    let trailers =
-        gateway.exchange(b"GET /trailers HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: te, close\r\n\r\n").await;
+    let trailers = gateway
+        .exchange(b"GET /trailers HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: te, close\r\n\r\n")
+        .await;
     assert_eq!(body(&trailers), "4\r\nbody\r\n0\r\ndigest: x\r\n\r\n");
 }
 
 #[tokio::test]
 async fn request_bodies_keep_their_shape_and_trailers_are_harmless() {
     let upstream = behind(|request: Request<Incoming>| async move {
-        let length = format!("{:?} {:?}", request.headers().get("content-length"), request.headers().get("transfer-encoding"));
+        let length = format!(
+            "{:?} {:?}",
+            request.headers().get("content-length"),
+            request.headers().get("transfer-encoding")
+        );
         let body = request.into_body().collect().await.unwrap();
-        let trailers = format!("{:?}", body.trailers().map(|t| t.keys().map(ToString::to_string).collect::<Vec<_>>()));
+        let trailers =
+            format!("{:?}", body.trailers().map(|t| t.keys().map(ToString::to_string).collect::<Vec<_>>()));
         Response::new(full(format!("{length} {:?} {trailers}", body.to_bytes())))
     })
     .await;
@@ -183,7 +203,9 @@ async fn an_upstream_that_is_down_is_502_and_a_silent_one_504() {
 async fn a_coding_that_we_would_lose_is_refused() {
     let odd = scripted(|_, mut socket| async move {
         let _ = socket.read(&mut [0; 1024]).await;
-        let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n").await;
+        let _ = socket
+            .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+            .await;
     })
     .await;
     let answer = get(&proxy_to(odd).await, "/").await;
@@ -196,7 +218,8 @@ async fn a_response_that_breaks_off_never_ends_cleanly() {
         for dies in [true, false] {
             let upstream = scripted(move |_, mut socket| async move {
                 let _ = socket.read(&mut [0; 1024]).await;
-                let _ = socket.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n5\r\nhello\r\n").as_bytes()).await;
+                let _ =
+                    socket.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n5\r\nhello\r\n").as_bytes()).await;
                 if !dies {
                     tokio::time::sleep(Duration::from_secs(60)).await;
                 }
@@ -205,10 +228,17 @@ async fn a_response_that_breaks_off_never_ends_cleanly() {
             let gateway = proxy_to(upstream).await;
             for version in ["1.1", "1.0"] {
                 let mut client = gateway.connect().await;
-                client.write_all(format!("GET / HTTP/{version}\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+                client
+                    .write_all(format!("GET / HTTP/{version}\r\nHost: x\r\n\r\n").as_bytes())
+                    .await
+                    .unwrap();
                 let mut received = Vec::new();
                 let ended = client.read_to_end(&mut received).await;
-                assert!(ended.is_err(), "{head:?} {version} dies={dies}: {:?}", String::from_utf8_lossy(&received));
+                assert!(
+                    ended.is_err(),
+                    "{head:?} {version} dies={dies}: {:?}",
+                    String::from_utf8_lossy(&received)
+                );
             }
         }
     }
@@ -275,7 +305,10 @@ async fn an_early_answer_arrives_while_the_body_still_streams() {
     let upstream = behind(|_| async { Response::builder().status(403).body(full("no need")).unwrap() }).await;
     let gateway = proxy_to(upstream.address).await;
     let mut client = gateway.connect().await;
-    client.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nbeginning").await.unwrap();
+    client
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nbeginning")
+        .await
+        .unwrap();
     let answer = read_until(&mut client, "no need").await;
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
 }
@@ -290,7 +323,10 @@ async fn a_long_upload_is_not_mistaken_for_a_silent_upstream() {
     let timeouts = Timeouts { connect_ms: 1_000, head_ms: 400, idle_ms: 2_000 };
     let gateway = proxy_with(upstream.address, timeouts, UpstreamConfig::default()).await;
     let mut client = gateway.connect().await;
-    client.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\n").await.unwrap();
+    client
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
     for byte in b"slow" {
         tokio::time::sleep(Duration::from_millis(150)).await;
         client.write_all(&[*byte]).await.unwrap();
@@ -348,7 +384,9 @@ fn counted_stream(total: usize, pushed: Arc<AtomicUsize>) -> AnyBody {
             })
         }
     });
-    BodyExt::boxed(StreamBody::new(Box::pin(stream) as std::pin::Pin<Box<dyn futures_util::Stream<Item = _> + Send + Sync>>))
+    BodyExt::boxed(StreamBody::new(
+        Box::pin(stream) as std::pin::Pin<Box<dyn futures_util::Stream<Item = _> + Send + Sync>>
+    ))
 }
 
 /// Waits until a counter stops growing.
@@ -407,7 +445,10 @@ async fn a_slow_upstream_slows_the_client_instead_of_filling_memory() {
     let pushed = Arc::new(AtomicUsize::new(0));
     let count = pushed.clone();
     let sending = tokio::spawn(async move {
-        let head = format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", 64 * MIB);
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            64 * MIB
+        );
         writing.write_all(head.as_bytes()).await.unwrap();
         let piece = vec![7; 64 * 1024];
         for _ in 0..64 * MIB / piece.len() {
@@ -496,15 +537,22 @@ async fn only_websocket_is_switched_to() {
     // An upstream that switches to anything, asked or not.
     let upstream = scripted(|_, mut socket| async move {
         let _ = socket.read(&mut [0; 1024]).await;
-        let _ = socket.write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n").await;
+        let _ = socket
+            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
+            .await;
         tokio::time::sleep(Duration::from_secs(5)).await;
     })
     .await;
     let gateway = proxy_to(upstream).await;
-    for fields in ["", "Connection: upgrade\r\nUpgrade: h2c\r\n", "Connection: upgrade\r\nUpgrade: websocket\r\n"] {
+    for fields in
+        ["", "Connection: upgrade\r\nUpgrade: h2c\r\n", "Connection: upgrade\r\nUpgrade: websocket\r\n"]
+    {
         let mut client = gateway.connect().await;
         client.write_all(format!("GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n").as_bytes()).await.unwrap();
         let head = read_until(&mut client, "\r\n\r\n").await;
-        assert!(head.starts_with(&format!("HTTP/1.1 {}", StatusCode::BAD_GATEWAY.as_u16())), "{fields:?}: {head}");
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {}", StatusCode::BAD_GATEWAY.as_u16())),
+            "{fields:?}: {head}"
+        );
     }
 }

@@ -41,7 +41,8 @@ pub(crate) fn join(
     shutdown: Shutdown,
     held: (OwnedSemaphorePermit, Witness),
 ) -> Result<Response<Body>, Refusal> {
-    let agreed = response.headers().get(UPGRADE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let agreed =
+        response.headers().get(UPGRADE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"));
     if !agreed {
         return Err(Refusal::new(ProblemKind::BadGateway, "upstream_switched_to_other"));
     }
@@ -58,7 +59,12 @@ pub(crate) fn join(
             () = heard.silent_for(idle) => "idle",
             copied = copy(client, upstream, &heard) => if copied.is_ok() { "closed" } else { "broken" },
         };
-        witness.closed("websocket", heard.from_client.load(Ordering::Acquire), heard.from_upstream.load(Ordering::Acquire), reason);
+        witness.closed(
+            "websocket",
+            heard.from_client.load(Ordering::Acquire),
+            heard.from_upstream.load(Ordering::Acquire),
+            reason,
+        );
     });
     guard::strip_hop_by_hop(response.headers_mut());
     response.extensions_mut().clear();
@@ -114,7 +120,11 @@ struct Noted {
 }
 
 impl AsyncRead for Noted {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if polled.is_ready() {
