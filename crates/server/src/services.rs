@@ -198,6 +198,13 @@ fn mailer(config: &Resolved) -> Result<Mailer, StartError> {
         }
         _ => None,
     };
+    let ca_pem = match &mail.ca_file {
+        None => None,
+        Some(path) => Some(std::fs::read(path).map_err(|error| StartError::Secret {
+            setting: "mail.ca_file",
+            reason: format!("{} cannot be read: {error}", path.display()),
+        })?),
+    };
     Ok(Mailer::Smtp(SmtpConfig {
         host: host.clone(),
         port: config.mail_port,
@@ -207,6 +214,7 @@ fn mailer(config: &Resolved) -> Result<Mailer, StartError> {
             MailTls::None => SmtpSecurity::Plain,
         },
         login,
+        ca_pem,
         timeout_ms: SMTP_TIMEOUT_MS,
     }))
 }

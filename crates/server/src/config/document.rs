@@ -114,6 +114,7 @@ fn example(section: &str, setting: &str) -> &'static str {
         ("mail", "password") => "\"env:SMTP_PASSWORD\"",
         ("tls", "cert") => "\"/etc/fortissimo/cert.pem\"",
         ("tls", "key") => "\"/etc/fortissimo/key.pem\"",
+        ("mail", "ca_file") => "\"/etc/fortissimo/mail-ca.pem\"",
         ("mail", "outbox_dir") => "\"outbox\"",
         ("keys", "root_file") => "\"fortissimo-data/root.key\"",
         ("keys", "passphrase") => "\"env:FORTISSIMO_PASSPHRASE\"",

@@ -30,6 +30,10 @@ pub struct Mail {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SecretRef")]
     pub password: Option<SecretRef>,
+    /// PEM file with certificates to trust besides the system's, for a mail server with a private authority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PathBuf")]
+    pub ca_file: Option<PathBuf>,
     /// Folder for messages as plain `.eml` files instead of mail, for development and tests only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "PathBuf")]
@@ -61,6 +65,7 @@ impl Default for Mail {
             tls: MailTls::Starttls,
             user: None,
             password: None,
+            ca_file: None,
             outbox_dir: None,
             from: "no-reply@localhost.localdomain".to_owned(),
             from_name: "Fortissimo".to_owned(),
