@@ -224,7 +224,9 @@ fn front(config: &Resolved, services: &Services, guard: &Guard, shutdown: &Shutd
         pool_idle: upstream.idle_timeout.as_duration(),
         websocket_idle: upstream.websocket_idle_timeout.as_duration(),
     };
-    let forward = Forward::new(guard.routes(), &pool, shutdown).map_err(|error| StartError::Gateway(error.to_string()))?;
+    let forward = Forward::new(guard.routes(), &pool, shutdown)
+        .map_err(|error| StartError::Gateway(error.to_string()))?
+        .recording(services.audit.clone(), services.clock.clone());
     let console = console::Console {
         identity: services.identity.clone(),
         audit: services.audit.clone(),
