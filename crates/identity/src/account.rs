@@ -145,7 +145,9 @@ impl Inner {
         let email = self.seal(tx, new.id, ("account", "email", row), new.email.as_str().as_bytes()).await?;
         let full_name = match new.full_name {
             None => None,
-            Some(name) => Some(self.seal(tx, new.id, ("account", "full_name", row), name.as_str().as_bytes()).await?),
+            Some(name) => {
+                Some(self.seal(tx, new.id, ("account", "full_name", row), name.as_str().as_bytes()).await?)
+            }
         };
         let now = self.now();
         let verified_at = (new.status == AccountStatus::Active).then_some(now);

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use base::{Id, Scope, Timestamp, kind};
 use crypto::mac::sha256;
+use keys::KeyUse;
 use store::params;
 
 use crate::background::Touch;
-use crate::remember::{Credential, Facts};
+use crate::remember::{COOKIE, Credential, Facts};
 use crate::service::Inner;
 use crate::{AccountCaller, Error, Identity, Method, SessionKind, secret_text};
 
@@ -38,13 +39,15 @@ impl Identity {
             return Err(Error::InvalidToken("too-long"));
         }
         let hash = sha256(token.as_bytes());
-        let credential = match inner.remembered.credential(&hash) {
-            Some(found) if found.method == Method::Token => found,
-            _ => {
-                let keys = inner.remembered.keys();
-                let claims = inner.verify_token(token)?;
+        let verifying = inner.keys.verifying(KeyUse::AccessToken);
+        let generation = inner.remembered.keys.of(&verifying);
+        let credential = match inner.remembered.credential(&hash, generation) {
+            Some(found) => found,
+            None => {
+                let claims = inner.verify_token(&verifying, token)?;
                 let expires_at = Timestamp::from_millis(claims.exp.saturating_mul(1000));
-                inner.remembered.keep_credential(hash, keys, Method::Token, (claims.sub, claims.sid), expires_at)
+                let owner = (claims.sub, claims.sid);
+                inner.remembered.keep_credential(hash, generation, Method::Token, owner, expires_at)
             }
         };
         inner.caller(credential).await
@@ -60,15 +63,14 @@ impl Identity {
             return Err(Error::InvalidToken("malformed"));
         }
         let hash = secret_text::hash(value);
-        let credential = match inner.remembered.credential(&hash) {
-            Some(found) if found.method == Method::Cookie => found,
-            _ => {
-                let keys = inner.remembered.keys();
+        let credential = match inner.remembered.credential(&hash, COOKIE) {
+            Some(found) => found,
+            None => {
                 let mut tx = inner.db.begin_read(Scope::System("session cookie")).await?;
                 let row = tx.query_opt(BY_COOKIE, params![hash]).await?;
                 let row = row.ok_or(Error::InvalidToken("unknown-session"))?;
                 let owner = (row.get(0)?, row.get(1)?);
-                inner.remembered.keep_credential(hash, keys, Method::Cookie, owner, row.get(2)?)
+                inner.remembered.keep_credential(hash, COOKIE, Method::Cookie, owner, row.get(2)?)
             }
         };
         inner.caller(credential).await
@@ -128,7 +130,11 @@ impl Inner {
         }
     }
 
-    async fn read_facts(&self, account: Id<kind::Account>, session: Id<kind::Session>) -> Result<Arc<Facts>, Error> {
+    async fn read_facts(
+        &self,
+        account: Id<kind::Account>,
+        session: Id<kind::Session>,
+    ) -> Result<Arc<Facts>, Error> {
         // The stamp must be older than what is read; see `remember`.
         let stamp = self.remembered.stamp(account, session);
         let mut tx = self.db.begin_read(Scope::Account(account)).await?;
@@ -136,13 +142,14 @@ impl Inner {
         drop(tx);
         let row = row.ok_or(Error::InvalidToken("unknown-session"))?;
         let damaged = || Error::internal("a session's row holds an unknown word");
-        let ended = if row.get::<Option<Timestamp>>(4)?.is_some() || row.get::<i64>(5)? != row.get::<i64>(6)? {
-            Some("session-revoked")
-        } else if row.get::<String>(7)? != "active" {
-            Some("account-disabled")
-        } else {
-            None
-        };
+        let ended =
+            if row.get::<Option<Timestamp>>(4)?.is_some() || row.get::<i64>(5)? != row.get::<i64>(6)? {
+                Some("session-revoked")
+            } else if row.get::<String>(7)? != "active" {
+                Some("account-disabled")
+            } else {
+                None
+            };
         let facts = Arc::new(Facts {
             ended,
             kind: SessionKind::parse(&row.get::<String>(0)?).ok_or_else(damaged)?,
@@ -170,7 +177,13 @@ impl Inner {
     }
 
     /// Writes the time of use behind the request, once per interval.
-    fn note_use(&self, account: Id<kind::Account>, session: Id<kind::Session>, facts: &Facts, now: Timestamp) {
+    fn note_use(
+        &self,
+        account: Id<kind::Account>,
+        session: Id<kind::Session>,
+        facts: &Facts,
+        now: Timestamp,
+    ) {
         let seen = facts.last_seen_ms.load(Ordering::Relaxed);
         let due = now.as_millis().saturating_sub(seen) >= self.settings.touch_interval_ms;
         // Of many requests at once exactly one wins the exchange and writes.

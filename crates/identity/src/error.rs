@@ -117,7 +117,9 @@ impl Error {
     /// Two operations met, or a value became taken meanwhile: running the operation again decides it.
     pub(crate) fn is_race(&self) -> bool {
         let (Self::Unavailable(source) | Self::Internal(source)) = self else { return false };
-        source.downcast_ref::<DbError>().is_some_and(|error| error.is_unique() || matches!(error, DbError::Conflict))
+        source
+            .downcast_ref::<DbError>()
+            .is_some_and(|error| error.is_unique() || matches!(error, DbError::Conflict))
     }
 }
 

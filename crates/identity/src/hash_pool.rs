@@ -46,7 +46,12 @@ struct Queue {
 
 impl HashPool {
     /// `threads` 0 means one per core; `per_thread` jobs may wait for each.
-    pub(crate) fn start(threads: usize, per_thread: usize, params: Params, entropy: Entropy) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        threads: usize,
+        per_thread: usize,
+        params: Params,
+        entropy: Entropy,
+    ) -> std::io::Result<Self> {
         let threads = if threads == 0 { std::thread::available_parallelism()?.get() } else { threads };
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue { jobs: VecDeque::new(), closed: false }),
@@ -55,7 +60,9 @@ impl HashPool {
         });
         for number in 0..threads {
             let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&shared, params))?;
+            std::thread::Builder::new()
+                .name(format!("hash-{number}"))
+                .spawn(move || work(&shared, params))?;
         }
         Ok(Self { shared, threads, entropy })
     }
@@ -74,16 +81,21 @@ impl HashPool {
         stored: String,
     ) -> Result<Verdict, Error> {
         self.run(move |hasher| {
-            hasher.verify(&password, pepper.as_ref().map(|epoch| &*epoch.key), &stored).unwrap_or_else(|error| {
-                tracing::error!(%error, "a stored password hash cannot be compared with");
-                Verdict::Wrong
-            })
+            hasher.verify(&password, pepper.as_ref().map(|epoch| &*epoch.key), &stored).unwrap_or_else(
+                |error| {
+                    tracing::error!(%error, "a stored password hash cannot be compared with");
+                    Verdict::Wrong
+                },
+            )
         })
         .await
     }
 
     /// Runs `work` on a hashing thread; [`Error::Busy`] if too many wait already.
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Hasher) -> T + Send + 'static) -> Result<T, Error> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Hasher) -> T + Send + 'static,
+    ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |hasher| {
             // Whoever asked may have hung up while this waited; then the work is for nobody.
@@ -99,7 +111,8 @@ impl HashPool {
                 return Err(Error::Busy { retry_after_s: u32::try_from(seconds).unwrap_or(60) });
             }
             queue.jobs.push_back(job);
-            metrics::gauge!("identity_hash_queue").set(f64::from(u32::try_from(queue.jobs.len()).unwrap_or(u32::MAX)));
+            metrics::gauge!("identity_hash_queue")
+                .set(f64::from(u32::try_from(queue.jobs.len()).unwrap_or(u32::MAX)));
         }
         self.shared.ready.notify_one();
         answer.await.map_err(|_| Error::internal("a hashing thread failed at its work"))

@@ -56,8 +56,8 @@ pub use caller::{AccountCaller, Caller, Method, RequestMeta};
 pub use error::{Error, Source};
 pub use mail::{DeliveryError, Mailer, ReadableLetter, SmtpConfig, SmtpSecurity};
 pub use requests::{
-    AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials, OutboxEntry,
-    Registration, SessionKind, SessionView, Setup, SetupLink, Swept, TokenPair, Verified,
+    AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials,
+    OutboxEntry, Registration, SessionKind, SessionView, Setup, SetupLink, Swept, TokenPair, Verified,
 };
 pub use service::{Identity, Parts};
 pub use settings::{EncryptedAudience, Settings};

@@ -9,7 +9,8 @@ use store::{Change, Tx, params};
 use crate::account::{self, Account};
 use crate::service::Inner;
 use crate::{
-    AccountCaller, AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, Error, Identity, RequestMeta,
+    AccountCaller, AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, Error, Identity,
+    RequestMeta,
 };
 
 const PAGE: u32 = 50;
@@ -166,8 +167,10 @@ impl Identity {
         let inner = &*self.0;
         let (mut tx, before) = inner.begin_change(account, role != Role::SuperAdmin).await?;
         tx.execute(SET_ROLE, params![account, role.as_str(), inner.now()]).await?;
-        let event =
-            Event::AccountRoleChanged { from: Short::new(before.role.as_str()), to: Short::new(role.as_str()) };
+        let event = Event::AccountRoleChanged {
+            from: Short::new(before.role.as_str()),
+            to: Short::new(role.as_str()),
+        };
         inner.finish_change(tx, account, event, permit.actor(), meta).await
     }
 
@@ -185,8 +188,10 @@ impl Identity {
         let inner = &*self.0;
         let (mut tx, before) = inner.begin_change(account, false).await?;
         tx.execute(SET_TIER, params![account, tier.as_str(), inner.now()]).await?;
-        let event =
-            Event::AccountRoleChanged { from: Short::new(before.tier.as_str()), to: Short::new(tier.as_str()) };
+        let event = Event::AccountRoleChanged {
+            from: Short::new(before.tier.as_str()),
+            to: Short::new(tier.as_str()),
+        };
         inner.finish_change(tx, account, event, permit.actor(), meta).await
     }
 

@@ -66,13 +66,16 @@ impl Identity {
         let email = account.email(inner, &mut tx).await?;
         drop(tx);
         if inner.compare(&current, Some(&account)).await?.is_none() {
-            return inner.refuse(Some(account.id), "wrong-password-at-change", Error::WrongCredentials, meta).await;
+            return inner
+                .refuse(Some(account.id), "wrong-password-at-change", Error::WrongCredentials, meta)
+                .await;
         }
         let hash = inner.new_hash(&account, &email, &new).await?;
         let mut tx = inner.db.begin(caller.scope()).await?;
-        let epoch = inner.set_password(&mut tx, &account, &hash).await?.ok_or(Error::Conflict(
-            "The password was changed by somebody else meanwhile.",
-        ))?;
+        let epoch = inner
+            .set_password(&mut tx, &account, &hash)
+            .await?
+            .ok_or(Error::Conflict("The password was changed by somebody else meanwhile."))?;
         tx.execute(KEEP, params![caller.session, caller.account, epoch]).await?;
         let event = Event::PasswordChanged {};
         inner.after_new_password(tx, &account, &email, Some(caller.session), event, meta).await
@@ -128,7 +131,12 @@ impl Inner {
     }
 
     /// Checks the new password and hashes it. No transaction may be open meanwhile.
-    async fn new_hash(&self, account: &Account, email: &Email, new: &Secret<String>) -> Result<NewHash, Error> {
+    async fn new_hash(
+        &self,
+        account: &Account,
+        email: &Email,
+        new: &Secret<String>,
+    ) -> Result<NewHash, Error> {
         let password = self.acceptable(new, &[account.username.as_str(), email.as_str()])?;
         let pepper = self.keys.epoch(Purpose::Pepper);
         let pepper_epoch = pepper.number;
@@ -136,7 +144,12 @@ impl Inner {
     }
 
     /// The account's new epoch; `None` if the password is not the one that was looked at any more.
-    async fn set_password(&self, tx: &mut Tx, account: &Account, new: &NewHash) -> Result<Option<i64>, Error> {
+    async fn set_password(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        new: &NewHash,
+    ) -> Result<Option<i64>, Error> {
         let params = params![account.id, &account.password, &new.hash, new.pepper_epoch, self.now()];
         Ok(tx.query_opt(SET, params).await?.map(|row| row.get(0)).transpose()?)
     }

@@ -120,7 +120,13 @@ impl Inner {
     }
 
     /// Somebody used this token before, or it is not one.
-    async fn use_again(&self, mut tx: Tx, token: &str, now: Timestamp, meta: &RequestMeta) -> Result<Use, Error> {
+    async fn use_again(
+        &self,
+        mut tx: Tx,
+        token: &str,
+        now: Timestamp,
+        meta: &RequestMeta,
+    ) -> Result<Use, Error> {
         let Some(row) = tx.query_opt(USED, params![secret_text::hash(token)]).await? else {
             return Ok(Use::Invalid(None));
         };
@@ -140,7 +146,8 @@ impl Inner {
             .epoch_number(Purpose::Refresh, epoch)
             .ok_or_else(|| Error::internal("the epoch key of a refresh token is gone"))?;
         let successor = derive(&epoch, token);
-        let row: Option<Row> = tx.query_opt(EXPIRY, params![secret_text::hash(successor.expose()), account]).await?;
+        let row: Option<Row> =
+            tx.query_opt(EXPIRY, params![secret_text::hash(successor.expose()), account]).await?;
         let Some(row) = row else { return Ok(Use::Invalid(Some(account))) };
         let pair = self.pair(account, session, &live, successor, row.get(0)?)?;
         let event = Event::SessionRefreshed { session };
@@ -167,7 +174,8 @@ impl Inner {
         let sign_in = self.page("sign-in");
         let letter = Letter::RefreshReused { username: &owner.username, at: now, sign_in: &sign_in };
         self.queue_mail(&mut tx, account, &email, &letter).await?;
-        let record = self.record(meta, Event::RefreshReused { session }).about(account).ended(Outcome::Denied);
+        let record =
+            self.record(meta, Event::RefreshReused { session }).about(account).ended(Outcome::Denied);
         self.audit.append(&mut tx, &record).await?;
         self.commit_change(tx, Change::Session(session)).await?;
         Ok(Use::Reused)

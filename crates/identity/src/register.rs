@@ -25,9 +25,14 @@ store::sql! {
     /// The attempts of an address beyond the newest ones.
     SURPLUS = "SELECT account_id FROM account WHERE email_index = $1 AND status = 'pending' \
         ORDER BY created_at DESC, account_id DESC LIMIT 100 OFFSET $2";
-    OTHER_ATTEMPTS = "SELECT account_id FROM account \
-        WHERE email_index = (SELECT email_index FROM account WHERE account_id = $1) \
-        AND status = 'pending' AND account_id <> $1 LIMIT 1000";
+    /// All rows of an attempt's address, locked in one order: links of one address that are followed at once would
+    /// otherwise each hold what the other one must delete.
+    LOCK_ADDRESS =
+        sqlite "SELECT account_id FROM account \
+            WHERE email_index = (SELECT email_index FROM account WHERE account_id = $1) ORDER BY account_id",
+        postgres "SELECT account_id FROM account \
+            WHERE email_index = (SELECT email_index FROM account WHERE account_id = $1) \
+            ORDER BY account_id FOR UPDATE";
     DELETE_PENDING = "DELETE FROM account WHERE account_id = $1 AND status = 'pending'";
     ACTIVATE = "UPDATE account SET status = 'active', username = $2, verified_at = $3, updated_at = $3 \
         WHERE account_id = $1 AND status = 'pending'";
@@ -85,19 +90,23 @@ impl Inner {
             self.delete_pending(&mut tx, row.get(0)?).await?;
         }
         let id = Id::new(&self.clock, &self.entropy);
-        self.insert_account(&mut tx, &NewAccount {
-            id,
-            username: &wish.username,
-            email: &wish.email,
-            email_index: index,
-            full_name: wish.full_name.as_ref(),
-            password: hash,
-            pepper_epoch,
-            role: Role::User,
-            status: AccountStatus::Pending,
-        })
+        self.insert_account(
+            &mut tx,
+            &NewAccount {
+                id,
+                username: &wish.username,
+                email: &wish.email,
+                email_index: index,
+                full_name: wish.full_name.as_ref(),
+                password: hash,
+                pepper_epoch,
+                role: Role::User,
+                status: AccountStatus::Pending,
+            },
+        )
         .await?;
-        let (code, _) = self.issue_code(&mut tx, CodePurpose::Verify, Some(id), self.settings.verify_ttl_ms).await?;
+        let (code, _) =
+            self.issue_code(&mut tx, CodePurpose::Verify, Some(id), self.settings.verify_ttl_ms).await?;
         match &holder {
             None => {
                 let link = self.link("verify", &code);
@@ -106,8 +115,11 @@ impl Inner {
             }
             Some(holder) => {
                 let (sign_in, forgot) = (self.page("sign-in"), self.page("forgot"));
-                let letter =
-                    Letter::AlreadyRegistered { username: &holder.username, sign_in: &sign_in, forgot: &forgot };
+                let letter = Letter::AlreadyRegistered {
+                    username: &holder.username,
+                    sign_in: &sign_in,
+                    forgot: &forgot,
+                };
                 self.queue_mail(&mut tx, holder.id, &wish.email, &letter).await?;
             }
         }
@@ -118,7 +130,9 @@ impl Inner {
 
     async fn try_verify(&self, code: &str, meta: &RequestMeta) -> Result<Verified, Error> {
         let mut tx = self.db.begin(Scope::System("verification")).await?;
-        let id = self.consume_code(&mut tx, CodePurpose::Verify, code).await?;
+        let id = self.peek_code(&mut tx, CodePurpose::Verify, code).await?;
+        let attempts = tx.query(LOCK_ADDRESS, params![id]).await?;
+        self.consume_code(&mut tx, CodePurpose::Verify, code).await?;
         let attempt = Account::load(&mut tx, id).await?;
         // Another attempt of the same address was faster.
         let taken: i64 = tx.query_one(EMAIL_TAKEN, params![id]).await?.get(0)?;
@@ -130,8 +144,11 @@ impl Inner {
         if tx.execute(ACTIVATE, params![id, &username, now]).await? == 0 {
             return Err(Error::InvalidCode);
         }
-        for row in tx.query(OTHER_ATTEMPTS, params![id]).await? {
-            self.delete_pending(&mut tx, row.get(0)?).await?;
+        for row in attempts {
+            let other: Id<kind::Account> = row.get(0)?;
+            if other != id {
+                self.delete_pending(&mut tx, other).await?;
+            }
         }
         self.audit.append(&mut tx, &self.record(meta, Event::AccountVerified {}).by_account(id)).await?;
         tx.announce(Change::Account(id));
@@ -149,10 +166,16 @@ impl Inner {
             if tx.query_one(USERNAME_TAKEN, params![&name]).await?.get::<i64>(0)? == 0 {
                 return Ok(name);
             }
-            let tail: String =
-                self.entropy.bytes::<4>().iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+            let tail: String = self
+                .entropy
+                .bytes::<4>()
+                .iter()
+                .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+                .collect();
             let stem = &wished.as_str()[..wished.as_str().len().min(45)];
-            name = format!("{stem}-{tail}").parse().map_err(|_| Error::internal("a variant of a name is a name"))?;
+            name = format!("{stem}-{tail}")
+                .parse()
+                .map_err(|_| Error::internal("a variant of a name is a name"))?;
         }
         Err(Error::internal("no free variant of a name was found"))
     }
@@ -167,7 +190,11 @@ impl Inner {
     }
 
     /// The password in the form that is hashed, if the policy takes it.
-    pub(crate) fn acceptable(&self, password: &Secret<String>, own: &[&str]) -> Result<Secret<String>, Error> {
+    pub(crate) fn acceptable(
+        &self,
+        password: &Secret<String>,
+        own: &[&str],
+    ) -> Result<Secret<String>, Error> {
         self.settings
             .password_policy
             .check(password, false, own)
@@ -199,9 +226,15 @@ impl Inner {
     }
 
     /// Counts a message that a stranger causes; `false` if the address has had enough of this kind.
-    pub(crate) async fn within_mail_budget(&self, tx: &mut Tx, index: [u8; 32], kind: &str) -> Result<bool, Error> {
+    pub(crate) async fn within_mail_budget(
+        &self,
+        tx: &mut Tx,
+        index: [u8; 32],
+        kind: &str,
+    ) -> Result<bool, Error> {
         let now = self.now();
-        let sent: u32 = tx.query_one(SPEND, params![index, kind, now, now.plus_ms(-WINDOW_MS)]).await?.get(0)?;
+        let sent: u32 =
+            tx.query_one(SPEND, params![index, kind, now, now.plus_ms(-WINDOW_MS)]).await?.get(0)?;
         Ok(sent <= self.settings.mails_per_hour)
     }
 }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use access::{Role, Tier};
 use base::{Id, Timestamp, Username, kind};
+use crypto::jws::VerifyingKeys;
+use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 use store::Change;
 
@@ -26,7 +28,7 @@ pub(crate) struct Credential {
     pub(crate) session: Id<kind::Session>,
     /// The credential's own end; a cookie ends with its session.
     pub(crate) expires_at: Timestamp,
-    /// Counter of key changes when it was verified: a revoked signing key takes its tokens with it.
+    /// Under which set of verifying keys it was found good; [`COOKIE`] needs none.
     keys: u64,
 }
 
@@ -52,12 +54,43 @@ pub(crate) struct Stamp {
     session: u64,
 }
 
+/// Numbers the sets of verifying keys, so that a revoked signing key takes its remembered tokens with it. A counter of
+/// *announced* changes would not do: the keys may be reloaded a moment after it moved, and a token that is verified in
+/// between would be remembered as good.
+pub(crate) struct KeyGenerations {
+    /// Held, so that no other set can come to lie at the same address.
+    current: RwLock<(Option<Arc<VerifyingKeys>>, u64)>,
+}
+
+impl KeyGenerations {
+    /// The number of this set. A set that was replaced and comes back (a slow thread) gets a new number, under which
+    /// nothing is ever found again.
+    pub(crate) fn of(&self, keys: &Arc<VerifyingKeys>) -> u64 {
+        let is =
+            |current: &Option<Arc<VerifyingKeys>>| current.as_ref().is_some_and(|now| Arc::ptr_eq(now, keys));
+        {
+            let current = self.current.read();
+            if is(&current.0) {
+                return current.1;
+            }
+        }
+        let mut current = self.current.write();
+        if !is(&current.0) {
+            *current = (Some(Arc::clone(keys)), current.1 + 1);
+        }
+        current.1
+    }
+}
+
+/// The number for credentials that no key verifies.
+pub(crate) const COOKIE: u64 = 0;
+
 /// The two caches and their counters.
 pub(crate) struct Remembered {
     credentials: Cache<[u8; 32], Credential>,
     sessions: Cache<Id<kind::Session>, (Stamp, Arc<Facts>)>,
+    pub(crate) keys: KeyGenerations,
     everything: AtomicU64,
-    keys: AtomicU64,
     accounts: [AtomicU64; STRIPES],
     of_sessions: [AtomicU64; STRIPES],
 }
@@ -68,22 +101,18 @@ impl Remembered {
             credentials: Cache::new(credentials.max(16)),
             sessions: Cache::new(sessions.max(16)),
             everything: AtomicU64::new(0),
-            keys: AtomicU64::new(0),
+            keys: KeyGenerations { current: RwLock::new((None, COOKIE)) },
             accounts: [const { AtomicU64::new(0) }; STRIPES],
             of_sessions: [const { AtomicU64::new(0) }; STRIPES],
         }
     }
 
-    /// The counter of key changes; read it before verifying a signature.
-    pub(crate) fn keys(&self) -> u64 {
-        self.keys.load(Ordering::SeqCst)
+    /// What is remembered of a credential that was found good under these keys.
+    pub(crate) fn credential(&self, hash: &[u8; 32], keys: u64) -> Option<Credential> {
+        self.credentials.get(hash).filter(|found| found.keys == keys)
     }
 
-    pub(crate) fn credential(&self, hash: &[u8; 32]) -> Option<Credential> {
-        self.credentials.get(hash).filter(|found| found.keys == self.keys())
-    }
-
-    /// Remembers a verified credential; `keys` is the counter from before it was verified.
+    /// Remembers a verified credential; `keys` numbers the set that it was verified with.
     pub(crate) fn keep_credential(
         &self,
         hash: [u8; 32],
@@ -120,13 +149,11 @@ impl Remembered {
         let counter = match change {
             Change::Account(id) => &self.accounts[stripe(&id)],
             Change::Session(id) => &self.of_sessions[stripe(&id)],
-            Change::Keys => &self.keys,
+            // Seen by `KeyGenerations`.
+            Change::Keys => return,
             // Roles and tiers are facts of the account; what they grant is looked up at each decision.
             Change::Policies => return,
-            Change::Everything => {
-                self.keys.fetch_add(1, Ordering::SeqCst);
-                &self.everything
-            }
+            Change::Everything => &self.everything,
         };
         counter.fetch_add(1, Ordering::SeqCst);
     }
@@ -176,19 +203,28 @@ mod tests {
     }
 
     #[test]
-    fn changed_keys_make_tokens_be_verified_again() {
+    fn other_keys_make_tokens_be_verified_again() {
         let (account, session) = ids();
         let remembered = Remembered::new(16, 16);
         let keep = |keys| {
-            remembered.keep_credential([1; 32], keys, Method::Token, (account, session), Timestamp::from_millis(9))
+            remembered.keep_credential(
+                [1; 32],
+                keys,
+                Method::Token,
+                (account, session),
+                Timestamp::from_millis(9),
+            )
         };
-        keep(remembered.keys());
-        assert!(remembered.credential(&[1; 32]).is_some());
-        let before = remembered.keys();
-        remembered.forget(Change::Keys);
-        assert!(remembered.credential(&[1; 32]).is_none());
+        let (old, new) = (Arc::new(VerifyingKeys::of([])), Arc::new(VerifyingKeys::of([])));
+        let before = remembered.keys.of(&old);
         keep(before);
-        assert!(remembered.credential(&[1; 32]).is_none());
+        assert!(remembered.credential(&[1; 32], remembered.keys.of(&old)).is_some());
+        assert!(remembered.credential(&[1; 32], remembered.keys.of(&new)).is_none());
+        // A slow thread that verified with the old set is not believed any more, and neither is its next try.
+        keep(before);
+        assert!(remembered.credential(&[1; 32], remembered.keys.of(&new)).is_none());
+        keep(remembered.keys.of(&old));
+        assert!(remembered.credential(&[1; 32], remembered.keys.of(&new)).is_none());
     }
 
     #[test]

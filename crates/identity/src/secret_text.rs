@@ -32,7 +32,8 @@ pub(crate) fn hash(text: &str) -> [u8; 32] {
 /// Whether the text could be one of ours at all; everything else is not worth a look into the database.
 pub(crate) fn is_plausible(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|rest| {
-        rest.len() == LENGTH && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        rest.len() == LENGTH
+            && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     })
 }
 

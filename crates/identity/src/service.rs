@@ -123,7 +123,8 @@ impl Inner {
         (table, column, row): (&str, &str, [u8; 16]),
         record: &[u8],
     ) -> Result<String, Error> {
-        let bytes = self.keys.open_field(tx, Subject::Account(account), Field { table, column, row }, record).await?;
+        let bytes =
+            self.keys.open_field(tx, Subject::Account(account), Field { table, column, row }, record).await?;
         String::from_utf8(bytes.to_vec()).map_err(|_| Error::internal("a sealed text is not UTF-8"))
     }
 

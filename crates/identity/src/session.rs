@@ -98,9 +98,9 @@ impl Inner {
     ) -> Result<Option<Vec<u8>>, Error> {
         match text {
             None => Ok(None),
-            Some(text) => {
-                Ok(Some(self.seal(tx, account, ("session", column, *session.as_bytes()), text.as_bytes()).await?))
-            }
+            Some(text) => Ok(Some(
+                self.seal(tx, account, ("session", column, *session.as_bytes()), text.as_bytes()).await?,
+            )),
         }
     }
 
@@ -114,9 +114,9 @@ impl Inner {
     ) -> Result<Option<String>, Error> {
         match sealed {
             None => Ok(None),
-            Some(sealed) => {
-                Ok(Some(self.open_text(tx, account, ("session", column, *session.as_bytes()), &sealed).await?))
-            }
+            Some(sealed) => Ok(Some(
+                self.open_text(tx, account, ("session", column, *session.as_bytes()), &sealed).await?,
+            )),
         }
     }
 
@@ -243,7 +243,11 @@ impl Identity {
     ///
     /// # Errors
     /// Failures of the store.
-    pub async fn revoke_other_sessions(&self, caller: &AccountCaller, meta: &RequestMeta) -> Result<u64, Error> {
+    pub async fn revoke_other_sessions(
+        &self,
+        caller: &AccountCaller,
+        meta: &RequestMeta,
+    ) -> Result<u64, Error> {
         let inner = &*self.0;
         let mut tx = inner.db.begin(caller.scope()).await?;
         let ended = inner.end_sessions(&mut tx, caller.account, Some(caller.session)).await?;
@@ -256,7 +260,12 @@ impl Identity {
 }
 
 impl Inner {
-    async fn session_view(&self, tx: &mut Tx, caller: &AccountCaller, row: &Row) -> Result<SessionView, Error> {
+    async fn session_view(
+        &self,
+        tx: &mut Tx,
+        caller: &AccountCaller,
+        row: &Row,
+    ) -> Result<SessionView, Error> {
         let id: Id<kind::Session> = row.get(0)?;
         let account = caller.account;
         Ok(SessionView {

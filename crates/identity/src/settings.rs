@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crypto::jwe::JweKey;
-use crypto::password::policy::Policy;
 use crypto::password::Params;
+use crypto::password::policy::Policy;
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;

@@ -106,17 +106,20 @@ impl Inner {
             return Err(Error::Conflict("The name or the address belongs to another account."));
         }
         let id = Id::new(&self.clock, &self.entropy);
-        self.insert_account(&mut tx, &NewAccount {
-            id,
-            username: &setup.username,
-            email: &setup.email,
-            email_index,
-            full_name: setup.full_name.as_ref(),
-            password: hash,
-            pepper_epoch,
-            role: Role::SuperAdmin,
-            status: AccountStatus::Active,
-        })
+        self.insert_account(
+            &mut tx,
+            &NewAccount {
+                id,
+                username: &setup.username,
+                email: &setup.email,
+                email_index,
+                full_name: setup.full_name.as_ref(),
+                password: hash,
+                pepper_epoch,
+                role: Role::SuperAdmin,
+                status: AccountStatus::Active,
+            },
+        )
         .await?;
         let record = self.record(meta, Event::SetupCompleted {}).by_account(id);
         self.audit.append(&mut tx, &record).await?;

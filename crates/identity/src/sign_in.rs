@@ -17,7 +17,8 @@ use crate::mail::Letter;
 use crate::service::Inner;
 use crate::session::NewSession;
 use crate::{
-    AccountStatus, BrowserSession, Credentials, Error, Identity, RequestMeta, SessionKind, TokenPair, secret_text,
+    AccountStatus, BrowserSession, Credentials, Error, Identity, RequestMeta, SessionKind, TokenPair,
+    secret_text,
 };
 
 store::sql! {
@@ -40,7 +41,8 @@ impl Identity {
     /// [`Error::AccountDisabled`], [`Error::PasswordCompromised`]; [`Error::Busy`]; failures of the store.
     pub async fn sign_in(&self, credentials: Credentials, meta: &RequestMeta) -> Result<TokenPair, Error> {
         let inner = &*self.0;
-        let audience = credentials.audience.as_deref().filter(|audience| *audience != inner.settings.audience);
+        let audience =
+            credentials.audience.as_deref().filter(|audience| *audience != inner.settings.audience);
         if audience.is_some_and(|audience| !inner.knows_audience(audience)) {
             let detail = "must be an audience that this server issues tokens for".to_owned();
             return Err(Error::Invalid(vec![FieldError { pointer: "/audience".to_owned(), detail }]));
@@ -57,7 +59,8 @@ impl Identity {
         };
         let (session, session_end) = inner.insert_session(&mut tx, &new, meta).await?;
         let refresh_token = secret_text::encode(crate::refresh::PREFIX, &inner.entropy.bytes());
-        let refresh_end = inner.insert_refresh(&mut tx, &refresh_token, account, session, session_end).await?;
+        let refresh_end =
+            inner.insert_refresh(&mut tx, &refresh_token, account, session, session_end).await?;
         let (access_token, expires_in_s) = inner.access_token(account, session, audience, session_end)?;
         inner.finish_sign_in(tx, &proven, session, meta).await?;
         Ok(TokenPair {
@@ -111,7 +114,9 @@ impl Inner {
             AccountStatus::Pending => {
                 return self.refuse(about, "not-verified", Error::EmailNotVerified, meta).await;
             }
-            AccountStatus::Disabled => return self.refuse(about, "disabled", Error::AccountDisabled, meta).await,
+            AccountStatus::Disabled => {
+                return self.refuse(about, "disabled", Error::AccountDisabled, meta).await;
+            }
             AccountStatus::Active => {}
         }
         if account.compromised {

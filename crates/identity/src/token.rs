@@ -1,13 +1,13 @@
 //! Access tokens (RFC 9068): who, which session, for whom, until when, and nothing else.
 
 use base::{Id, Secret, Timestamp, kind};
-use crypto::jws::TokenError;
+use crypto::jws::{TokenError, VerifyingKeys};
 use crypto::{jwe, jws};
 use keys::KeyUse;
 use serde::{Deserialize, Serialize};
 
 use crate::service::Inner;
-use crate::{Error, EncryptedAudience};
+use crate::{EncryptedAudience, Error};
 
 /// `typ` of the header.
 pub(crate) const TYPE: &str = "at+jwt";
@@ -64,13 +64,14 @@ impl Inner {
     }
 
     /// Verifies a token that is meant for our own gateway.
-    pub(crate) fn verify_token(&self, token: &str) -> Result<Claims, Error> {
+    pub(crate) fn verify_token(&self, verifying: &VerifyingKeys, token: &str) -> Result<Claims, Error> {
         let opened;
         let signed = match self.encryption(&self.settings.audience) {
             None => token,
             // Where tokens for us are encrypted, a bare one is refused: it did not come from us in this form.
             Some(encrypted) => {
-                opened = jwe::decrypt(&encrypted.key, token).map_err(|_| Error::InvalidToken("not-decryptable"))?;
+                opened = jwe::decrypt(&encrypted.key, token)
+                    .map_err(|_| Error::InvalidToken("not-decryptable"))?;
                 &opened
             }
         };
@@ -82,7 +83,7 @@ impl Inner {
             // For `iat` of another node whose clock is ahead; `exp` is checked to the second by the caller.
             leeway_s: 5,
         };
-        self.keys.verifying(KeyUse::AccessToken).verify(signed, &expected).map_err(reason)
+        verifying.verify(signed, &expected).map_err(reason)
     }
 
     fn encryption(&self, audience: &str) -> Option<&EncryptedAudience> {

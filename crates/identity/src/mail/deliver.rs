@@ -103,7 +103,14 @@ impl Identity {
         let body =
             inner.keys.open_field(&mut tx, Subject::Account(account), field, &row.get::<Vec<u8>>(2)?).await?;
         let to = Account::load(&mut tx, account).await?.email(inner, &mut tx).await?;
-        Ok(Some(Queued { account, kind: row.get(1)?, attempts: row.get(3)?, created_at: row.get(4)?, to, body }))
+        Ok(Some(Queued {
+            account,
+            kind: row.get(1)?,
+            attempts: row.get(3)?,
+            created_at: row.get(4)?,
+            to,
+            body,
+        }))
     }
 
     async fn hand_over(&self, mail: Id<kind::Mail>, queued: &Queued) -> Result<(), DeliveryError> {

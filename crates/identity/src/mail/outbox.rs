@@ -72,7 +72,9 @@ impl Folder {
         blocking(move || match std::fs::metadata(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
-            Ok(about) if about.len() > MAX_BYTES => Err(std::io::Error::other("the file is too large for a message")),
+            Ok(about) if about.len() > MAX_BYTES => {
+                Err(std::io::Error::other("the file is too large for a message"))
+            }
             Ok(_) => std::fs::read(path).map(Some),
         })
         .await
@@ -83,8 +85,13 @@ impl Folder {
         if !self.sealed {
             return Ok(());
         }
-        let old: Vec<PathBuf> =
-            self.list().await?.into_iter().filter(|id| made_at(*id) < oldest).map(|id| self.path(id)).collect();
+        let old: Vec<PathBuf> = self
+            .list()
+            .await?
+            .into_iter()
+            .filter(|id| made_at(*id) < oldest)
+            .map(|id| self.path(id))
+            .collect();
         blocking(move || old.iter().try_for_each(std::fs::remove_file)).await
     }
 }
@@ -102,7 +109,12 @@ impl Identity {
         let mut entries = Vec::new();
         for id in ids.into_iter().take(LISTED) {
             if let Some(row) = tx.query_opt(KIND, params![id]).await? {
-                entries.push(OutboxEntry { id, account: row.get(0)?, kind: row.get(1)?, created_at: made_at(id) });
+                entries.push(OutboxEntry {
+                    id,
+                    account: row.get(0)?,
+                    kind: row.get(1)?,
+                    created_at: made_at(id),
+                });
             }
         }
         Ok(entries)

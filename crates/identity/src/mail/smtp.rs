@@ -10,9 +10,9 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 
+use crate::Error;
 use crate::mail::deliver::DeliveryError;
 use crate::mail::mailer::{SmtpConfig, SmtpSecurity};
-use crate::Error;
 
 /// A mail server, with a small pool of connections.
 pub(crate) struct Smtp {
@@ -31,16 +31,18 @@ impl Smtp {
                     .map_err(|_| Error::Settings("mail.ca_file is not a PEM file with certificates"))?;
                 parameters = parameters.add_root_certificate(own);
             }
-            parameters
-                .build()
-                .map_err(|_| Error::Settings("the mail server's host name is not one that a certificate can name"))
+            parameters.build().map_err(|_| {
+                Error::Settings("the mail server's host name is not one that a certificate can name")
+            })
         };
         let tls = match config.security {
             SmtpSecurity::Tls => Tls::Wrapper(verified()?),
             SmtpSecurity::StartTls => Tls::Required(verified()?),
             SmtpSecurity::Plain if is_loopback(&config.host) => Tls::None,
             SmtpSecurity::Plain => {
-                return Err(Error::Settings("a mail server without TLS is allowed on this machine (localhost) only"));
+                return Err(Error::Settings(
+                    "a mail server without TLS is allowed on this machine (localhost) only",
+                ));
             }
         };
         let timeout = Duration::from_millis(config.timeout_ms.max(1));
@@ -56,7 +58,10 @@ impl Smtp {
 
     /// Sends one message; the server's words stay out of the error, because they repeat the address.
     pub(crate) async fn send(&self, from: &Mailbox, to: &Email, message: &[u8]) -> Result<(), DeliveryError> {
-        let to = to.as_str().parse().map_err(|_| DeliveryError::Never("the address is not one for mail".into()))?;
+        let to = to
+            .as_str()
+            .parse()
+            .map_err(|_| DeliveryError::Never("the address is not one for mail".into()))?;
         let envelope = Envelope::new(Some(from.email.clone()), vec![to])
             .map_err(|_| DeliveryError::Never("the message has no envelope".into()))?;
         match tokio::time::timeout(self.timeout, self.transport.send_raw(&envelope, message)).await {

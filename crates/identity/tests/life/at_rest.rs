@@ -19,7 +19,8 @@ async fn canaries_are_not_found_in_the_data_folder() {
     wish.full_name = Some("Canaryname Lovelace".parse().unwrap());
     house.identity.register(wish, &house.meta()).await.unwrap();
     let id = house.deliver().await.remove(0).unwrap();
-    let text = house.identity.outbox_read(access::Permit::for_system("test"), id, &house.meta()).await.unwrap();
+    let text =
+        house.identity.outbox_read(access::Permit::for_system("test"), id, &house.meta()).await.unwrap();
     let (_, rest) = text.expose().split_once("?code=").unwrap();
     let code = rest[..43].to_owned();
     house.identity.verify_email(&code, &house.meta()).await.unwrap();

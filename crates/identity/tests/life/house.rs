@@ -6,10 +6,11 @@ use std::time::Duration;
 use access::actions::UserAdmin;
 use access::{Access, Permit};
 use audit::{Audit, Filter, Searcher};
-use crypto::password::Params;
 use base::{Actor, Clock, Entropy, Id, Scope, Secret, kind};
+use crypto::password::Params;
 use identity::{
-    AccountCaller, Credentials, DeliveryError, Identity, Mailer, Parts, Registration, RequestMeta, Settings, TokenPair,
+    AccountCaller, Credentials, DeliveryError, Identity, Mailer, Parts, Registration, RequestMeta, Settings,
+    TokenPair,
 };
 use keys::{FileRoot, Keys, RootKey};
 use store::{Db, Job, JobQueue, Sql, Value};
@@ -118,7 +119,8 @@ impl House {
         let mut mails = Vec::new();
         for id in self.deliver().await.into_iter().filter_map(Result::ok) {
             let listed = self.identity.outbox_list(Permit::<UserAdmin>::for_system("test")).await.unwrap();
-            let kind = listed.into_iter().find(|entry| entry.id == id).expect("a delivered mail is listed").kind;
+            let kind =
+                listed.into_iter().find(|entry| entry.id == id).expect("a delivered mail is listed").kind;
             let permit = Permit::for_system("test");
             let text = self.identity.outbox_read(permit, id, &self.meta()).await.unwrap();
             mails.push(Message { kind, text: text.expose().clone() });

@@ -11,3 +11,11 @@ mod sessions;
 mod setup;
 mod sign_in;
 mod tokens;
+
+/// A statement that is right on one database only would be met by a user of the other one.
+#[tokio::test]
+async fn every_statement_is_understood_by_both_databases() {
+    for db in store::testing::databases().await {
+        assert_eq!(store::testing::prepare_all(&db).await, Vec::<String>::new());
+    }
+}

@@ -19,7 +19,8 @@ async fn accounts_are_listed_in_pages() {
         let mut query = AccountQuery { limit: 3, ..AccountQuery::default() };
         let mut names = Vec::new();
         loop {
-            let page = house.identity.accounts(Permit::for_system("test"), &query, &house.meta()).await.unwrap();
+            let page =
+                house.identity.accounts(Permit::for_system("test"), &query, &house.meta()).await.unwrap();
             assert!(page.accounts.len() <= 3);
             names.extend(page.accounts.iter().map(|line| line.username.to_string()));
             query.after = page.next;
@@ -47,12 +48,14 @@ async fn accounts_are_found_by_any_name_and_shown() {
     for house in House::all().await {
         let ada = house.account("ada").await;
         for name in ["ada", " ADA@example.com", &ada.to_string()] {
-            let found = house.identity.find_account(Permit::for_system("test"), name, &house.meta()).await.unwrap();
+            let found =
+                house.identity.find_account(Permit::for_system("test"), name, &house.meta()).await.unwrap();
             assert_eq!(found, Some(ada), "{name}");
         }
         let nobody: Id<kind::Account> = Id::new(&house.clock, &house.entropy);
         for name in ["bob", "", "@", &nobody.to_string()] {
-            let found = house.identity.find_account(Permit::for_system("test"), name, &house.meta()).await.unwrap();
+            let found =
+                house.identity.find_account(Permit::for_system("test"), name, &house.meta()).await.unwrap();
             assert_eq!(found, None, "{name}");
         }
         let view = house.identity.account(Permit::for_system("test"), ada, &house.meta()).await.unwrap();
@@ -69,7 +72,11 @@ async fn role_and_tier_take_effect_at_once() {
         let pair = house.sign_in("ada").await;
         let caller = house.caller(&pair).await.unwrap();
         assert_eq!((caller.role, caller.tier), (Role::User, Tier::Free));
-        house.identity.set_role(Permit::for_system("test"), ada, Role::Moderator, &house.meta()).await.unwrap();
+        house
+            .identity
+            .set_role(Permit::for_system("test"), ada, Role::Moderator, &house.meta())
+            .await
+            .unwrap();
         house.identity.set_tier(Permit::for_system("test"), ada, Tier::Studio, &house.meta()).await.unwrap();
         let caller = house.caller(&pair).await.unwrap();
         assert_eq!((caller.role, caller.tier), (Role::Moderator, Tier::Studio));
@@ -83,13 +90,22 @@ async fn states_change_only_from_where_they_are() {
     for house in House::all().await {
         let ada = house.account("ada").await;
         let permit = || Permit::for_system("test");
-        assert!(matches!(house.identity.enable_account(permit(), ada, &house.meta()).await, Err(Error::Conflict(_))));
+        assert!(matches!(
+            house.identity.enable_account(permit(), ada, &house.meta()).await,
+            Err(Error::Conflict(_))
+        ));
         house.identity.disable_account(permit(), ada, &house.meta()).await.unwrap();
-        assert!(matches!(house.identity.disable_account(permit(), ada, &house.meta()).await, Err(Error::Conflict(_))));
+        assert!(matches!(
+            house.identity.disable_account(permit(), ada, &house.meta()).await,
+            Err(Error::Conflict(_))
+        ));
         house.identity.enable_account(permit(), ada, &house.meta()).await.unwrap();
         house.sign_in("ada").await;
         let nobody = Id::new(&house.clock, &house.entropy);
-        assert!(matches!(house.identity.disable_account(permit(), nobody, &house.meta()).await, Err(Error::NotFound)));
+        assert!(matches!(
+            house.identity.disable_account(permit(), nobody, &house.meta()).await,
+            Err(Error::NotFound)
+        ));
     }
 }
 

@@ -63,7 +63,8 @@ async fn asking_for_a_reset_tells_nothing_and_does_not_flood() {
         house.clock.advance_ms(HOUR + MINUTE);
         house.identity.forgot_password(&"ada@example.com".parse().unwrap(), &house.meta()).await.unwrap();
         assert_eq!(house.mails().await.len(), 1);
-        let asked = house.events().await.iter().filter(|kind| *kind == "account.password_reset_requested").count();
+        let asked =
+            house.events().await.iter().filter(|kind| *kind == "account.password_reset_requested").count();
         assert_eq!(asked, 7);
     }
 }

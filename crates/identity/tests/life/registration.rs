@@ -203,7 +203,9 @@ async fn attempts_that_nobody_confirmed_go_with_their_keys() {
 #[tokio::test]
 async fn weak_passwords_are_refused_with_the_reason() {
     for house in House::all().await {
-        for weak in ["short", "password123456789", "aaaaaaaaaaaaaaaaaaaa", &"long ".repeat(40), "ada@example.com"] {
+        for weak in
+            ["short", "password123456789", "aaaaaaaaaaaaaaaaaaaa", &"long ".repeat(40), "ada@example.com"]
+        {
             let refused = house.identity.register(wish("ada", "ada@example.com", weak), &house.meta()).await;
             let Err(Error::WeakPassword(reason)) = refused else { panic!("{weak} was taken") };
             assert!(!reason.is_empty());

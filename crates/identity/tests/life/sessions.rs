@@ -25,13 +25,18 @@ async fn people_see_name_and_end_their_own_sessions_only() {
         let list = house.identity.sessions(&caller).await.unwrap();
         assert_eq!(list.len(), 3);
         let own = list.iter().find(|session| session.current).unwrap();
-        assert_eq!((own.id, own.kind, own.name.as_deref()), (browser.session, SessionKind::Browser, Some("Studio laptop")));
+        assert_eq!(
+            (own.id, own.kind, own.name.as_deref()),
+            (browser.session, SessionKind::Browser, Some("Studio laptop"))
+        );
         assert_eq!(own.agent.as_deref(), Some("CanaryAgent/1.0"));
         assert_eq!(own.address.as_deref(), Some("192.0.2.7"));
 
         house.identity.name_session(&caller, one.session, Some("Phone"), &house.meta()).await.unwrap();
         let list = house.identity.sessions(&caller).await.unwrap();
-        assert!(list.iter().any(|session| session.id == one.session && session.name.as_deref() == Some("Phone")));
+        assert!(
+            list.iter().any(|session| session.id == one.session && session.name.as_deref() == Some("Phone"))
+        );
         let long = "x".repeat(101);
         let refused = house.identity.name_session(&caller, one.session, Some(&long), &house.meta()).await;
         assert!(matches!(refused, Err(Error::Invalid(_))));
@@ -88,7 +93,8 @@ async fn the_time_of_use_is_written_once_a_minute_and_by_any_node() {
     for house in House::all().await {
         house.account("ada").await;
         let start = house.clock.now().as_millis();
-        let browser = house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap();
+        let browser =
+            house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap();
         let node = house.second_node(crate::house::quick()).await;
         node.authenticate_cookie(browser.cookie.expose()).await.unwrap();
         for _ in 0..3 {

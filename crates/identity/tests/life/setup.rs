@@ -29,7 +29,10 @@ async fn one_link_makes_the_operator_and_all_links_end() {
         let (one, two) = (link(&house).await, link(&house).await);
         let mut weak = setup(&one, "grace");
         weak.password = secret("short");
-        assert!(matches!(house.identity.complete_setup(weak, &house.meta()).await, Err(Error::WeakPassword(_))));
+        assert!(matches!(
+            house.identity.complete_setup(weak, &house.meta()).await,
+            Err(Error::WeakPassword(_))
+        ));
         house.identity.complete_setup(setup(&two, "grace"), &house.meta()).await.unwrap();
         assert!(!house.identity.needs_setup().await.unwrap());
         for code in [&one, &two] {

@@ -28,8 +28,19 @@ async fn strangers_learn_nothing_from_a_failure() {
         house.register("carol", "carol@example.com", PASSWORD).await;
         house.mails().await;
         let mut answers = Vec::new();
-        for name in ["nobody", "nobody@example.com", "ada", "bob", "bob@example.com", "carol", "", "no such@@name", "x"] {
-            let error = house.identity.sign_in(credentials(name, OTHER_PASSWORD), &house.meta()).await.unwrap_err();
+        for name in [
+            "nobody",
+            "nobody@example.com",
+            "ada",
+            "bob",
+            "bob@example.com",
+            "carol",
+            "",
+            "no such@@name",
+            "x",
+        ] {
+            let error =
+                house.identity.sign_in(credentials(name, OTHER_PASSWORD), &house.meta()).await.unwrap_err();
             answers.push(error.problem());
         }
         assert!(answers.iter().all(|problem| *problem == ProblemKind::WrongCredentials.into()));
@@ -104,7 +115,9 @@ async fn a_flood_of_sign_ins_is_refused_and_tokens_go_on() {
         let flood: Vec<_> = (0..64)
             .map(|_| {
                 let house = Arc::clone(&house);
-                tokio::spawn(async move { house.identity.sign_in(credentials("ada", PASSWORD), &house.meta()).await })
+                tokio::spawn(async move {
+                    house.identity.sign_in(credentials("ada", PASSWORD), &house.meta()).await
+                })
             })
             .collect();
         house.caller(&pair).await.unwrap();
