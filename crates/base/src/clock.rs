@@ -42,9 +42,13 @@ impl Timestamp {
 
     /// RFC 3339 in UTC with milliseconds, for example `2026-01-02T03:04:05.678Z`.
     pub fn to_rfc3339(self) -> String {
+        // Always three digits, so that texts sort and columns stand.
+        let format = time::macros::format_description!(
+            "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
+        );
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
             .ok()
-            .and_then(|t| t.format(&Rfc3339).ok())
+            .and_then(|t| t.format(&format).ok())
             .unwrap_or_else(|| format!("{}ms", self.0))
     }
 
@@ -116,6 +120,7 @@ mod tests {
     fn rfc3339_round_trips_with_milliseconds() {
         let t = Timestamp::from_millis(1_767_323_045_678);
         assert_eq!(t.to_rfc3339(), "2026-01-02T03:04:05.678Z");
+        assert_eq!(Timestamp::from_millis(0).to_rfc3339(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::parse_rfc3339(&t.to_rfc3339()), Some(t));
         assert_eq!(Timestamp::parse_rfc3339("yesterday"), None);
     }

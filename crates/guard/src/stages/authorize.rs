@@ -63,11 +63,12 @@ pub async fn authorize(
     Ok(Authorized { routed })
 }
 
-/// A person opened one of our pages: show the way in. Nothing was denied, so this is traffic.
+/// A person opened a page, ours or a service's: show the way in. Nothing was denied, so this is traffic. Programs that
+/// do not ask for HTML by name, and our own API, get the problem document.
 fn way_in(pipeline: &Pipeline, exchange: &Exchange, routed: &Routed) -> Option<Stop> {
-    let own_page = routed.route.target == Target::Own(Surface::Console);
+    let may_be_page = routed.route.target != Target::Own(Surface::Api);
     let reads = matches!(*routed.admitted.request.method(), Method::GET | Method::HEAD);
-    let page = pipeline.sign_in_page.as_deref().filter(|_| own_page && reads && exchange.wants_page)?;
+    let page = pipeline.sign_in_page.as_deref().filter(|_| may_be_page && reads && exchange.wants_page)?;
     let next = utf8_percent_encode(&routed.admitted.target.path_and_query(), IN_QUERY).to_string();
     Some(see_other(&format!("{page}?next={next}")))
 }

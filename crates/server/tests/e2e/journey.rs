@@ -136,7 +136,9 @@ async fn the_set_up_link_works_once() {
 async fn the_same_life_on_postgresql_with_two_nodes() {
     let Some(url) = testkit::test_tool("FORTISSIMO_TEST_POSTGRES") else { return };
     let database = testkit::PostgresDatabase::create(url.to_str().unwrap());
-    let settings = Settings { migrate: database.owner_url, database: database.service_url, ..Settings::default() };
+    // Nodes of one deployment share the address that people see; here each has its own, so the issuer is named.
+    let sections = "[tokens]\nissuer = \"http://localhost\"\n".to_owned();
+    let settings = Settings { sections, migrate: database.owner_url, database: database.service_url, ..Settings::default() };
     let one = start(settings.clone());
     let pair = one.artist("ada").await;
     // The second node has its own folder but the same root key: the operator copies it.

@@ -44,7 +44,7 @@ async fn mail_waits_for_a_server_that_is_away() {
     };
     let settings = Settings {
         sealed_mail: true,
-        sections: format!("[mail]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\n"),
+        sections: format!("[mail]\nfrom = \"no-reply@example.com\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\n"),
         ..Settings::default()
     };
     let program = start(settings);
