@@ -10,7 +10,8 @@ use unicode_normalization::UnicodeNormalization;
 #[error("{0}")]
 pub struct InvalidName(pub &'static str);
 
-/// A username: 3–50 of `a-z`, `0-9`, `_`, `-`, lowered.
+/// A username: 3–50 of `a-z`, `0-9`, `_`, `-`, lowered. Not one that reads like an identifier: where either is taken, a
+/// person could pass for somebody else.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Username(String);
 
@@ -19,7 +20,8 @@ impl FromStr for Username {
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let ok = (3..=50).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+            && text.parse::<crate::Id<crate::kind::Account>>().is_err();
         ok.then(|| Self(text.to_ascii_lowercase()))
             .ok_or(InvalidName("must be 3 to 50 letters (a-z), digits, '_' or '-'"))
     }
@@ -38,7 +40,9 @@ impl FromStr for Email {
         let lowered = text.trim().nfc().collect::<String>().to_lowercase();
         let options =
             email_address::Options::default().without_display_text().without_domain_literal();
-        if lowered.len() > 255 || lowered.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        // Quoted local parts are in RFC 5321 and nowhere else: mailers refuse them or read them differently.
+        let odd = |c: char| c.is_control() || c.is_whitespace() || c == '"';
+        if lowered.len() > 255 || lowered.chars().any(odd) {
             return Err(WRONG);
         }
         email_address::EmailAddress::parse_with_options(&lowered, options).map_err(|_| WRONG)?;
@@ -103,7 +107,10 @@ mod tests {
     #[test]
     fn usernames_are_lowered_and_bounded() {
         assert_eq!("Ada_L-1".parse::<Username>().unwrap().as_str(), "ada_l-1");
-        for wrong in ["ab", "", "a b c", "ädä", &"x".repeat(51), "a\u{0}b", "name@x"] {
+        for wrong in ["ab", "", "a b c", "ädä", &"x".repeat(51), "a\u{0}b", "name@x"]
+            .into_iter()
+            .chain(["0198c0de-0000-7000-8000-000000000000", "0198C0DE-0000-7000-8000-000000000000"])
+        {
             assert!(wrong.parse::<Username>().is_err(), "{wrong:?}");
         }
     }
@@ -112,7 +119,10 @@ mod tests {
     fn emails_are_lowered_and_bounded() {
         assert_eq!(" Ada@Example.COM ".parse::<Email>().unwrap().as_str(), "ada@example.com");
         let long = format!("{}@example.com", "x".repeat(250));
-        for wrong in ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example.com\r\nBcc: x@y.z", &long] {
+        for wrong in ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example.com\r\nBcc: x@y.z", &long]
+            .into_iter()
+            .chain(["\"a\\\"b\"@example.com", "\"x@y\"@example.com"])
+        {
             assert!(wrong.parse::<Email>().is_err(), "{wrong:?}");
         }
     }
