@@ -111,8 +111,7 @@ impl HashPool {
                 return Err(Error::Busy { retry_after_s: u32::try_from(seconds).unwrap_or(60) });
             }
             queue.jobs.push_back(job);
-            metrics::gauge!("identity_hash_queue")
-                .set(f64::from(u32::try_from(queue.jobs.len()).unwrap_or(u32::MAX)));
+            note_length(&queue);
         }
         self.shared.ready.notify_one();
         answer.await.map_err(|_| Error::internal("a hashing thread failed at its work"))
@@ -126,6 +125,11 @@ impl Drop for HashPool {
     }
 }
 
+fn note_length(queue: &Queue) {
+    metrics::gauge!("identity_hash_queue")
+        .set(f64::from(u32::try_from(queue.jobs.len()).unwrap_or(u32::MAX)));
+}
+
 /// What each thread does until the pool is dropped.
 fn work(shared: &Shared, params: Params) {
     // Without the right to lower its own priority (unheard of) the thread works at the normal one.
@@ -136,6 +140,7 @@ fn work(shared: &Shared, params: Params) {
             let mut queue = shared.queue.lock();
             loop {
                 if let Some(job) = queue.jobs.pop_front() {
+                    note_length(&queue);
                     break job;
                 }
                 if queue.closed {
@@ -227,7 +232,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_does_not_cost_the_thread() {
         let pool = small();
-        assert!(matches!(pool.run(|_| panic!("on purpose")).await.map(|()| ()), Err(Error::Internal(_))));
+        assert!(matches!(pool.run::<()>(|_| panic!("on purpose")).await, Err(Error::Internal(_))));
         pool.run(|_| ()).await.unwrap();
     }
 

@@ -80,8 +80,9 @@ impl Inner {
         // The budget's row is locked from here on, so that attempts for one address come one after the other.
         if !self.within_mail_budget(&mut tx, index, "register").await? {
             // Depends on how often the address was tried, not on whether it is known.
+            let record = self.record(meta, Event::AccountRegistered {}).ended(Outcome::Denied);
+            self.audit.append(&mut tx, &record).await?;
             tx.commit().await?;
-            tracing::info!("a registration was dropped: too many for one address");
             return Ok(());
         }
         let holder = Account::find(&mut tx, account::BY_EMAIL, params![index]).await?;

@@ -101,8 +101,7 @@ impl Identity {
     ///
     /// # Errors
     /// If the folder cannot be read.
-    pub async fn outbox_list(&self, permit: Permit<UserAdmin>) -> Result<Vec<OutboxEntry>, Error> {
-        drop(permit);
+    pub async fn outbox_list(&self, _permit: Permit<UserAdmin>) -> Result<Vec<OutboxEntry>, Error> {
         let Way::Folder(folder) = &self.0.delivery.way else { return Ok(Vec::new()) };
         let ids = folder.list().await.map_err(folder_failed)?;
         let mut tx = self.0.db.begin_read(Scope::System("outbox")).await?;
