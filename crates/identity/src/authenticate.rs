@@ -77,9 +77,56 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Whether somebody who was let in a while ago would still be: for answers that last, such as streams. Gives the
+    /// caller with the role of now. Is no use of the session, so that an open page does not keep it alive.
+    ///
+    /// # Errors
+    /// As [`Identity::authenticate_token`].
+    pub async fn recheck(&self, caller: &AccountCaller) -> Result<AccountCaller, Error> {
+        let AccountCaller { account, session, method, expires_at, .. } = *caller;
+        let facts = self.0.live_facts(account, session, method, expires_at).await?;
+        Ok(facts.caller(account, session, method, expires_at))
+    }
+}
+
+impl Facts {
+    fn caller(
+        &self,
+        account: Id<kind::Account>,
+        session: Id<kind::Session>,
+        method: Method,
+        expires_at: Timestamp,
+    ) -> AccountCaller {
+        AccountCaller {
+            account,
+            session,
+            role: self.role,
+            tier: self.tier,
+            username: self.username.clone(),
+            method,
+            authenticated_at: self.authenticated_at,
+            expires_at: expires_at.min(self.expires_at),
+        }
+    }
+}
+
 impl Inner {
     async fn caller(&self, credential: Credential) -> Result<AccountCaller, Error> {
         let Credential { account, session, method, expires_at, .. } = credential;
+        let facts = self.live_facts(account, session, method, expires_at).await?;
+        self.note_use(account, session, &facts, self.now());
+        Ok(facts.caller(account, session, method, expires_at))
+    }
+
+    /// The facts of a session that is alive for this method now.
+    async fn live_facts(
+        &self,
+        account: Id<kind::Account>,
+        session: Id<kind::Session>,
+        method: Method,
+        expires_at: Timestamp,
+    ) -> Result<Arc<Facts>, Error> {
         let now = self.now();
         if now >= expires_at {
             return Err(Error::InvalidToken("expired"));
@@ -105,17 +152,7 @@ impl Inner {
         if self.is_idle(&facts, now) {
             return Err(Error::InvalidToken("session-idle"));
         }
-        self.note_use(account, session, &facts, now);
-        Ok(AccountCaller {
-            account,
-            session,
-            role: facts.role,
-            tier: facts.tier,
-            username: facts.username.clone(),
-            method,
-            authenticated_at: facts.authenticated_at,
-            expires_at: expires_at.min(facts.expires_at),
-        })
+        Ok(facts)
     }
 
     /// The session's facts, remembered or read.

@@ -109,7 +109,10 @@ impl Identity {
         meta: &RequestMeta,
     ) -> Result<Option<Id<kind::Account>>, Error> {
         let found = match name.trim().parse::<Id<kind::Account>>() {
-            Err(_) => self.0.find_by_name(name).await?,
+            Err(_) => {
+                let found = self.0.find_by_name(name).await?;
+                found.holder.or(found.attempt)
+            }
             Ok(id) => {
                 let mut tx = self.0.db.begin_read(Scope::System("account by id")).await?;
                 Account::find(&mut tx, account::BY_ID, params![id]).await?
@@ -153,7 +156,8 @@ impl Identity {
         inner.finish_change(tx, account, Event::AccountEnabled {}, permit.actor(), meta).await
     }
 
-    /// Gives a role; takes effect at once. The last active super_admin stays one.
+    /// Gives a role; takes effect at once. The last active super_admin stays one. An attempt to register gets none:
+    /// anybody may attempt anybody's name, and it would become an account with that role.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Conflict`]; failures of the store.
@@ -166,6 +170,7 @@ impl Identity {
     ) -> Result<(), Error> {
         let inner = &*self.0;
         let (mut tx, before) = inner.begin_change(account, role != Role::SuperAdmin).await?;
+        before.must_be_verified()?;
         tx.execute(SET_ROLE, params![account, role.as_str(), inner.now()]).await?;
         let event = Event::AccountRoleChanged {
             from: Short::new(before.role.as_str()),
@@ -174,10 +179,10 @@ impl Identity {
         inner.finish_change(tx, account, event, permit.actor(), meta).await
     }
 
-    /// Gives a tier; takes effect at once.
+    /// Gives a tier; takes effect at once. Not to an attempt to register, as with roles.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; failures of the store.
+    /// [`Error::NotFound`], [`Error::Conflict`]; failures of the store.
     pub async fn set_tier(
         &self,
         permit: Permit<UserAdmin>,
@@ -187,6 +192,7 @@ impl Identity {
     ) -> Result<(), Error> {
         let inner = &*self.0;
         let (mut tx, before) = inner.begin_change(account, false).await?;
+        before.must_be_verified()?;
         tx.execute(SET_TIER, params![account, tier.as_str(), inner.now()]).await?;
         let event = Event::AccountRoleChanged {
             from: Short::new(before.tier.as_str()),
@@ -210,6 +216,18 @@ impl Identity {
         tx.execute(SET_COMPROMISED, params![account, inner.now()]).await?;
         let event = Event::AccountProfileChanged { fields: &["compromised"] };
         inner.finish_change(tx, account, event, permit.actor(), meta).await
+    }
+}
+
+impl Account {
+    /// Nothing is given to who has not proved that the address is theirs.
+    fn must_be_verified(&self) -> Result<(), Error> {
+        match self.status {
+            AccountStatus::Pending => {
+                Err(Error::Conflict("The address of this account is not verified yet."))
+            }
+            AccountStatus::Active | AccountStatus::Disabled => Ok(()),
+        }
     }
 }
 

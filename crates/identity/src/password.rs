@@ -1,9 +1,12 @@
 //! Forgotten, reset and changed passwords (AUTH-1, AUTH-2).
 
+use std::time::Duration;
+
 use audit::{Event, Outcome};
 use base::{Email, Id, Scope, Secret, kind};
 use keys::Purpose;
 use store::{Change, Tx, params};
+use tokio::time::{Instant, sleep_until};
 
 use crate::account::{self, Account};
 use crate::code::CodePurpose;
@@ -24,13 +27,21 @@ store::sql! {
         VALUES ($1, 'reset', NULL, $2, $2)";
 }
 
+/// Whether a link was asked for in vain is answered at multiples of this: where there is an account, there is a letter to
+/// write, to seal and to queue, which otherwise shows in the time.
+const EVEN: Duration = Duration::from_millis(50);
+
 impl Identity {
     /// Mails a reset link if there is such an account; the answer never tells.
     ///
     /// # Errors
     /// Failures of the store only.
     pub async fn forgot_password(&self, email: &Email, meta: &RequestMeta) -> Result<(), Error> {
-        retry_races!(self.0.try_forgot(email, meta))
+        let start = Instant::now();
+        let result = retry_races!(self.0.try_forgot(email, meta));
+        let steps = start.elapsed().as_millis() / EVEN.as_millis() + 1;
+        sleep_until(start + EVEN * u32::try_from(steps).unwrap_or(1)).await;
+        result
     }
 
     /// Sets a new password by a reset link and ends all sessions. The link also lifts the *compromised* mark.
@@ -126,7 +137,6 @@ impl Inner {
         let mut tx = self.db.begin(Scope::System("password reset")).await?;
         self.consume_code(&mut tx, CodePurpose::Reset, code).await?;
         self.set_password(&mut tx, &account, &hash).await?.ok_or(Error::InvalidCode)?;
-        self.void_codes(&mut tx, CodePurpose::Reset, id).await?;
         self.after_new_password(tx, &account, &email, None, Event::PasswordReset {}, meta).await
     }
 
@@ -154,7 +164,7 @@ impl Inner {
         Ok(tx.query_opt(SET, params).await?.map(|row| row.get(0)).transpose()?)
     }
 
-    /// Ends the (other) sessions, tells the owner, records it, commits.
+    /// Ends the (other) sessions and the links of the old password, tells the owner, records it, commits.
     async fn after_new_password(
         &self,
         mut tx: Tx,
@@ -165,6 +175,7 @@ impl Inner {
         meta: &RequestMeta,
     ) -> Result<(), Error> {
         self.end_sessions(&mut tx, account.id, keep).await?;
+        self.void_codes(&mut tx, CodePurpose::Reset, account.id).await?;
         let forgot = self.page("forgot");
         let letter = Letter::PasswordChanged { username: &account.username, at: self.now(), forgot: &forgot };
         self.queue_mail(&mut tx, account.id, email, &letter).await?;

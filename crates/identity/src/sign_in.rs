@@ -26,6 +26,15 @@ store::sql! {
     REHASH = "UPDATE account SET password = $3, pepper_epoch = $4 WHERE account_id = $1 AND password = $2";
 }
 
+/// Whom a name or an address may mean.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// Whose it is: an active or disabled account.
+    pub(crate) holder: Option<Account>,
+    /// The newest attempt to get it.
+    pub(crate) attempt: Option<Account>,
+}
+
 /// Somebody whose password was right and who may sign in.
 struct Proven {
     account: Account,
@@ -104,9 +113,16 @@ impl Inner {
     /// Compares the password and then looks at the account's state. Every failure is on disk before the answer.
     async fn prove(&self, credentials: &Credentials, meta: &RequestMeta) -> Result<Proven, Error> {
         let found = self.find_by_name(&credentials.name).await?;
-        let verdict = self.compare(&credentials.password, found.as_ref()).await?;
-        let about = found.as_ref().map(|account| account.id);
-        let Some((account, verdict)) = found.zip(verdict) else {
+        let verdict = self.compare(&credentials.password, found.holder.as_ref()).await?;
+        let about = found.holder.as_ref().or(found.attempt.as_ref()).map(|account| account.id);
+        let Some((account, verdict)) = found.holder.zip(verdict) else {
+            // The attempt is compared with after the holder or after nobody. If it were passed over where there is a
+            // holder, whoever registers somebody's address could tell by their own password whether it has an account.
+            if let Some(attempt) = &found.attempt
+                && self.compare(&credentials.password, Some(attempt)).await?.is_some()
+            {
+                return self.refuse(Some(attempt.id), "not-verified", Error::EmailNotVerified, meta).await;
+            }
             let reason = if about.is_some() { "wrong-password" } else { "unknown-name" };
             return self.refuse(about, reason, Error::WrongCredentials, meta).await;
         };
@@ -129,24 +145,21 @@ impl Inner {
         Ok(Proven { account, rehashed })
     }
 
-    /// The account of this name or address; else the newest attempt to get it.
-    pub(crate) async fn find_by_name(&self, name: &str) -> Result<Option<Account>, Error> {
-        let mut tx = self.db.begin_read(Scope::System("sign-in")).await?;
+    /// Who has this name or address, and the newest attempt to get it.
+    pub(crate) async fn find_by_name(&self, name: &str) -> Result<Found, Error> {
         let name = name.trim();
-        if name.contains('@') {
-            let Ok(email) = name.parse::<Email>() else { return Ok(None) };
-            let index = self.email_index(&email);
-            match Account::find(&mut tx, account::BY_EMAIL, params![index]).await? {
-                None => Account::find(&mut tx, account::PENDING_BY_EMAIL, params![index]).await,
-                found => Ok(found),
-            }
+        let (holder, attempt, key) = if name.contains('@') {
+            let Ok(email) = name.parse::<Email>() else { return Ok(Found::default()) };
+            (account::BY_EMAIL, account::PENDING_BY_EMAIL, params![self.email_index(&email)].to_vec())
         } else {
-            let Ok(username) = name.parse::<Username>() else { return Ok(None) };
-            match Account::find(&mut tx, account::BY_USERNAME, params![&username]).await? {
-                None => Account::find(&mut tx, account::PENDING_BY_USERNAME, params![&username]).await,
-                found => Ok(found),
-            }
-        }
+            let Ok(username) = name.parse::<Username>() else { return Ok(Found::default()) };
+            (account::BY_USERNAME, account::PENDING_BY_USERNAME, params![&username].to_vec())
+        };
+        let mut tx = self.db.begin_read(Scope::System("sign-in")).await?;
+        Ok(Found {
+            holder: Account::find(&mut tx, holder, &key).await?,
+            attempt: Account::find(&mut tx, attempt, &key).await?,
+        })
     }
 
     /// Compares with the account's hash, or with nobody's. `None` is wrong.

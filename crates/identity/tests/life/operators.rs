@@ -146,3 +146,19 @@ async fn the_last_operator_stays() {
         assert!(!house.identity.needs_setup().await.unwrap());
     }
 }
+
+#[tokio::test]
+async fn an_attempt_to_register_is_given_nothing() {
+    for house in House::all().await {
+        house.account("ada").await;
+        // Anybody may attempt anybody's name; an operator who mistakes the attempt for the person must be refused.
+        house.register("ada", "eve@example.com", PASSWORD).await;
+        let query = AccountQuery { status: Some(AccountStatus::Pending), ..AccountQuery::default() };
+        let page = house.identity.accounts(Permit::for_system("test"), &query, &house.meta()).await.unwrap();
+        let attempt = page.accounts[0].id;
+        let meta = house.meta();
+        let role = house.identity.set_role(Permit::for_system("test"), attempt, Role::Admin, &meta).await;
+        let tier = house.identity.set_tier(Permit::for_system("test"), attempt, Tier::Studio, &meta).await;
+        assert!(matches!((role, tier), (Err(Error::Conflict(_)), Err(Error::Conflict(_)))));
+    }
+}

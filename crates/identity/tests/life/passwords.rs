@@ -70,6 +70,36 @@ async fn asking_for_a_reset_tells_nothing_and_does_not_flood() {
 }
 
 #[tokio::test]
+async fn asking_for_a_reset_takes_no_less_for_nobody() {
+    for house in House::all().await {
+        house.account("ada").await;
+        for address in ["ada@example.com", "nobody@example.com"] {
+            let start = std::time::Instant::now();
+            house.identity.forgot_password(&address.parse().unwrap(), &house.meta()).await.unwrap();
+            assert!(start.elapsed() >= std::time::Duration::from_millis(50), "{address}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_the_reset_links_that_are_on_their_way() {
+    for house in House::all().await {
+        house.account("ada").await;
+        house.identity.forgot_password(&"ada@example.com".parse().unwrap(), &house.meta()).await.unwrap();
+        let link = house.mail("reset").await.code();
+        let caller = house.caller(&house.sign_in("ada").await).await.unwrap();
+        let meta = house.meta();
+        house
+            .identity
+            .change_password(&caller, secret(PASSWORD), secret(OTHER_PASSWORD), &meta)
+            .await
+            .unwrap();
+        let late = house.identity.reset_password(&link, secret(PASSWORD), &house.meta()).await;
+        assert!(matches!(late, Err(Error::InvalidCode)));
+    }
+}
+
+#[tokio::test]
 async fn changing_the_password_keeps_this_session_and_ends_the_others() {
     for house in House::all().await {
         house.account("ada").await;

@@ -143,3 +143,17 @@ async fn nonsense_cookies_are_refused() {
         }
     }
 }
+
+#[tokio::test]
+async fn whoever_was_let_in_long_ago_is_let_in_no_longer_than_their_session() {
+    for house in House::all().await {
+        house.account("ada").await;
+        let caller = house.caller(&house.sign_in("ada").await).await.unwrap();
+        assert_eq!(house.identity.recheck(&caller).await.unwrap().session, caller.session);
+        house.identity.revoke_session(&caller, caller.session, &house.meta()).await.unwrap();
+        assert!(matches!(house.identity.recheck(&caller).await, Err(Error::InvalidToken("session-revoked"))));
+        let caller = house.caller(&house.sign_in("ada").await).await.unwrap();
+        house.clock.advance_ms(HOUR);
+        assert!(matches!(house.identity.recheck(&caller).await, Err(Error::InvalidToken("expired"))));
+    }
+}

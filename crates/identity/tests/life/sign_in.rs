@@ -55,6 +55,23 @@ async fn strangers_learn_nothing_from_a_failure() {
 }
 
 #[tokio::test]
+async fn an_attempt_of_ones_own_does_not_tell_whether_there_is_an_account() {
+    for house in House::all().await {
+        house.account("ada").await;
+        for (name, email) in
+            [("eve", "ada@example.com"), ("eve", "nobody@example.com"), ("ada", "eve@example.com")]
+        {
+            house.register(name, email, OTHER_PASSWORD).await;
+            let wanted = if name == "eve" { email } else { name };
+            let answer = house.identity.sign_in(credentials(wanted, OTHER_PASSWORD), &house.meta()).await;
+            assert!(matches!(answer, Err(Error::EmailNotVerified)), "{wanted}");
+        }
+        house.sign_in("ada").await;
+        house.sign_in("ada@example.com").await;
+    }
+}
+
+#[tokio::test]
 async fn imported_hashes_are_renewed_at_sign_in() {
     for house in House::all().await {
         let ada = house.account("ada").await;
