@@ -1,6 +1,6 @@
 //! Accounts, for operators.
 
-use access::actions::{UserAdmin, UserRead};
+use access::actions::{SystemLogs, UserAdmin, UserRead};
 use access::{Permit, Role, Tier, TypedAction};
 use askama::Template;
 use audit::Filter;
@@ -36,6 +36,7 @@ struct AccountDetailPage {
     tiers: Vec<&'static str>,
     may_administer: bool,
     may_write: bool,
+    may_read_trail: bool,
     events: Vec<EventRow>,
 }
 
@@ -78,8 +79,15 @@ pub(crate) async fn show(
 ) -> Result<Response, Failure> {
     let id = account_id(&id)?;
     let found = console.identity.account(permit::<UserRead>(&console, &visit)?, id, &visit.meta).await?;
-    let filter = Filter { account: Some(id), ..Filter::default() };
-    let events = console.audit.search(&searcher(&visit), &filter, None, 20).await?;
+    // Seeing a person is one right, seeing what they did and from where is another.
+    let events = match permit::<SystemLogs>(&console, &visit) {
+        Err(_) => None,
+        Ok(_) => {
+            let filter = Filter { account: Some(id), ..Filter::default() };
+            let found = console.audit.search(&searcher(&visit), &filter, None, 20).await?;
+            Some(found.entries.iter().map(EventRow::of).collect())
+        }
+    };
     let administers = permit::<UserAdmin>(&console, &visit).is_ok();
     let page = AccountDetailPage {
         frame: visit.frame(&console, "accounts"),
@@ -89,7 +97,8 @@ pub(crate) async fn show(
         tiers: Tier::ALL.iter().map(|tier| tier.as_str()).collect(),
         may_administer: administers,
         may_write: administers,
-        events: events.entries.iter().map(EventRow::of).collect(),
+        may_read_trail: events.is_some(),
+        events: events.unwrap_or_default(),
     };
     Ok(render(&visit, StatusCode::OK, &page))
 }

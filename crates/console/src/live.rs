@@ -4,19 +4,19 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use askama::Template;
-use audit::Filter;
+use audit::{Filter, Record, RequestInfo};
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::Response;
 use futures_util::Stream;
-use guard::SESSION_COOKIE;
-use http::{StatusCode, request::Parts};
+use http::StatusCode;
+use identity::AccountCaller;
 
 use crate::Console;
 use crate::events::searcher;
 use crate::page::{Failure, Frame, render};
 use crate::view::{EventRow, filters};
-use crate::visit::{Visit, cookie};
+use crate::visit::Visit;
 
 const SHOWN: usize = 50;
 /// How often an open stream asks whether its session still lives.
@@ -55,37 +55,50 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Result
 }
 
 /// GET /console/events/stream: server-sent events, one per audit event. Ends within a second of the operator's
-/// session ending; the browser then reconnects and is refused.
+/// session or right ending, however much happens meanwhile; the browser then reconnects and is refused.
 pub(crate) async fn stream(
     State(console): State<Console>,
-    parts: Parts,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    struct Reader {
-        subscription: audit::Subscription,
-        console: Console,
-        cookie: Option<String>,
-    }
-    let reader = Reader { subscription: console.audit.subscribe(), cookie: cookie(&parts, SESSION_COOKIE), console };
+    visit: Visit,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
+    let caller = visit.account()?.clone();
+    let watching = audit::Event::AuditSearched { by: vec!["live"], results: 0 };
+    let record = Record::new(console.clock.now(), watching).by_account(caller.account).during(RequestInfo::new(visit.meta.request));
+    console.audit.record_durable(record).await?;
+    let reader = Reader {
+        subscription: console.audit.subscribe(),
+        console,
+        caller,
+        recheck: tokio::time::interval(RECHECK),
+    };
     let events = futures_util::stream::unfold(reader, |mut reader| async move {
         loop {
-            match tokio::time::timeout(RECHECK, reader.subscription.next()).await {
-                Ok(None) => return None,
-                Ok(Some(entry)) => {
-                    let event = Event::default().event("audit").json_data(EventRow::of(&entry)).ok()?;
+            tokio::select! {
+                // First, so that a flood of events cannot keep a stream open.
+                biased;
+                _ = reader.recheck.tick() => reader.still_allowed().await.then_some(())?,
+                entry = reader.subscription.next() => {
+                    let event = Event::default().event("audit").json_data(EventRow::of(&*entry?)).ok()?;
                     return Some((Ok(event), reader));
                 }
-                Err(_) => still_allowed(&reader.console, reader.cookie.as_deref()).await.then_some(())?,
             }
         }
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 
-/// Streams opened with a bearer token end with their connection; browsers are asked again and again.
-async fn still_allowed(console: &Console, cookie: Option<&str>) -> bool {
-    let Some(value) = cookie else { return true };
-    match console.identity.authenticate_cookie(value).await {
-        Ok(caller) => console.access.permit::<access::actions::SystemLogs>(&caller.subject()).is_ok(),
-        Err(_) => false,
+/// An open stream.
+struct Reader {
+    subscription: audit::Subscription,
+    console: Console,
+    caller: AccountCaller,
+    recheck: tokio::time::Interval,
+}
+
+impl Reader {
+    async fn still_allowed(&self) -> bool {
+        match self.console.identity.recheck(&self.caller).await {
+            Ok(now) => self.console.access.permit::<access::actions::SystemLogs>(&now.subject()).is_ok(),
+            Err(_) => false,
+        }
     }
 }
