@@ -6,6 +6,7 @@ mod faults;
 mod journey;
 mod malformed;
 mod pages;
+mod rights;
 mod smtp;
 mod studio;
 mod tokens;
