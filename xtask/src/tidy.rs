@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("audit", &["base", "crypto", "store", "keys"]),
     ("identity", &["base", "crypto", "store", "keys", "audit", "access"]),
     ("guard", &["base", "crypto", "inspect", "store", "keys", "audit", "access", "identity"]),
-    ("gateway", &["base", "guard"]),
+    ("gateway", &["base", "audit", "guard"]),
     ("api", &["base", "crypto", "store", "keys", "audit", "access", "identity", "guard"]),
     ("console", &["base", "crypto", "store", "keys", "audit", "access", "identity", "guard"]),
     (
@@ -39,8 +39,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("aws-lc-rs", &["crypto"]),
     ("argon2", &["crypto"]),
     ("cedar-policy", &["access"]),
-    ("axum", &["api", "console", "axum-studio"]),
-    ("hyper", &["gateway", "server", "testkit"]),
+    ("axum", &["api", "console", "server", "axum-studio"]),
+    ("hyper", &["gateway", "server", "testkit", "axum-studio"]),
     ("lettre", &["identity"]),
 ];
 

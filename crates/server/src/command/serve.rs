@@ -70,7 +70,8 @@ fn greet(running: &Running, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "\nWhat to try next")?;
     if running.example {
         writeln!(out, "  open {url}/            the built-in example service, through the gateway")?;
-        writeln!(out, "  open {url}/private     the same for signed-in people only: sign in at {url}/account first")?;
+        writeln!(out, "  open {url}/private     the same for signed-in people only: it leads you to the sign-in")?;
+        writeln!(out, "  open {url}/console     requests, events and accounts, live, for the operator")?;
         writeln!(out, "  fortissimo --upstream http://127.0.0.1:9000    your own service behind the gateway")?;
     } else {
         writeln!(out, "  open {url}/account     sign up, sign in, see your sessions")?;
