@@ -4,6 +4,18 @@
 //! requests, and answers by itself what is not a request. [`Forward`] is behind: it carries a request that
 //! passed every stage to its upstream, and the response back. Both stream; neither holds a body.
 //!
+//! ```no_run
+//! use gateway::{Forward, Guarded, ListenConfig, Listener, Shutdown, UpstreamConfig};
+//! # async fn example(guard: guard::Guard, clock: base::Clock, entropy: base::Entropy) -> Result<(), Box<dyn std::error::Error>> {
+//! let shutdown = Shutdown::new();
+//! let service = Forward::new(guard.routes(), &UpstreamConfig::default(), &shutdown)?;
+//! let listener = Listener::bind(ListenConfig::plain("127.0.0.1:8080".parse()?)).await?;
+//! tokio::spawn(listener.serve(Guarded { guard, service }, clock, entropy, shutdown.clone()));
+//! // … until the end:
+//! shutdown.drain(std::time::Duration::from_secs(30)).await;
+//! # Ok(()) }
+//! ```
+//!
 //! This crate decides nothing about who may do what, keeps no state about clients, and reads neither files (but
 //! certificates) nor the environment.
 

@@ -11,7 +11,7 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Longest request target; longer ones are answered 414.
     pub target_bytes: usize,
-    /// Fields in one head.
+    /// Fields in one head; at most 128.
     pub fields: usize,
     /// Time from the first byte of a head until its end; then 408.
     pub head_timeout: Duration,

@@ -22,6 +22,9 @@ use crate::handler::Handler;
 use crate::shutdown::Open;
 use crate::{Limits, Shutdown, Tls};
 
+/// Fields that hyper takes without being told.
+const HYPERS_FIELDS: usize = 100;
+
 /// Where and how to listen.
 #[derive(Debug, Clone)]
 pub struct ListenConfig {
@@ -186,14 +189,18 @@ impl<H: Handler> Visit<H> {
             let (desk, on, talk) = (self.desk.clone(), self.on, talk.clone());
             async move { Ok::<_, Infallible>(desk.http1(on, talk, request).await) }
         });
-        let connection = http1::Builder::new()
+        let mut builder = http1::Builder::new();
+        builder
             .timer(TokioTimer::new())
             // Our reader has deadlines of its own, which are answered.
             .header_read_timeout(None)
             // Larger than the longest head that our reader lets through.
-            .max_buf_size((2 * limits.head_bytes).max(64 * 1024))
-            .serve_connection(io, service)
-            .with_upgrades();
+            .max_buf_size((2 * limits.head_bytes).max(64 * 1024));
+        if limits.fields > HYPERS_FIELDS {
+            // Only then: what is set here costs hyper an allocation per request.
+            builder.max_headers(limits.fields);
+        }
+        let connection = builder.serve_connection(io, service).with_upgrades();
         let mut connection = pin!(connection);
         tokio::select! {
             ended = connection.as_mut() => return ended,

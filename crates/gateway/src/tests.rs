@@ -198,6 +198,20 @@ async fn a_port_in_use_is_one_clear_line() {
 }
 
 #[tokio::test]
+async fn a_larger_limit_of_fields_is_hypers_too() {
+    let limits = Limits { fields: 120, ..Limits::default() };
+    let gateway = listen(answers(echo), limits, None).await;
+    let with = |count| {
+        let fields: String = (0..count).map(|n| format!("f{n}: v\r\n")).collect();
+        format!("GET /many HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n")
+    };
+    let answer = gateway.exchange(with(118).as_bytes()).await;
+    assert!(answer.ends_with("/many "), "{answer}");
+    let answer = gateway.exchange(with(119).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 431") && answer.contains("problem+json"), "{answer}");
+}
+
+#[tokio::test]
 async fn connections_beyond_the_limit_wait_for_a_place() {
     let limits = Limits { connections: 1, ..Limits::default() };
     let gateway = listen(answers(echo), limits, None).await;
