@@ -36,7 +36,7 @@ impl RequestMeta {
     }
 
     /// As the audit trail wants it.
-    pub(crate) fn info(&self) -> RequestInfo {
+    pub fn info(&self) -> RequestInfo {
         RequestInfo {
             id: self.request,
             address: self.address,
