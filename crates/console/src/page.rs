@@ -71,6 +71,17 @@ pub(crate) fn render(visit: &Visit, status: StatusCode, template: &impl Template
     response
 }
 
+/// The page of a form again, because what it asked for was refused: with the refusal's own status, and with when to try
+/// again. Without a refusal, the form itself was not right.
+pub(crate) fn render_again(visit: &Visit, refused: Option<&Problem>, template: &impl Template) -> Response {
+    let status = refused.and_then(|problem| StatusCode::from_u16(problem.kind.status()).ok());
+    let mut response = render(visit, status.unwrap_or(StatusCode::BAD_REQUEST), template);
+    if let Some(seconds) = refused.and_then(|problem| problem.retry_after_s) {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
 /// See-other after a form.
 pub(crate) fn go(location: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store")]).into_response()

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::Console;
 use crate::form::{Errors, Submitted};
-use crate::page::{Failure, Frame, MessagePage, go, render};
+use crate::page::{Failure, Frame, MessagePage, go, render, render_again};
 use crate::visit::Visit;
 
 /// The code of a link from a message.
@@ -153,7 +153,7 @@ pub(crate) async fn reset(State(console): State<Console>, mut form: Submitted) -
             let mut frame = form.visit.frame(&console, "reset");
             frame.notice = errors.take(&error);
             let page = ConfirmPage { errors, ..ConfirmPage::reset(frame, &code) };
-            Ok(render(&form.visit, StatusCode::BAD_REQUEST, &page))
+            Ok(render_again(&form.visit, Some(&error.problem()), &page))
         }
     }
 }
@@ -179,7 +179,7 @@ pub(crate) async fn change(State(console): State<Console>, mut form: Submitted) 
                 errors.take(&error)
             };
             let page = ConfirmPage { errors, ..ConfirmPage::change(frame) };
-            Ok(render(&form.visit, StatusCode::BAD_REQUEST, &page))
+            Ok(render_again(&form.visit, Some(&error.problem()), &page))
         }
     }
 }

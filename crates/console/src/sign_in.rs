@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::Console;
 use crate::form::{Errors, Submitted};
-use crate::page::{Failure, Frame, go, render};
+use crate::page::{Failure, Frame, go, render, render_again};
 use crate::visit::Visit;
 
 #[derive(Template)]
@@ -60,7 +60,7 @@ pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) 
         errors.add("password", "Type your password.");
     }
     let mut frame = form.visit.frame(&console, "sign-in");
-    let mut status = StatusCode::BAD_REQUEST;
+    let mut refused = None;
     if errors.is_empty() {
         let credentials = Credentials { name: name.clone(), password, session_name: None, audience: None };
         match console.identity.sign_in_browser(credentials, &form.visit.meta).await {
@@ -74,13 +74,14 @@ pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) 
                 return Ok(with_cookie(go(safe(form.text("next")).unwrap_or("/account")), &cookie));
             }
             Err(error) => {
-                status = StatusCode::from_u16(error.problem().kind.status()).unwrap_or(status);
+                refused = Some(error.problem());
                 frame.notice = errors.take(&error).or(frame.notice);
             }
         }
     }
     let next = safe(form.text("next")).unwrap_or("");
-    Ok(render(&form.visit, status, &SignInPage { frame, next, identifier: &name, errors }))
+    let page = SignInPage { frame, next, identifier: &name, errors };
+    Ok(render_again(&form.visit, refused.as_ref(), &page))
 }
 
 /// POST /account/sign-out

@@ -9,7 +9,7 @@ use identity::{Registration, Setup};
 
 use crate::Console;
 use crate::form::{Errors, Submitted};
-use crate::page::{Failure, Frame, MessagePage, go, render};
+use crate::page::{Failure, Frame, MessagePage, go, render, render_again};
 use crate::recovery::{ConfirmPage, LinkCode};
 use crate::visit::Visit;
 
@@ -74,12 +74,15 @@ pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) 
         _ => form.parse("full_name", &mut errors),
     };
     let password = form.secret("password");
-    let mut notice = None;
+    let (mut notice, mut refused) = (None, None);
     if let (Some(username), Some(email), true) = (username, email, errors.is_empty()) {
         let wish = Registration { username, email, full_name, password };
         match console.identity.register(wish, &form.visit.meta).await {
             Ok(()) => return Ok(check_your_mail(&console, &form.visit)),
-            Err(error) => notice = errors.take(&error),
+            Err(error) => {
+                refused = Some(error.problem());
+                notice = errors.take(&error);
+            }
         }
     } else {
         password_hint(&password, &mut errors);
@@ -93,7 +96,7 @@ pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) 
         errors,
         ..SignUpPage::sign_up(frame)
     };
-    Ok(render(&form.visit, StatusCode::BAD_REQUEST, &page))
+    Ok(render_again(&form.visit, refused.as_ref(), &page))
 }
 
 fn password_hint(password: &Secret<String>, errors: &mut Errors) {
@@ -163,12 +166,15 @@ pub(crate) async fn setup(State(console): State<Console>, mut form: Submitted) -
     let email = form.parse("email", &mut errors);
     let password = form.secret("password");
     let code = form.text("code").to_owned();
-    let mut notice = None;
+    let (mut notice, mut refused) = (None, None);
     if let (Some(username), Some(email)) = (username, email) {
         let setup = Setup { code: code.clone(), username, email, full_name: None, password };
         match console.identity.complete_setup(setup, &form.visit.meta).await {
             Ok(_) => return Ok(go("/account/sign-in?done=setup")),
-            Err(error) => notice = errors.take(&error),
+            Err(error) => {
+                refused = Some(error.problem());
+                notice = errors.take(&error);
+            }
         }
     }
     let mut frame = form.visit.frame(&console, "setup");
@@ -179,6 +185,6 @@ pub(crate) async fn setup(State(console): State<Console>, mut form: Submitted) -
         errors,
         ..SignUpPage::setup(frame, &code)
     };
-    Ok(render(&form.visit, StatusCode::BAD_REQUEST, &page))
+    Ok(render_again(&form.visit, refused.as_ref(), &page))
 }
 

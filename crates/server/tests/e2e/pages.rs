@@ -56,3 +56,39 @@ async fn pages_have_a_strict_policy_and_refuse_forged_forms() {
     let sent = client.send(http::Method::GET, "/account", &[("accept", "text/html")], bytes::Bytes::new()).await;
     assert_eq!((sent.status.as_u16(), sent.header("location")), (303, "/account/sign-in?next=/account"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forms_say_when_to_come_back_while_too_many_passwords_wait() {
+    let sections = "[accounts]\nhash_workers = 1\nhash_queue = 1\n".to_owned();
+    let program = start(Settings { sections, ..Settings::default() });
+    let page = program.client().get("/account/sign-in").await.expect(200);
+    let cookie = page.header("set-cookie").split_once(';').unwrap().0.split_once('=').unwrap().1.to_owned();
+    let token = page.text().split_once("name=\"form_token\" value=\"").unwrap().1[..43].to_owned();
+    let client = program.client().cookie("__Host-fortissimo-form", &cookie);
+    let origin = format!("http://127.0.0.1:{}", program.port);
+    let mut posts = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let (client, origin) = (client.clone(), origin.clone());
+        let password = "password=violet+thunder+under+the+bridge";
+        let (path, form) = if number % 2 == 0 {
+            ("/account/sign-in", format!("form_token={token}&identifier=ada&{password}"))
+        } else {
+            let who = format!("username=name{number}&email=name{number}%40example.com");
+            ("/account/sign-up", format!("form_token={token}&{who}&{password}"))
+        };
+        posts.spawn(async move {
+            let headers = [("content-type", "application/x-www-form-urlencoded"), ("origin", origin.as_str())];
+            (path, client.send(http::Method::POST, path, &headers, form.into()).await)
+        });
+    }
+    let mut busy = std::collections::BTreeSet::new();
+    while let Some(answered) = posts.join_next().await {
+        let (path, answer) = answered.unwrap();
+        assert!([200, 401, 503].contains(&answer.status.as_u16()), "{path} {}: {}", answer.status, answer.text());
+        if answer.status == 503 {
+            assert!(!answer.header("retry-after").is_empty(), "{path}");
+            busy.insert(path);
+        }
+    }
+    assert_eq!(busy.len(), 2, "forty at once were not too many: {busy:?}");
+}
