@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 use store::{Db, DbError};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::Instant;
 
 use crate::gap::{Cause, Losses};
 use crate::outbox::{self, Keyless, SealedRow};
@@ -18,7 +17,7 @@ use crate::{AuditError, Outcome, Record};
 /// Rows of one transaction at most.
 const BATCH: usize = 512;
 /// How long traffic waits for company.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(20);
 /// How often a gap is tried to be written when nothing else is.
 const RETRY: Duration = Duration::from_secs(1);
 /// Sealing takes some microseconds a record; other tasks get their turn after so many.
@@ -104,30 +103,32 @@ impl Inbox {
         }
     }
 
-    /// Adds what comes within [`GATHER`]; if somebody waits for durability, only what is there already.
+    /// Adds what comes within [`GATHER`]; if somebody waits for durability, only what is there already. Traffic does not
+    /// wake this task record by record: that would cost more than writing it.
     async fn gather(&mut self, batch: &mut Batch) {
-        let deadline = Instant::now() + GATHER;
-        while batch.room() > 0 {
-            while batch.room() > 0
-                && let Ok(durable) = self.durable.try_recv()
-            {
-                batch.durable.push(durable);
-            }
-            while batch.room() > 0
-                && let Ok(record) = self.traffic.try_recv()
-            {
-                batch.traffic.push(record);
-            }
-            if !batch.durable.is_empty() || batch.room() == 0 {
-                return;
-            }
-            tokio::select! {
-                biased;
-                Some(durable) = self.durable.recv() => batch.durable.push(durable),
-                Some(record) = self.traffic.recv() => batch.traffic.push(record),
-                () = tokio::time::sleep_until(deadline) => return,
-                else => return,
-            }
+        self.drain(batch);
+        if !batch.durable.is_empty() || batch.room() == 0 {
+            return;
+        }
+        tokio::select! {
+            biased;
+            Some(durable) = self.durable.recv() => batch.durable.push(durable),
+            () = tokio::time::sleep(GATHER) => {}
+        }
+        self.drain(batch);
+    }
+
+    /// What is in the queues now, as far as there is room.
+    fn drain(&mut self, batch: &mut Batch) {
+        while batch.room() > 0
+            && let Ok(durable) = self.durable.try_recv()
+        {
+            batch.durable.push(durable);
+        }
+        while batch.room() > 0
+            && let Ok(record) = self.traffic.try_recv()
+        {
+            batch.traffic.push(record);
         }
     }
 }
