@@ -9,13 +9,14 @@ use base::{Clock, Entropy, Id, Problem, ProblemKind, kind};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use guard::{Body, BodyError, Connection};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::connection::{Malformed, Talk};
 use crate::handler::Handler;
+use crate::patience::Impatient;
 use crate::{Limits, fields};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,7 +40,7 @@ impl<H: Handler> Desk<H> {
         let malformed = talk.call();
         let counted = Counted(talk);
         match malformed {
-            Some(malformed) => Answer::new(self.refuse(malformed), counted),
+            Some(malformed) => Answer::new(self.refuse(on, malformed), counted),
             None => self.serve(on, counted, request).await,
         }
     }
@@ -54,9 +55,19 @@ impl<H: Handler> Desk<H> {
         talk.deliver();
         let counted = Counted(talk);
         match check_http2(&mut request, &self.limits) {
-            Err(malformed) => Answer::new(self.refuse(malformed), counted),
-            Ok(()) => self.serve(on, counted, request).await,
+            Err(malformed) => Answer::new(self.refuse(on, malformed), counted),
+            Ok(()) => self.serve(on, counted, request).await.map(|answer| self.not_for_ever(answer)),
         }
+    }
+
+    /// On HTTP/2 nothing else notices that a client takes nothing of this response.
+    fn not_for_ever(&self, answer: Answer) -> Answer {
+        if answer.body.is_end_stream() {
+            return answer;
+        }
+        let Answer { body, counted } = answer;
+        let patience = self.limits.write_stall_timeout;
+        Answer { body: Body::Stream(Box::pin(Impatient::new(body, counted, patience))), counted: None }
     }
 
     async fn serve(
@@ -71,7 +82,7 @@ impl<H: Handler> Desk<H> {
         let response =
             AssertUnwindSafe(self.handler.handle(on, request)).catch_unwind().await.unwrap_or_else(|_| {
                 tracing::error!("a handler panicked; the request was answered with 500");
-                self.problem(&Problem::new(ProblemKind::Internal))
+                self.problem(on, &Problem::new(ProblemKind::Internal))
             });
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             counted.0.upgrade();
@@ -79,15 +90,15 @@ impl<H: Handler> Desk<H> {
         Answer::new(response, counted)
     }
 
-    fn refuse(&self, malformed: Malformed) -> Response<Body> {
+    fn refuse(&self, on: Connection, malformed: Malformed) -> Response<Body> {
         let Malformed { kind, detail } = malformed;
         metrics::counter!("fortissimo_malformed_requests_total", "problem" => kind.slug()).increment(1);
         tracing::debug!(problem = kind.slug(), detail, "refused a malformed request");
-        self.problem(&Problem::new(kind).detail(detail))
+        self.problem(on, &Problem::new(kind).detail(detail))
     }
 
     /// A problem for a request that never reached the pipeline, with the fields that every answer has.
-    fn problem(&self, problem: &Problem) -> Response<Body> {
+    fn problem(&self, on: Connection, problem: &Problem) -> Response<Body> {
         let id: Id<kind::Request> = Id::new(&self.clock, &self.entropy);
         let id = id.to_string();
         let mut response = Response::new(Body::from(problem.document(Some(&id))));
@@ -95,8 +106,7 @@ impl<H: Handler> Desk<H> {
             StatusCode::from_u16(problem.kind.status()).unwrap_or(StatusCode::BAD_REQUEST);
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        guard::secure_own(fields, on.tls);
         if let Ok(id) = HeaderValue::try_from(id) {
             fields.insert(REQUEST_ID, id);
         }
@@ -150,12 +160,13 @@ impl Drop for Counted {
 /// A response's body on its way to the client. If it breaks off, so does the connection.
 pub(crate) struct Answer {
     body: Body,
-    counted: Counted,
+    /// `None` if the body itself holds it.
+    counted: Option<Counted>,
 }
 
 impl Answer {
     fn new(response: Response<Body>, counted: Counted) -> Response<Self> {
-        response.map(|body| Self { body, counted })
+        response.map(|body| Self { body, counted: Some(counted) })
     }
 }
 
@@ -170,7 +181,9 @@ impl http_body::Body for Answer {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(Err(error)) = &frame {
             tracing::debug!(%error, "a response broke off; its connection is aborted");
-            self.counted.0.abort();
+            if let Some(counted) = &self.counted {
+                counted.0.abort();
+            }
         }
         Poll::Ready(frame)
     }

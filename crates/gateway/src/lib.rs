@@ -26,6 +26,7 @@ mod fields;
 mod handler;
 mod limits;
 mod listen;
+mod patience;
 mod shutdown;
 #[cfg(test)]
 mod testing;

@@ -232,13 +232,17 @@ impl<H: Handler> Visit<H> {
             .max_local_error_reset_streams(256)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
-        tokio::select! {
+        let patience = tokio::select! {
             ended = connection.as_mut() => return ended,
-            () = self.shutdown.begun() => {}
-            () = until_idle(&idle, limits.idle_timeout) => {}
-        }
+            () = self.shutdown.begun() => None,
+            () = until_idle(&idle, limits.idle_timeout) => Some(limits.write_stall_timeout),
+        };
         connection.as_mut().graceful_shutdown();
-        connection.await
+        match patience {
+            None => connection.await,
+            // What is left are responses of which the client takes nothing; dropping the connection ends them.
+            Some(patience) => tokio::time::timeout(patience, connection).await.unwrap_or(Ok(())),
+        }
     }
 }
 

@@ -98,6 +98,39 @@ async fn http2_goes_to_an_upstream_of_http1() {
     assert_eq!(answer, (200, "HTTP/1.1 \"app.example\" \"2 fortissimo\" b\"hello\"".into()));
 }
 
+#[tokio::test]
+async fn a_client_of_http2_that_takes_nothing_gives_its_place_back() {
+    struct Held(Arc<tokio::sync::Semaphore>);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            self.0.add_permits(1);
+        }
+    }
+    let returned = Arc::new(tokio::sync::Semaphore::new(0));
+    let place = returned.clone();
+    let endless = answers(move |_| {
+        let held = Arc::new(Held(place.clone()));
+        let pieces = futures_util::stream::repeat_with(move || {
+            let _held = &held;
+            Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(&[0; 16 * 1024])))
+        });
+        async move { Response::new(Body::stream(http_body_util::StreamBody::new(pieces))) }
+    });
+    let limits = Limits { write_stall_timeout: Duration::from_millis(100), ..Limits::default() };
+    let gateway = listen(endless, limits, None).await;
+    let mut sender = http2(gateway.connect().await).await;
+    let mut response = sender.send_request(request("http://app.example/", "")).await.unwrap();
+    let _ = returned.acquire().await.unwrap();
+    // Whoever wakes up again learns that this is not the end.
+    loop {
+        match response.body_mut().frame().await {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => break,
+            None => panic!("a response that was let go of looks complete"),
+        }
+    }
+}
+
 fn tls(made: &Certificate, tls12: bool) -> Tls {
     let certificate = made.folder.path().join("cert.pem");
     Tls::load(TlsFiles { certificate, key: made.folder.path().join("key.pem"), tls12 }).unwrap()

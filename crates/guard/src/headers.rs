@@ -83,8 +83,9 @@ pub(crate) fn secure_upstream(headers: &mut HeaderMap, tls: bool, permissions: O
     add(headers, CORP, &SAME_SITE);
 }
 
-/// The security headers of our own answers, refusals included. A handler's own policy stands.
-pub(crate) fn secure_own(headers: &mut HeaderMap, tls: bool) {
+/// The security headers of our own answers, refusals included. A handler's own policy stands. The pipeline adds them by
+/// itself; listeners do so for what never reaches it.
+pub fn secure_own(headers: &mut HeaderMap, tls: bool) {
     if tls {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }

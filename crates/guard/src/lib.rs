@@ -58,6 +58,7 @@ pub use exchange::Exchange;
 #[doc(hidden)]
 pub use guard::Pipeline;
 pub use guard::{Connection, Guard, Parts, Service};
+pub use headers::secure_own;
 pub use identity::{AccountCaller, Caller, RequestMeta};
 pub use limits::{EndpointLimit, LimitsConfig, NetworkLimit, RateClass, TierLimits, WindowLimits};
 pub use passed::Passed;

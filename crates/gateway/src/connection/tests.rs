@@ -36,6 +36,7 @@ fn assert_problem(answer: &str, status: u16, input: &str) {
         "content-type: application/problem+json",
         "cache-control: no-store",
         "x-content-type-options: nosniff",
+        "content-security-policy: default-src 'none'",
         "x-request-id: ",
         "connection: close",
     ] {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use base::ProblemKind;
 use guard::{Body, Refusal, Timeouts, Upstream};
-use http::header::{EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE, VIA};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -139,6 +140,9 @@ impl Pool {
         let came_by = request.version();
         *request.version_mut() = Version::HTTP_11;
         let trailers: Option<Trailers> = request.extensions_mut().remove();
+        let odd_body =
+            matches!(*request.method(), Method::GET | Method::HEAD) && !request.body().is_end_stream();
+        let chunked = odd_body && request.body().size_hint().exact().is_none();
         let fields = request.headers_mut();
         guard::strip_hop_by_hop(fields);
         // Answered by hyper towards the client, when the upload begins; waiting twice would only cost time.
@@ -147,6 +151,15 @@ impl Pool {
             fields::switch(fields);
         } else if let Some(trailers) = trailers {
             trailers.say(fields);
+        }
+        if odd_body {
+            // A service that does not expect a body here may take it for the next request of the connection, one that
+            // nobody judged. There shall be none.
+            fields.append(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if chunked {
+            // hyper leaves the body of these methods out unless its framing is written down.
+            fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         if self.config.host == HostField::Upstream || !fields.contains_key(HOST) {
             fields.insert(HOST, self.host.clone());
@@ -262,7 +275,7 @@ fn refusal(kind: ProblemKind, why: &'static str) -> Refusal {
 /// The head of a request that may be sent twice: nothing changes by it, and it has no body that is gone.
 fn repeatable(request: &Request<Body>) -> Option<Request<()>> {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !safe || !http_body::Body::is_end_stream(request.body()) || request.headers().contains_key(UPGRADE) {
+    if !safe || !request.body().is_end_stream() || request.headers().contains_key(UPGRADE) {
         return None;
     }
     let mut copy = Request::new(());

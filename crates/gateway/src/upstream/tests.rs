@@ -167,6 +167,26 @@ async fn request_bodies_keep_their_shape_and_trailers_are_harmless() {
 }
 
 #[tokio::test]
+async fn a_get_with_a_body_keeps_it_on_a_connection_that_is_not_used_again() {
+    let upstream = behind(|request: Request<Incoming>| async move {
+        Response::new(full(request.into_body().collect().await.unwrap().to_bytes()))
+    })
+    .await;
+    let gateway = proxy_to(upstream.address).await;
+    for (number, body) in
+        ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
+            .into_iter()
+            .enumerate()
+    {
+        let answer = gateway
+            .exchange(format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{body}").as_bytes())
+            .await;
+        assert!(answer.ends_with("\r\n\r\nhello"), "{answer}");
+        assert_eq!(upstream.accepted.load(Ordering::SeqCst), number + 1, "nothing follows such a body");
+    }
+}
+
+#[tokio::test]
 async fn an_upstream_that_is_down_is_502_and_a_silent_one_504() {
     let closed = {
         let listener = tokio::net::TcpListener::bind(crate::testing::ANY).await.unwrap();
@@ -497,6 +517,21 @@ async fn websockets_pass_in_both_directions() {
     drop(socket);
     let drained = gateway.shutdown.drain(Duration::from_secs(5)).await;
     assert_eq!(drained.cut, 0, "the tunnel ended with the WebSocket");
+}
+
+#[tokio::test]
+async fn a_handshake_with_a_body_is_no_handshake() {
+    let upstream = behind(mirror).await;
+    let gateway = proxy_to(upstream.address).await;
+    let handshake = "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n";
+    for body in
+        ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
+    {
+        let next = "GET /next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let answer = gateway.exchange(format!("{handshake}{body}{next}").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("upgrade: websocket"), "{answer}");
+        assert!(answer.ends_with("GET /next host: x; via: 1.1 fortissimo"), "{answer}");
+    }
 }
 
 #[tokio::test]

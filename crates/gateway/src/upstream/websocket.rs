@@ -11,6 +11,7 @@ use base::ProblemKind;
 use guard::{Body, Refusal};
 use http::header::UPGRADE;
 use http::{Method, Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -24,9 +25,11 @@ use crate::{Shutdown, fields};
 /// Bytes in transit per direction.
 const BUFFER: usize = 16 * 1024;
 
-/// Whether this request wants a WebSocket and can have one: HTTP/1.1, GET, `Upgrade: websocket`.
+/// Whether this request wants a WebSocket and can have one: HTTP/1.1, GET, `Upgrade: websocket`. Behind a body the
+/// reader expects the next head, and would take the tunnel's bytes for one.
 pub(crate) fn wanted(request: &Request<Body>) -> bool {
     request.version() == Version::HTTP_11
+        && request.body().is_end_stream()
         && *request.method() == Method::GET
         && request.headers().get(UPGRADE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"))
         && request.extensions().get::<OnUpgrade>().is_some()
