@@ -52,7 +52,11 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) {
 /// Takes out of an upstream's answer what would set one of our cookies.
 pub(crate) fn strip_response(headers: &mut HeaderMap) {
     use http::header::SET_COOKIE;
-    let ours = |value: &HeaderValue| is_ours(value.as_bytes().trim_ascii_start());
+    // A cookie without a name (`=__Host-fortissimo=x`) is sent back as its value alone, which reads like ours.
+    let ours = |value: &HeaderValue| {
+        let start = value.as_bytes().iter().position(|byte| *byte != b'=' && !byte.is_ascii_whitespace());
+        is_ours(&value.as_bytes()[start.unwrap_or(0)..])
+    };
     if !headers.get_all(SET_COOKIE).iter().any(ours) {
         return;
     }
@@ -102,7 +106,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(SET_COOKIE, HeaderValue::from_static("own=1"));
         headers.append(SET_COOKIE, HeaderValue::from_static(" __Host-fortissimo=evil; Path=/"));
+        headers.append(SET_COOKIE, HeaderValue::from_static(" = __Host-fortissimo=evil; Path=/"));
+        headers.append(SET_COOKIE, HeaderValue::from_static("="));
         strip_response(&mut headers);
-        assert_eq!(headers.get_all(SET_COOKIE).iter().collect::<Vec<_>>(), ["own=1"]);
+        assert_eq!(headers.get_all(SET_COOKIE).iter().collect::<Vec<_>>(), ["own=1", "="]);
     }
 }

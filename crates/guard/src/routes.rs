@@ -156,6 +156,12 @@ impl Route {
         target.segments().get(self.template.position(name)?).map(String::as_str)
     }
 
+    /// The id of the object that is asked for, if what is demanded names one.
+    fn object<'s, S: AsRef<str>>(&self, segments: &'s [S]) -> Option<&'s str> {
+        let Requirement::Action { resource: Some(resource), .. } = &self.requirement else { return None };
+        segments.get(self.template.position(&resource.parameter)?).map(AsRef::as_ref)
+    }
+
     fn offers(&self, method: &Method) -> bool {
         self.methods.contains(method) || (*method == Method::HEAD && self.methods.contains(&Method::GET))
     }
@@ -297,7 +303,9 @@ impl RouteTable {
         self.any_first = open.map(|r| r.number).collect();
     }
 
-    /// The route of a request. 404 if no path matches, 405 with `Allow` if only the method does not.
+    /// The route of a request. 404 if no path matches, 405 with `Allow` if only the method does not, 400 if the path
+    /// parameters of RFC 3986 §3.3 would lead a service that cuts them off (servlet containers do) somewhere else:
+    /// such a service reads `/admin;x` as `/admin`.
     pub fn find(
         &self,
         host: &Host,
@@ -305,7 +313,25 @@ impl RouteTable {
         target: &CanonicalTarget,
     ) -> Result<&Arc<Route>, Refusal> {
         let segments = target.segments();
-        let first = segments.first().map_or("", String::as_str);
+        let found = self.look_up(host, method, segments)?;
+        if segments.iter().any(|segment| segment.contains(';')) {
+            let cut: Vec<&str> =
+                segments.iter().filter_map(|s| s.split(';').next()).filter(|s| !s.is_empty()).collect();
+            let as_cut = self.look_up(host, method, &cut).ok().filter(|route| route.number == found.number);
+            if as_cut.is_none_or(|route| route.object(segments) != route.object(&cut)) {
+                return Err(Refusal::at(Stage::Route, ProblemKind::MalformedRequest, "path_parameters"));
+            }
+        }
+        Ok(found)
+    }
+
+    fn look_up<S: AsRef<str>>(
+        &self,
+        host: &Host,
+        method: &Method,
+        segments: &[S],
+    ) -> Result<&Arc<Route>, Refusal> {
+        let first = segments.first().map_or("", AsRef::as_ref);
         let bucket = self.own.get(first).or_else(|| self.by_first.get(first)).unwrap_or(&self.any_first);
         let mut offered: Vec<&str> = Vec::new();
         for route in bucket.iter().map(|number| &self.routes[*number]) {

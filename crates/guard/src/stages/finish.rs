@@ -124,7 +124,12 @@ fn record(
     let (event, outcome) = match refused {
         Some((stage, kind)) => {
             // A network over its limit is a flood until shown otherwise; a sample of it is on record, all of it is counted.
-            let flood = stage == Stage::Client && kind == ProblemKind::RateLimited;
+            let flood = match stage {
+                Stage::Client => kind == ProblemKind::RateLimited,
+                // Refused before the network limit, but the trail must not grow faster for it.
+                Stage::Admit => pipeline.rates.network(exchange.address, exchange.at).is_some(),
+                _ => false,
+            };
             if flood && !pipeline.rates.worth_recording(exchange.address, exchange.at) {
                 return;
             }

@@ -63,6 +63,27 @@ async fn the_first_match_wins_and_the_rest_is_not_found() {
 }
 
 #[tokio::test]
+async fn path_parameters_lead_nowhere_else() {
+    let house = House::new(|config| {
+        config.routes = vec![
+            route("/closed/**", "authenticated"),
+            route("/tracks/{id}", "track:read on track/{id}"),
+            route("/**", "public"),
+        ];
+    })
+    .await;
+    // A servlet container would serve each of these from `/closed`, or from one of our own prefixes.
+    for path in ["/closed;x/a", "/closed;x=1", "/;/closed/a", "/closed%3B/a", "/x/../closed;a", "/v1;x/a"] {
+        assert_eq!(house.ask("GET", path, &[]).await.slug(), "malformed-request", "{path}");
+    }
+    assert_eq!(house.ask("GET", "/tracks/5;x", &[]).await.slug(), "malformed-request", "another track");
+    for path in ["/open;x=1/a", "/a;b;c"] {
+        assert_eq!(house.ask("GET", path, &[]).await.status, 200, "{path}");
+    }
+    assert_eq!(house.ask("GET", "/closed/a;x", &[]).await.status, 401);
+}
+
+#[tokio::test]
 async fn a_wrong_method_names_the_right_ones() {
     let house = House::new(|_| {}).await;
     let answer = house.ask("DELETE", "/reads/1", &[]).await;
