@@ -27,9 +27,20 @@ async fn browsers_are_shown_the_way_in() {
     assert_eq!((page.status, page.header("cache-control")), (303, "no-store"));
     assert_eq!(page.header("location"), "/account/sign-in?next=/console/requests%3Fa%3D1%26b%3D//x");
     assert_eq!(house.ask("GET", "/console/requests", &[]).await.slug(), "unauthenticated");
-    assert_eq!(house.ask("GET", "/mine/x", &browser).await.header("location"), "/account/sign-in?next=/mine/x");
-    assert_eq!(house.ask("GET", "/mine/x", &[("accept", "*/*")]).await.slug(), "unauthenticated", "a program");
-    assert_eq!(house.ask("POST", "/mine/x", &browser).await.slug(), "unauthenticated", "nothing to come back to");
+    assert_eq!(
+        house.ask("GET", "/mine/x", &browser).await.header("location"),
+        "/account/sign-in?next=/mine/x"
+    );
+    assert_eq!(
+        house.ask("GET", "/mine/x", &[("accept", "*/*")]).await.slug(),
+        "unauthenticated",
+        "a program"
+    );
+    assert_eq!(
+        house.ask("POST", "/mine/x", &browser).await.slug(),
+        "unauthenticated",
+        "nothing to come back to"
+    );
 }
 
 #[tokio::test]
