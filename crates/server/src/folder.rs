@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::StartError;
 
@@ -14,6 +15,16 @@ pub(crate) fn harden_process() -> Result<(), StartError> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     crypto::memory::forbid_core_dumps()
         .map_err(|source| StartError::System { what: "cannot forbid core dumps", source })
+}
+
+/// Lets this process open as many files as the system allows it to. The usual first limit of 1024 is met long before
+/// `http.max_connections`, and then neither a service nor the database can be reached. Says how many that are.
+pub(crate) fn allow_many_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // Refused only where a stricter rule holds; then the limit stays as it was.
+    let allowed = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    allowed.unwrap_or(u64::MAX)
 }
 
 /// Makes the folder (mode 0700) if it is not there, and checks that it is a folder of ours.
@@ -77,6 +88,15 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_limit_of_open_files_is_not_the_last() {
+        let hard = getrlimit(Resource::Nofile).maximum;
+        let few = Rlimit { current: hard.map(|most| most.min(256)), maximum: hard };
+        setrlimit(Resource::Nofile, few).unwrap();
+        assert_eq!(allow_many_files(), hard.unwrap_or(u64::MAX));
+        assert_eq!(getrlimit(Resource::Nofile).current, hard);
+    }
 
     #[test]
     fn a_folder_is_made_private_and_locked_once() {

@@ -16,16 +16,22 @@ use crate::{folder, logs};
 pub(super) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
     logs::start(&loaded.config.log);
     folder::harden_process()?;
-    runtime(loaded.config.server.workers)?.block_on(serve(loaded))
+    let files = folder::allow_many_files();
+    runtime(loaded.config.server.workers)?.block_on(serve(loaded, files))
 }
 
-async fn serve(loaded: Loaded) -> Result<ExitCode, Failure> {
+async fn serve(loaded: Loaded, files: u64) -> Result<ExitCode, Failure> {
     // Before the start, so that a signal during it is not lost.
     let mut signals = Signals::listen()?;
     let running = tokio::select! {
         running = Box::pin(start(&loaded.config, Clock::system(), Entropy::system())) => running?,
         reason = signals.next() => return Err(Failure::Runtime(format!("stopped by {reason} while starting"))),
     };
+    let connections = u64::from(loaded.config.http.max_connections);
+    // Each client's connection may need one to a service beside it.
+    if files < 2 * connections {
+        tracing::warn!(files, connections, "fewer files may be open than http.max_connections needs: raise ulimit -n, or LimitNOFILE");
+    }
     // Whoever started us without reading our words still wants us to serve.
     let _ = greet(&running, &mut std::io::stdout().lock());
     let reason = signals.next().await;
