@@ -1,16 +1,14 @@
 //! Opens connections to upstreams: names are resolved off the async threads, TCP, and TLS for `https://`.
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -44,7 +42,15 @@ impl Connect {
         Ok(Self { tcp, tls, time })
     }
 
-    async fn open(mut self, uri: Uri) -> io::Result<UpstreamStream> {
+    /// A connection to the upstream with this address.
+    pub(crate) async fn open(&self, address: &Uri) -> io::Result<UpstreamStream> {
+        match tokio::time::timeout(self.time, self.clone().connect(address.clone())).await {
+            Ok(opened) => opened,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    async fn connect(mut self, uri: Uri) -> io::Result<UpstreamStream> {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let secure = uri.scheme_str() == Some("https");
         let tcp = self.tcp.call(uri).await.map_err(|error| {
@@ -53,14 +59,13 @@ impl Connect {
                 if timed_out(&error) { io::ErrorKind::TimedOut } else { io::ErrorKind::ConnectionRefused };
             io::Error::new(kind, error)
         })?;
-        let used = Arc::new(AtomicBool::new(false));
         if !secure {
-            return Ok(UpstreamStream { socket: Socket::Plain(tcp), used });
+            return Ok(UpstreamStream { socket: Socket::Plain(tcp) });
         }
         let tls = self.tls.ok_or_else(|| io::Error::other("https is not set up"))?;
         let name = ServerName::try_from(host).map_err(io::Error::other)?;
         let stream = tls.connect(name, tcp.into_inner()).await?;
-        Ok(UpstreamStream { socket: Socket::Tls(Box::new(TokioIo::new(stream))), used })
+        Ok(UpstreamStream { socket: Socket::Tls(Box::new(TokioIo::new(stream))) })
     }
 }
 
@@ -87,26 +92,6 @@ fn connector() -> Result<TlsConnector, UpstreamTlsError> {
     Ok(Arc::new(config).into())
 }
 
-impl Service<Uri> for Connect {
-    type Response = UpstreamStream;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<UpstreamStream>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.tcp.poll_ready(cx).map_err(io::Error::other)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let (time, open) = (self.time, self.clone().open(uri));
-        Box::pin(async move {
-            match tokio::time::timeout(time, open).await {
-                Ok(opened) => opened,
-                Err(_) => Err(io::ErrorKind::TimedOut.into()),
-            }
-        })
-    }
-}
-
 enum Socket {
     Plain(TokioIo<TcpStream>),
     Tls(Box<TokioIo<TlsStream<TcpStream>>>),
@@ -115,28 +100,6 @@ enum Socket {
 /// A connection to an upstream.
 pub(crate) struct UpstreamStream {
     socket: Socket,
-    used: Arc<AtomicBool>,
-}
-
-/// Whether a connection has carried a response before. The pool hands out connections that the upstream
-/// may be closing at this moment; a failure on a used one is therefore worth one more try.
-#[derive(Clone)]
-pub(crate) struct Used(Arc<AtomicBool>);
-
-impl Used {
-    pub(crate) fn mark(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn before(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-impl Connection for UpstreamStream {
-    fn connected(&self) -> Connected {
-        Connected::new().extra(Used(self.used.clone()))
-    }
 }
 
 impl Read for UpstreamStream {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,11 +13,14 @@ use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
+use super::link::{Link, Shelf};
 use super::witness::Witness;
 
 /// Passes the upstream's bytes on; an upstream that breaks off or falls silent becomes an error, never an end.
 pub(crate) struct Download {
     body: Incoming,
+    /// The connection that brings it, and where that goes afterwards.
+    link: Option<(Link, Arc<Shelf>)>,
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     /// The timer runs, since the upstream has nothing for us.
@@ -29,16 +33,28 @@ pub(crate) struct Download {
 impl Download {
     pub(crate) fn new(
         body: Incoming,
+        link: Option<(Link, Arc<Shelf>)>,
         idle: Duration,
         witness: Witness,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self { body, idle, timer: None, waiting: false, passed: 0, witness, _permit: permit }
+        Self { body, link, idle, timer: None, waiting: false, passed: 0, witness, _permit: permit }
     }
 
     fn broke_off(&self, why: &'static str) {
         metrics::counter!("fortissimo_upstream_broken_responses_total", "why" => why).increment(1);
         self.witness.closed("http", 0, self.passed, why);
+    }
+}
+
+impl Drop for Download {
+    /// A connection whose response was taken to its end can carry the next one; any other is closed.
+    fn drop(&mut self) {
+        if let Some((link, shelf)) = self.link.take()
+            && http_body::Body::is_end_stream(&self.body)
+        {
+            shelf.put(link);
+        }
     }
 }
 
@@ -51,7 +67,15 @@ impl http_body::Body for Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        match Pin::new(&mut this.body).poll_frame(cx) {
+        let mut polled = Pin::new(&mut this.body).poll_frame(cx);
+        if polled.is_pending()
+            && let Some((link, _)) = &mut this.link
+        {
+            // Nobody else brings the bytes.
+            link.drive(cx);
+            polled = Pin::new(&mut this.body).poll_frame(cx);
+        }
+        match polled {
             Poll::Ready(frame) => {
                 this.waiting = false;
                 if let Some(Ok(frame)) = &frame {

@@ -2,6 +2,7 @@
 
 mod connect;
 mod download;
+mod link;
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -9,7 +10,7 @@ mod upload;
 mod websocket;
 mod witness;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use audit::Audit;
@@ -32,7 +33,7 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// Prepares a pool for every upstream of the routes; opens no connection yet. WebSockets end with `shutdown`.
+    /// Prepares a pool for every upstream of the routes; opens no connection yet. Needs a tokio runtime. WebSockets end with `shutdown`.
     pub fn new(
         routes: &RouteTable,
         config: &UpstreamConfig,
@@ -44,7 +45,9 @@ impl Forward {
             let connect_ms = to_it.map(|route| route.timeouts.connect_ms).max().unwrap_or(5_000);
             Pool::new(upstream, Duration::from_millis(connect_ms), config.clone(), shutdown.clone())
         });
-        Ok(Self { pools: pools.collect::<Result<_, _>>()?, trail: None })
+        let pools: Arc<[Pool]> = pools.collect::<Result<_, _>>()?;
+        tokio::spawn(sweep(Arc::downgrade(&pools), config.pool_idle));
+        Ok(Self { pools, trail: None })
     }
 
     /// Records what happens behind the pipeline's back: WebSockets that open and close, and responses that break off
@@ -53,6 +56,15 @@ impl Forward {
     pub fn recording(mut self, audit: Audit, clock: Clock) -> Self {
         self.trail = Some(Arc::new(Trail { audit, clock }));
         self
+    }
+}
+
+/// Closes unused connections, also when no request comes by. Ends with the pools.
+async fn sweep(pools: Weak<[Pool]>, every: Duration) {
+    loop {
+        tokio::time::sleep(every.max(Duration::from_millis(10))).await;
+        let Some(pools) = pools.upgrade() else { return };
+        pools.iter().for_each(Pool::sweep);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sends a request to an upstream over a pooled HTTP/1.1 connection and brings the response back.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,11 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::{Client, Error as ClientError};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connect::{Connect, UpstreamTlsError, Used, timed_out};
+use super::connect::{Connect, UpstreamTlsError};
 use super::download::Download;
+use super::link::{Link, Shelf};
 use super::upload::{Progress, Upload};
 use super::websocket;
 use super::witness::Witness;
@@ -62,9 +62,9 @@ impl Default for UpstreamConfig {
 
 /// Connections to one upstream.
 pub(crate) struct Pool {
-    client: Client<Connect, Upload>,
-    scheme: Scheme,
-    authority: Authority,
+    connect: Connect,
+    address: Uri,
+    shelf: Arc<Shelf>,
     host: HeaderValue,
     permits: Arc<Semaphore>,
     config: UpstreamConfig,
@@ -86,16 +86,16 @@ impl Pool {
             upstream.authority.parse().expect("the route table only holds authorities that parse");
         let host = HeaderValue::from_str(authority.as_str()).expect("an authority is a field value");
         let connect = Connect::new(connect, scheme == Scheme::HTTPS)?;
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(config.pool_idle)
-            .pool_max_idle_per_host(config.pool_size)
-            .http1_max_buf_size(256 * 1024)
-            .set_host(false)
-            .build(connect);
+        let address = Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build();
+        let address = address.expect("scheme, authority and path make an address");
+        let shelf = Shelf::new(config.pool_size, config.pool_idle);
         let permits = Arc::new(Semaphore::new(config.in_flight));
-        Ok(Self { client, scheme, authority, host, permits, config, shutdown })
+        Ok(Self { connect, address, shelf, host, permits, config, shutdown })
+    }
+
+    /// Closes connections that have not been used for long.
+    pub(crate) fn sweep(&self) {
+        self.shelf.sweep();
     }
 
     /// Sends one request. Refusals: 502 if the upstream is down or breaks off, 504 if it is slow, 503 if it has too
@@ -115,7 +115,7 @@ impl Pool {
         let client_side = websocket.then(|| hyper::upgrade::on(&mut request));
         self.address(websocket, &mut request)?;
         let head_time = Duration::from_millis(timeouts.head_ms);
-        let response = self.exchange(request, head_time).await?;
+        let (response, link) = self.exchange(request, head_time, websocket).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let Some(client_side) = client_side else {
                 return Err(refusal(ProblemKind::BadGateway, "upstream_switched_unasked"));
@@ -123,20 +123,15 @@ impl Pool {
             let idle = self.config.websocket_idle;
             return websocket::join(client_side, response, idle, self.shutdown.clone(), (permit, witness));
         }
-        deliver(response, Duration::from_millis(timeouts.idle_ms), witness, permit)
+        let link = link.map(|link| (link, self.shelf.clone()));
+        deliver(response, link, Duration::from_millis(timeouts.idle_ms), witness, permit)
     }
 
     /// Turns the client's request into one for the upstream.
     fn address(&self, websocket: bool, request: &mut Request<Body>) -> Result<(), Refusal> {
         let target =
             request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let uri = Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(target)
-            .build()
-            .map_err(|_| refusal(ProblemKind::MalformedRequest, "target_not_forwardable"))?;
-        *request.uri_mut() = uri;
+        *request.uri_mut() = Uri::from(target);
         let came_by = request.version();
         *request.version_mut() = Version::HTTP_11;
         let trailers: Option<Trailers> = request.extensions_mut().remove();
@@ -174,12 +169,13 @@ impl Pool {
         &self,
         request: Request<Body>,
         head_time: Duration,
-    ) -> Result<Response<Incoming>, Refusal> {
+        websocket: bool,
+    ) -> Result<Answered, Refusal> {
         let again = repeatable(&request);
-        match (self.attempt(request.map(Upload::new), head_time).await, again) {
+        match (self.attempt(request.map(Upload::new), head_time, websocket).await, again) {
             (Err(Failure::Stale(_)), Some(again)) => {
                 let again = again.map(|()| Upload::new(Body::Empty));
-                self.attempt(again, head_time).await.map_err(Failure::into_refusal)
+                self.attempt(again, head_time, websocket).await.map_err(Failure::into_refusal)
             }
             (outcome, _) => outcome.map_err(Failure::into_refusal),
         }
@@ -189,9 +185,23 @@ impl Pool {
         &self,
         request: Request<Upload>,
         head_time: Duration,
-    ) -> Result<Response<Incoming>, Failure> {
+        websocket: bool,
+    ) -> Result<Answered, Failure> {
         let progress = request.body().progress();
-        let mut sending = std::pin::pin!(self.client.request(request));
+        let shelved = if websocket { None } else { self.shelf.take() };
+        let link = match shelved {
+            Some(link) => link,
+            None => self.open().await?,
+        };
+        let used = link.used();
+        let mut sending = std::pin::pin!(async move {
+            let mut link = link;
+            if websocket {
+                return Ok((link.send_upgrading(request).await?, None));
+            }
+            let response = link.send(request).await?;
+            Ok((response, Some(link)))
+        });
         let mut left = head_time;
         let sent = loop {
             match tokio::time::timeout(left, sending.as_mut()).await {
@@ -205,17 +215,20 @@ impl Pool {
                 }
             }
         };
-        match sent {
-            Ok(response) => {
-                if let Some(used) = response.extensions().get::<Used>() {
-                    used.mark();
-                }
-                Ok(response)
-            }
-            Err(error) => Err(Failure::of(error, progress.as_deref())),
-        }
+        sent.map_err(|error| Failure::of(error, used, progress.as_deref()))
+    }
+
+    /// A new connection.
+    async fn open(&self) -> Result<Link, Failure> {
+        let stream = self.connect.open(&self.address).await.map_err(|error| {
+            if error.kind() == io::ErrorKind::TimedOut { Failure::ConnectSlow } else { Failure::Connect(error) }
+        })?;
+        Link::open(stream).await.map_err(Failure::Broken)
     }
 }
+
+/// The head of a response, and the connection that brings its body (but for one that was handed over).
+type Answered = (Response<Incoming>, Option<Link>);
 
 /// Why there is no response.
 enum Failure {
@@ -226,41 +239,34 @@ enum Failure {
     /// No connection in time.
     ConnectSlow,
     /// No connection.
-    Connect(ClientError),
+    Connect(io::Error),
     /// A connection that had been used before failed: the upstream may have closed it as we sent.
-    Stale(ClientError),
+    Stale(hyper::Error),
     /// The upstream closed, reset, or sent something that is not HTTP.
-    Broken(ClientError),
+    Broken(hyper::Error),
 }
 
 impl Failure {
-    fn of(error: ClientError, progress: Option<&Progress>) -> Self {
+    fn of(error: hyper::Error, used: bool, progress: Option<&Progress>) -> Self {
         if progress.is_some_and(Progress::failed) {
             return Self::Client;
         }
-        if error.is_connect() {
-            return if timed_out(&error) { Self::ConnectSlow } else { Self::Connect(error) };
-        }
-        let mut extras = http::Extensions::new();
-        if let Some(connection) = error.connect_info() {
-            connection.get_extras(&mut extras);
-        }
-        if extras.get::<Used>().is_some_and(Used::before) { Self::Stale(error) } else { Self::Broken(error) }
+        if used { Self::Stale(error) } else { Self::Broken(error) }
     }
 
     fn into_refusal(self) -> Refusal {
-        let (kind, why, error) = match self {
+        let (kind, why, error): (_, _, Option<Box<dyn std::error::Error>>) = match self {
             Self::Client => (ProblemKind::MalformedRequest, "request_body_broken", None),
             Self::Slow => (ProblemKind::GatewayTimeout, "upstream_slow", None),
             Self::ConnectSlow => (ProblemKind::GatewayTimeout, "upstream_connect_slow", None),
-            Self::Connect(error) => (ProblemKind::BadGateway, "upstream_unreachable", Some(error)),
+            Self::Connect(error) => (ProblemKind::BadGateway, "upstream_unreachable", Some(error.into())),
             Self::Stale(error) | Self::Broken(error) => {
-                (ProblemKind::BadGateway, "upstream_broken", Some(error))
+                (ProblemKind::BadGateway, "upstream_broken", Some(error.into()))
             }
         };
         metrics::counter!("fortissimo_upstream_failures_total", "why" => why).increment(1);
         if let Some(error) = error {
-            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let source = error.source().map(ToString::to_string).unwrap_or_default();
             tracing::warn!(why, %error, source, "an upstream failed");
         }
         Refusal::new(kind, why)
@@ -289,6 +295,7 @@ fn repeatable(request: &Request<Body>) -> Option<Request<()>> {
 /// The upstream's response as the client may see it.
 fn deliver(
     mut response: Response<Incoming>,
+    link: Option<(Link, Arc<Shelf>)>,
     idle: Duration,
     witness: Witness,
     permit: OwnedSemaphorePermit,
@@ -299,7 +306,7 @@ fn deliver(
     fields::detach_response(&mut response);
     *response.version_mut() = Version::HTTP_11;
     response.extensions_mut().clear();
-    Ok(response.map(|body| Body::stream(Download::new(body, idle, witness, permit))))
+    Ok(response.map(|body| Body::stream(Download::new(body, link, idle, witness, permit))))
 }
 
 /// A coding that we remove without undoing it would leave bytes that nobody can read.
