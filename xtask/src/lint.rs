@@ -9,7 +9,8 @@ use crate::{tidy, tools};
 
 /// Runs the lints in the order of their cost.
 pub(crate) fn run() -> Result<()> {
-    let cargo = |arguments: &[&str]| tools::run(Command::new("cargo").current_dir(tools::root()).args(arguments));
+    let cargo =
+        |arguments: &[&str]| tools::run(Command::new("cargo").current_dir(tools::root()).args(arguments));
     println!("lint: tidy");
     tidy::check(&tools::root())?;
     println!("lint: format");

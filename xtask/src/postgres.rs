@@ -29,7 +29,10 @@ impl Postgres {
         let data = folder.join("data");
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let server = Self { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), folder, bin };
-        server.tool("initdb", &["-D", path(&data)?, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"])?;
+        server.tool(
+            "initdb",
+            &["-D", path(&data)?, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
+        )?;
         // Durability is the disk's business here; the tests kill our program, not this server.
         let options = format!(
             "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off \

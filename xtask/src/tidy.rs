@@ -25,8 +25,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "base", "crypto", "inspect", "store", "keys", "audit", "access", "identity", "guard", "gateway", "api",
-            "console",
+            "base", "crypto", "inspect", "store", "keys", "audit", "access", "identity", "guard", "gateway",
+            "api", "console",
         ],
     ),
 ];
@@ -76,9 +76,14 @@ fn arrows(root: &Path) -> Result<Vec<String>> {
                 wrong.push(format!("{from} may not depend on {to} (arrows point down; see ARCHITECTURE.md)"));
             }
             for (outside, owners) in OWNERS {
-                let is_it = dependency.name == *outside || dependency.name.starts_with(&format!("{outside}-"));
+                let is_it =
+                    dependency.name == *outside || dependency.name.starts_with(&format!("{outside}-"));
                 if is_it && !owners.contains(&from.as_str()) {
-                    wrong.push(format!("{from} may not use {}: that is for {}", dependency.name, owners.join(", ")));
+                    wrong.push(format!(
+                        "{from} may not use {}: that is for {}",
+                        dependency.name,
+                        owners.join(", ")
+                    ));
                 }
             }
         }
@@ -111,7 +116,8 @@ fn texts(root: &Path) -> Result<Vec<String>> {
         concat!("FIX", "ME"),
         concat!("#[igno", "re"),
     ];
-    let listed = Command::new("git").current_dir(root).args(["ls-files", "-z"]).output().context("git ls-files")?;
+    let listed =
+        Command::new("git").current_dir(root).args(["ls-files", "-z"]).output().context("git ls-files")?;
     let mut wrong = Vec::new();
     for name in String::from_utf8_lossy(&listed.stdout).split('\0').filter(|name| !name.is_empty()) {
         if name.ends_with(".lock") {

@@ -92,7 +92,8 @@ fn python(requirement_files: &[&str]) -> Result<PathBuf> {
     let mut wanted = String::new();
     for file in requirement_files {
         let path = root().join(file);
-        wanted += &std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        wanted +=
+            &std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     }
     let stamp = venv.join("requirements.stamp");
     if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
@@ -130,14 +131,22 @@ fn npm(packages: &[&str]) -> Result<PathBuf> {
 
 /// Makes sure that cargo-deny is there; builds it from crates.io into our own folder if not.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
-    if Command::new("cargo-deny").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok() {
+    if Command::new("cargo-deny")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok()
+    {
         return Ok(PathBuf::from("cargo-deny"));
     }
     let folder = own_folder()?;
     let binary = folder.join("bin/cargo-deny");
     if !binary.exists() {
         println!("xtask: building cargo-deny (once)");
-        run(Command::new("cargo").args(["install", "--quiet", "--locked", "cargo-deny@0.20.2", "--root"]).arg(&folder))?;
+        run(Command::new("cargo")
+            .args(["install", "--quiet", "--locked", "cargo-deny@0.20.2", "--root"])
+            .arg(&folder))?;
     }
     if !binary.exists() {
         bail!("cargo-deny was built but is not at {}", binary.display());

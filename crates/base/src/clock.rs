@@ -104,7 +104,9 @@ impl Clock {
     /// On the system's clock, which nobody moves.
     pub fn advance_ms(&self, ms: i64) {
         match &self.0 {
-            Source::System => panic!("the system clock cannot be moved; build the test with Clock::controlled"),
+            Source::System => {
+                panic!("the system clock cannot be moved; build the test with Clock::controlled")
+            }
             Source::Controlled(now) => {
                 now.fetch_add(ms, Ordering::SeqCst);
             }

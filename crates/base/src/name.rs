@@ -38,8 +38,7 @@ impl FromStr for Email {
         const WRONG: InvalidName =
             InvalidName("must be an e-mail address such as ada@example.com, at most 255 bytes");
         let lowered = text.trim().nfc().collect::<String>().to_lowercase();
-        let options =
-            email_address::Options::default().without_display_text().without_domain_literal();
+        let options = email_address::Options::default().without_display_text().without_domain_literal();
         // Quoted local parts are in RFC 5321 and nowhere else: mailers refuse them or read them differently.
         let odd = |c: char| c.is_control() || c.is_whitespace() || c == '"';
         if lowered.len() > 255 || lowered.chars().any(odd) {
@@ -119,9 +118,10 @@ mod tests {
     fn emails_are_lowered_and_bounded() {
         assert_eq!(" Ada@Example.COM ".parse::<Email>().unwrap().as_str(), "ada@example.com");
         let long = format!("{}@example.com", "x".repeat(250));
-        for wrong in ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example.com\r\nBcc: x@y.z", &long]
-            .into_iter()
-            .chain(["\"a\\\"b\"@example.com", "\"x@y\"@example.com"])
+        for wrong in
+            ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example.com\r\nBcc: x@y.z", &long]
+                .into_iter()
+                .chain(["\"a\\\"b\"@example.com", "\"x@y\"@example.com"])
         {
             assert!(wrong.parse::<Email>().is_err(), "{wrong:?}");
         }

@@ -88,7 +88,10 @@ pub(crate) async fn revoke(
 }
 
 /// POST /account/sessions/revoke-others
-pub(crate) async fn revoke_others(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+pub(crate) async fn revoke_others(
+    State(console): State<Console>,
+    form: Submitted,
+) -> Result<Response, Failure> {
     console.identity.revoke_other_sessions(form.visit.account()?, &form.visit.meta).await?;
     Ok(go("/account?done=others"))
 }

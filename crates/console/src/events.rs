@@ -48,7 +48,8 @@ pub(crate) async fn page(
     Query(typed): Query<Typed>,
     visit: Visit,
 ) -> Result<Response, Failure> {
-    let (mut events, mut older, mut error, mut status) = (Vec::new(), String::new(), String::new(), StatusCode::OK);
+    let (mut events, mut older, mut error, mut status) =
+        (Vec::new(), String::new(), String::new(), StatusCode::OK);
     match parse(&typed) {
         Ok((filter, cursor)) => {
             let found = console.audit.search(&searcher(&visit), &filter, cursor, PER_PAGE).await?;

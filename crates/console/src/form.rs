@@ -23,9 +23,10 @@ impl FromRequest<Console> for Submitted {
     async fn from_request(request: Request, console: &Console) -> Result<Self, Failure> {
         let (mut parts, body) = request.into_parts();
         let visit = Visit::from_request_parts(&mut parts, console).await?;
-        let Form(fields) = Form::<BTreeMap<String, String>>::from_request(Request::from_parts(parts, body), console)
-            .await
-            .map_err(|error| Problem::new(ProblemKind::MalformedRequest).detail(error.body_text()))?;
+        let Form(fields) =
+            Form::<BTreeMap<String, String>>::from_request(Request::from_parts(parts, body), console)
+                .await
+                .map_err(|error| Problem::new(ProblemKind::MalformedRequest).detail(error.body_text()))?;
         let token = fields.get("form_token").map_or("", String::as_str);
         if !visit.owns(console, token) {
             return Err(Failure::foreign_form());

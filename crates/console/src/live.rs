@@ -6,8 +6,8 @@ use std::time::Duration;
 use askama::Template;
 use audit::{Filter, Record, RequestInfo};
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::Response;
+use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use http::StatusCode;
 use identity::AccountCaller;
@@ -62,7 +62,9 @@ pub(crate) async fn stream(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
     let caller = visit.account()?.clone();
     let watching = audit::Event::AuditSearched { by: vec!["live"], results: 0 };
-    let record = Record::new(console.clock.now(), watching).by_account(caller.account).during(RequestInfo::new(visit.meta.request));
+    let record = Record::new(console.clock.now(), watching)
+        .by_account(caller.account)
+        .during(RequestInfo::new(visit.meta.request));
     console.audit.record_durable(record).await?;
     let reader = Reader {
         subscription: console.audit.subscribe(),

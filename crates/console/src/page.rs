@@ -84,7 +84,8 @@ pub(crate) fn render_again(visit: &Visit, refused: Option<&Problem>, template: &
 
 /// See-other after a form.
 pub(crate) fn go(location: &str) -> Response {
-    (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store")]).into_response()
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store")])
+        .into_response()
 }
 
 /// Why there is no page. The person sees a page that says so.
@@ -108,10 +109,9 @@ impl Failure {
 
     /// A form that this visitor did not get from us.
     pub(crate) fn foreign_form() -> Self {
-        Self(
-            Problem::new(ProblemKind::CrossSite)
-                .detail("This form is too old or was not made for this browser. Go back, reload the page and try again."),
-        )
+        Self(Problem::new(ProblemKind::CrossSite).detail(
+            "This form is too old or was not made for this browser. Go back, reload the page and try again.",
+        ))
     }
 }
 

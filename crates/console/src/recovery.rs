@@ -120,13 +120,19 @@ pub(crate) async fn forgot(State(console): State<Console>, form: Submitted) -> R
     let mut errors = Errors::default();
     let frame = form.visit.frame(&console, "forgot");
     let Some(email) = form.parse("email", &mut errors) else {
-        return Ok(render(&form.visit, StatusCode::BAD_REQUEST, &ConfirmPage { errors, ..ConfirmPage::forgot(frame) }));
+        return Ok(render(
+            &form.visit,
+            StatusCode::BAD_REQUEST,
+            &ConfirmPage { errors, ..ConfirmPage::forgot(frame) },
+        ));
     };
     console.identity.forgot_password(&email, &form.visit.meta).await?;
     let page = MessagePage {
         frame,
         heading: "Check your mail",
-        paragraphs: &["If there is an account with this address, a link is on its way. It works for an hour."],
+        paragraphs: &[
+            "If there is an account with this address, a link is on its way. It works for an hour.",
+        ],
         link: "/account/sign-in",
         link_text: "To the sign-in",
     };

@@ -39,7 +39,11 @@ fn safe(next: &str) -> Option<&str> {
 }
 
 /// GET /account/sign-in
-pub(crate) async fn form(State(console): State<Console>, Query(query): Query<Next>, visit: Visit) -> Response {
+pub(crate) async fn form(
+    State(console): State<Console>,
+    Query(query): Query<Next>,
+    visit: Visit,
+) -> Response {
     if visit.caller.account().is_some() {
         return go(safe(&query.next).unwrap_or("/account"));
     }
@@ -107,7 +111,14 @@ mod tests {
     #[test]
     fn next_stays_on_this_site() {
         assert_eq!(safe("/private/a?b=c"), Some("/private/a?b=c"));
-        for wrong in ["", "//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nset-cookie: x", "javascript:1"] {
+        for wrong in [
+            "",
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "/a\r\nset-cookie: x",
+            "javascript:1",
+        ] {
             assert_eq!(safe(wrong), None, "{wrong:?}");
         }
     }

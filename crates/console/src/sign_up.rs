@@ -136,7 +136,8 @@ pub(crate) async fn verify(State(console): State<Console>, form: Submitted) -> R
     if !verified.renamed {
         return Ok(go("/account/sign-in?done=verified"));
     }
-    let sentence = format!("Somebody else took the name you wished meanwhile, so yours is {}.", verified.username);
+    let sentence =
+        format!("Somebody else took the name you wished meanwhile, so yours is {}.", verified.username);
     let page = MessagePage {
         frame: form.visit.frame(&console, "verify"),
         heading: "Your address is verified",
@@ -187,4 +188,3 @@ pub(crate) async fn setup(State(console): State<Console>, mut form: Submitted) -
     };
     Ok(render_again(&form.visit, refused.as_ref(), &page))
 }
-

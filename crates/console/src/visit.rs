@@ -54,10 +54,10 @@ impl Visit {
     /// What every page shows around its content.
     pub(crate) fn frame(&self, console: &Console, section: &'static str) -> Frame {
         Frame {
-            who: self.caller.account().map(|account| Who {
-                username: account.username.to_string(),
-                operator: self.operator,
-            }),
+            who: self
+                .caller
+                .account()
+                .map(|account| Who { username: account.username.to_string(), operator: self.operator }),
             section,
             form_token: self.form_token(console),
             notice: self.notice.clone(),
@@ -78,7 +78,8 @@ impl Visit {
 
     /// The cookie to set with a page that holds a form.
     pub(crate) fn cookie(&self) -> Option<String> {
-        self.fresh.then(|| format!("{FORM_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict", self.binding))
+        self.fresh
+            .then(|| format!("{FORM_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict", self.binding))
     }
 }
 

@@ -27,8 +27,8 @@ sql! {
 const CACHED: usize = 8_192;
 /// How long an unwrapped key is kept at most, in milliseconds, if no change announces its end earlier.
 const TTL_MS: i64 = 60_000;
-/// From what age on a key is known to be committed, in milliseconds. The transaction that asks may have
-/// made the key itself and may still be undone; to go on sealing under such a key would lose data. No
+/// From what age on a key is known to be committed, in milliseconds, unless the transaction that asks sees only what is
+/// committed. A writing transaction may have made the key itself and may still be undone; to go on sealing under such a key would lose data. No
 /// transaction lives that long.
 const SETTLED_MS: i64 = 60_000;
 
@@ -124,7 +124,8 @@ impl SubjectKeys {
         let key = unwrap(epochs, subject, &row)?;
         let created_at: Timestamp = row.get(4)?;
         let unchanged = self.forgotten.load(Ordering::SeqCst) == before;
-        if unchanged && now.since_ms(created_at) >= SETTLED_MS {
+        let settled = tx.sees_only_committed() || now.since_ms(created_at) >= SETTLED_MS;
+        if unchanged && settled {
             self.cache.insert(slot, Cached { key: key.clone(), since: now, until: now.plus_ms(TTL_MS) });
         }
         Ok(key)

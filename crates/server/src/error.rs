@@ -47,7 +47,9 @@ pub enum StartError {
         path: PathBuf,
     },
     /// A command needs data that no `serve` has made yet.
-    #[error("there is no data at {path} yet; run `fortissimo serve` first, or name the folder with --data-dir")]
+    #[error(
+        "there is no data at {path} yet; run `fortissimo serve` first, or name the folder with --data-dir"
+    )]
     NoData {
         /// Where data was looked for.
         path: PathBuf,
@@ -94,7 +96,9 @@ fn listen_message(address: SocketAddr, setting: &str, source: &io::Error) -> Str
         io::ErrorKind::PermissionDenied => {
             format!("not allowed to listen on {address}; choose a port above 1023 in {setting}")
         }
-        io::ErrorKind::AddrNotAvailable => format!("{address} is not an address of this machine; change {setting}"),
+        io::ErrorKind::AddrNotAvailable => {
+            format!("{address} is not an address of this machine; change {setting}")
+        }
         _ => format!("cannot listen on {address}: {source}; change {setting}"),
     }
 }

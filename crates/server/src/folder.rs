@@ -40,7 +40,10 @@ pub(crate) fn prepare(path: &Path) -> Result<(), StartError> {
     // and the mode of a folder that somebody else made is theirs to choose; `doctor` mentions it.
     let mode = found.permissions().mode() & 0o777;
     if mode & 0o022 != 0 {
-        return Err(wrong(io::Error::other(format!("others may write into it, mode {mode:04o}")), "run: chmod 700 on it"));
+        return Err(wrong(
+            io::Error::other(format!("others may write into it, mode {mode:04o}")),
+            "run: chmod 700 on it",
+        ));
     }
     Ok(())
 }
@@ -61,7 +64,8 @@ pub(crate) fn lock(folder: &Path) -> Result<Lock, StartError> {
     let path = lock_path(folder);
     let hint = "check that the folder and everything in it belongs to the user that runs fortissimo";
     let wrong = |source| StartError::Folder { path: path.clone(), source, hint };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(wrong)?;
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(wrong)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock { _file: file }),
         Err(TryLockError::WouldBlock) => Err(StartError::Locked { path: folder.to_owned() }),

@@ -64,7 +64,13 @@ macro_rules! runtime_failures {
         }
     )* };
 }
-runtime_failures!(store::DbError, keys::KeysError, audit::AuditError, identity::Error, crate::signing::StepError);
+runtime_failures!(
+    store::DbError,
+    keys::KeysError,
+    audit::AuditError,
+    identity::Error,
+    crate::signing::StepError
+);
 
 /// Prints aligned columns; the last one is not padded.
 pub(crate) fn table(out: &mut impl Write, head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
@@ -95,7 +101,12 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_lines_have_no_tail() {
         let mut out = Vec::new();
-        table(&mut out, &["name", "x"], &[vec!["ada".into(), String::new()], vec!["augusta".into(), "1".into()]]).unwrap();
+        table(
+            &mut out,
+            &["name", "x"],
+            &[vec!["ada".into(), String::new()], vec!["augusta".into(), "1".into()]],
+        )
+        .unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "name     x\nada\naugusta  1\n");
     }
 }

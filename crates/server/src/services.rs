@@ -76,7 +76,12 @@ pub(crate) fn root_key(config: &Resolved, entropy: &Entropy) -> Result<RootKey, 
 
 impl Services {
     /// Opens everything. Commands must not make data: a typing error in a folder's name would leave one behind.
-    pub(crate) async fn open(config: Resolved, clock: Clock, entropy: Entropy, mode: Mode) -> Result<Self, StartError> {
+    pub(crate) async fn open(
+        config: Resolved,
+        clock: Clock,
+        entropy: Entropy,
+        mode: Mode,
+    ) -> Result<Self, StartError> {
         if mode == Mode::Command {
             demand_data(&config)?;
         }
@@ -88,7 +93,8 @@ impl Services {
                 }
             }
             Mode::Command => {
-                let waiting = db.migration_status().await?.iter().filter(|one| one.applied_at.is_none()).count();
+                let waiting =
+                    db.migration_status().await?.iter().filter(|one| one.applied_at.is_none()).count();
                 if waiting > 0 {
                     return Err(StartError::NotMigrated(waiting));
                 }
@@ -192,8 +198,9 @@ fn mailer(config: &Resolved) -> Result<Mailer, StartError> {
     };
     let login = match (&mail.user, &mail.password) {
         (Some(user), Some(password)) => {
-            let password =
-                password.resolve().map_err(|reason| StartError::Secret { setting: "mail.password", reason })?;
+            let password = password
+                .resolve()
+                .map_err(|reason| StartError::Secret { setting: "mail.password", reason })?;
             Some((user.clone(), password))
         }
         _ => None,

@@ -59,7 +59,9 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
     let listener = bind_public(&config, tls.clone()).await?;
     let ops = bind_ops(&config).await?;
     let public_addr = listener.address();
-    let ops_addr = ops.local_addr().map_err(|source| StartError::System { what: "a listener has no address", source })?;
+    let ops_addr = ops
+        .local_addr()
+        .map_err(|source| StartError::System { what: "a listener has no address", source })?;
     let mut config = config.bound_to(public_addr);
 
     folder::prepare(&config.server.data_dir)?;
@@ -212,7 +214,12 @@ fn build_guard(config: &Resolved, services: &Services) -> Result<Guard, StartErr
     Ok(Guard::new(guard, parts)?)
 }
 
-fn front(config: &Resolved, services: &Services, guard: &Guard, shutdown: &Shutdown) -> Result<Front, StartError> {
+fn front(
+    config: &Resolved,
+    services: &Services,
+    guard: &Guard,
+    shutdown: &Shutdown,
+) -> Result<Front, StartError> {
     let upstream = &config.upstream;
     let pool = UpstreamConfig {
         host: match upstream.host {

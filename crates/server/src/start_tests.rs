@@ -44,7 +44,9 @@ async fn a_server_starts_answers_and_stops_and_starts_again_on_its_data() {
     let running = run(&config).await.unwrap();
     assert!(running.example);
     let link = running.setup_link.clone().expect("there is no operator yet");
-    assert!(link.url.starts_with(&format!("http://localhost:{}/account/setup?code=", running.public_addr.port())));
+    assert!(
+        link.url.starts_with(&format!("http://localhost:{}/account/setup?code=", running.public_addr.port()))
+    );
 
     assert!(ask(running.public_addr, "GET /").await.starts_with("HTTP/1.1 200 "));
     assert!(ask(running.public_addr, "GET /private/x").await.starts_with("HTTP/1.1 401 "));

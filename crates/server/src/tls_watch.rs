@@ -15,7 +15,9 @@ const PERIOD: Duration = Duration::from_secs(30);
 pub(crate) async fn run(tls: Tls, files: config::Tls, mut stop: watch::Receiver<bool>) {
     let mut hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => hangup,
-        Err(error) => return tracing::warn!(%error, "cannot watch the certificate; a renewed one needs a restart"),
+        Err(error) => {
+            return tracing::warn!(%error, "cannot watch the certificate; a renewed one needs a restart");
+        }
     };
     let mut seen = changed_at(&files).await;
     while !*stop.borrow() {
@@ -28,7 +30,9 @@ pub(crate) async fn run(tls: Tls, files: config::Tls, mut stop: watch::Receiver<
         if asked || now != seen {
             match tls.reload() {
                 Ok(()) => tracing::info!("took up the certificate again"),
-                Err(error) => tracing::error!(%error, "the new certificate cannot be used; the old one stays"),
+                Err(error) => {
+                    tracing::error!(%error, "the new certificate cannot be used; the old one stays")
+                }
             }
             seen = now;
         }

@@ -41,6 +41,12 @@ impl Tx {
         self.scope
     }
 
+    /// Whether every row that it sees is known to be committed: it reads a snapshot and cannot have made any itself.
+    pub fn sees_only_committed(&self) -> bool {
+        matches!(self.inner, Inner::Reading(_))
+            || matches!(&self.inner, Inner::Postgres(tx, _) if tx.is_read_only())
+    }
+
     /// Runs a statement and says how many rows it changed.
     ///
     /// # Errors

@@ -105,12 +105,14 @@ impl Client {
 
     /// POST of a JSON document.
     pub async fn post(&self, path: &str, document: Value) -> Answer {
-        self.send(Method::POST, path, &[("content-type", "application/json")], document.to_string().into()).await
+        self.send(Method::POST, path, &[("content-type", "application/json")], document.to_string().into())
+            .await
     }
 
     /// PATCH of a JSON document.
     pub async fn patch(&self, path: &str, document: Value) -> Answer {
-        self.send(Method::PATCH, path, &[("content-type", "application/json")], document.to_string().into()).await
+        self.send(Method::PATCH, path, &[("content-type", "application/json")], document.to_string().into())
+            .await
     }
 
     /// POST of a body.

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 /// In CI, where nothing may be skipped.
 pub fn test_tool(variable: &str) -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "the test runner names its tools in the environment")]
-    let (found, ci) = (std::env::var_os(variable), std::env::var_os("CI").is_some_and(|value| value == "true"));
+    let (found, ci) =
+        (std::env::var_os(variable), std::env::var_os("CI").is_some_and(|value| value == "true"));
     if found.is_none() {
         assert!(!ci, "{variable} is not set: run `cargo xtask test`");
         eprintln!("not tested here: {variable} is not set (cargo xtask test sets it)");
@@ -47,7 +48,8 @@ pub fn node(script: &Path, environment: &[(&str, &str)]) -> Option<String> {
         .envs(environment.iter().copied())
         .output()
         .expect("node can be started");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{} failed:\n{text}", script.display());
     Some(text)
 }
@@ -69,9 +71,15 @@ impl Service {
         let mut service = Self { child, port };
         let begun = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(service.child.try_wait().expect("a child can be asked").is_none(), "the service has ended");
+            assert!(
+                service.child.try_wait().expect("a child can be asked").is_none(),
+                "the service has ended"
+            );
             assert!(begun.elapsed() < Duration::from_secs(20), "nothing listens on port {port}");
-            #[expect(clippy::disallowed_methods, reason = "waits for another process before the test begins")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "waits for another process before the test begins"
+            )]
             std::thread::sleep(Duration::from_millis(20));
         }
         service

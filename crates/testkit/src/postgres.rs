@@ -25,7 +25,8 @@ impl PostgresDatabase {
             format!("CREATE ROLE {service} LOGIN"),
             format!("CREATE DATABASE {name} OWNER {owner}"),
         ] {
-            let output = Command::new("psql").args(["-X", "-q", "-d", superuser_url, "-c", &statement]).output();
+            let output =
+                Command::new("psql").args(["-X", "-q", "-d", superuser_url, "-c", &statement]).output();
             let output = output.expect("psql is installed");
             assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
         }

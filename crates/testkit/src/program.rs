@@ -56,7 +56,8 @@ impl Program {
     }
 
     fn prepare(binary: &str, settings: Settings) -> Self {
-        let folder = tempfile::Builder::new().prefix("fortissimo-test-").tempdir().expect("a temporary folder");
+        let folder =
+            tempfile::Builder::new().prefix("fortissimo-test-").tempdir().expect("a temporary folder");
         let program = Self {
             binary: PathBuf::from(binary),
             settings,
@@ -75,7 +76,8 @@ impl Program {
         let mut program = Self::prepare(&first.binary.display().to_string(), settings);
         std::fs::create_dir_all(program.data()).expect("a data folder");
         std::fs::set_permissions(program.data(), PermissionsExt::from_mode(0o700)).expect("its mode");
-        std::fs::copy(first.data().join("root.key"), program.data().join("root.key")).expect("the root key is copied");
+        std::fs::copy(first.data().join("root.key"), program.data().join("root.key"))
+            .expect("the root key is copied");
         program.run();
         program
     }
@@ -113,7 +115,8 @@ impl Program {
         if !self.settings.sealed_mail {
             text += &format!("[mail]\noutbox_dir = {:?}\n", self.folder().join("mail"));
         }
-        std::fs::write(self.configuration(), text + &self.settings.sections).expect("the configuration is written");
+        std::fs::write(self.configuration(), text + &self.settings.sections)
+            .expect("the configuration is written");
     }
 
     /// Starts the program again on the same folder and ports.
@@ -138,14 +141,25 @@ impl Program {
         self.child = Some(child);
         let begun = Instant::now();
         loop {
-            let answer = std::net::TcpStream::connect(("127.0.0.1", self.port))
-                .map(|_| raw(self.port, b"GET /account/sign-in HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+            let answer = std::net::TcpStream::connect(("127.0.0.1", self.port)).map(|_| {
+                raw(
+                    self.port,
+                    b"GET /account/sign-in HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                )
+            });
             if answer.is_ok_and(|text| text.starts_with("HTTP/1.1 200")) {
                 return;
             }
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
-            assert!(ended.is_none() && begun.elapsed() < Duration::from_secs(20), "does not answer:\n{}", self.log());
-            #[expect(clippy::disallowed_methods, reason = "waits for another process before the test begins")]
+            assert!(
+                ended.is_none() && begun.elapsed() < Duration::from_secs(20),
+                "does not answer:\n{}",
+                self.log()
+            );
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "waits for another process before the test begins"
+            )]
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -241,7 +255,8 @@ impl Program {
 
     /// Signs in with name and password.
     pub async fn sign_in(&self, name: &str, password: &str) -> serde_json::Value {
-        let answer = self.client().post("/auth/login", json!({"identifier": name, "password": password})).await;
+        let answer =
+            self.client().post("/auth/login", json!({"identifier": name, "password": password})).await;
         answer.expect(200).json()
     }
 }

@@ -56,7 +56,11 @@ impl Load<'_> {
 
     /// Starts in the background.
     pub(crate) fn start(&self) -> Result<Running> {
-        let script = std::env::temp_dir().join(format!("fortissimo-wrk-{}-{}.lua", std::process::id(), self.connections));
+        let script = std::env::temp_dir().join(format!(
+            "fortissimo-wrk-{}-{}.lua",
+            std::process::id(),
+            self.connections
+        ));
         let own = self.script.map(std::fs::read_to_string).transpose()?.unwrap_or_default();
         std::fs::write(&script, own + DONE)?;
         let mut wrk = Command::new("wrk");
@@ -78,7 +82,8 @@ impl Running {
     pub(crate) fn finish(self) -> Result<Measured> {
         let output = self.child.wait_with_output()?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let line = text.lines().find_map(|line| line.strip_prefix("RESULT ")).context("wrk printed no result")?;
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("RESULT ")).context("wrk printed no result")?;
         let numbers: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
         let [requests, duration_us, _mean, p99_us, broken, status] = numbers[..] else {
             anyhow::bail!("wrk's result has {} numbers", numbers.len());

@@ -23,7 +23,12 @@ const ROUNDS: usize = 3;
 /// Measures everything and writes docs/performance.md.
 pub(crate) fn run(seconds: u32) -> Result<()> {
     tools::debian(&[("/usr/sbin/nginx", "nginx-light"), ("/usr/bin/wrk", "wrk")])?;
-    tools::run(Command::new("cargo").current_dir(tools::root()).args(["build", "--release", "--package", "fortissimo"]))?;
+    tools::run(Command::new("cargo").current_dir(tools::root()).args([
+        "build",
+        "--release",
+        "--package",
+        "fortissimo",
+    ]))?;
     let mut report = Report::default();
     start_up(&mut report)?;
     proxying(&mut report, seconds)?;
@@ -44,7 +49,11 @@ fn start_up(report: &mut Report) -> Result<()> {
         resident = server.resident_kib()?;
     }
     starts.sort_unstable();
-    report.row("Start on an empty folder to first answered request", "< 1 s", format!("{} ms", starts[starts.len() / 2]));
+    report.row(
+        "Start on an empty folder to first answered request",
+        "< 1 s",
+        format!("{} ms", starts[starts.len() / 2]),
+    );
     report.row("Resident memory at rest", "< 60 MB", format!("{:.1} MB", resident as f64 * 1024.0 / 1e6));
     Ok(())
 }
@@ -63,7 +72,8 @@ fn proxying(report: &mut Report, seconds: u32) -> Result<()> {
 
     let many = |url: &str, header: &str| Load { url, header, connections: 32, seconds, script: None }.run();
     let one = |url: &str, header: &str| Load { url, header, connections: 1, seconds, script: None }.run();
-    let (mut of_nginx, mut of_public, mut added, mut nginx_added) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut of_nginx, mut of_public, mut added, mut nginx_added) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let base = many(&peer, "")?;
         of_nginx.push(many(&protected, &bearer)?.per_second / base.per_second);
@@ -72,9 +82,21 @@ fn proxying(report: &mut Report, seconds: u32) -> Result<()> {
         added.push(one(&protected, &bearer)?.mean_us() - direct.mean_us());
         nginx_added.push(one(&peer, "")?.mean_us() - direct.mean_us());
     }
-    report.row("Small GET with access token, whole pipeline and audit on, of bare nginx proxy_pass (32 connections)", "≥ 0.5", format!("{:.2}", median(&mut of_nginx)));
-    report.row("Small public GET, of bare nginx proxy_pass (32 connections)", "≥ 0.5", format!("{:.2}", median(&mut of_public)));
-    report.row("Added to a request at one connection (nginx proxy_pass in the same run)", "≤ 60 µs", format!("{:.0} µs ({:.0} µs)", median(&mut added), median(&mut nginx_added)));
+    report.row(
+        "Small GET with access token, whole pipeline and audit on, of bare nginx proxy_pass (32 connections)",
+        "≥ 0.5",
+        format!("{:.2}", median(&mut of_nginx)),
+    );
+    report.row(
+        "Small public GET, of bare nginx proxy_pass (32 connections)",
+        "≥ 0.5",
+        format!("{:.2}", median(&mut of_public)),
+    );
+    report.row(
+        "Added to a request at one connection (nginx proxy_pass in the same run)",
+        "≤ 60 µs",
+        format!("{:.0} µs ({:.0} µs)", median(&mut added), median(&mut nginx_added)),
+    );
     Ok(())
 }
 
@@ -89,14 +111,32 @@ fn sign_ins(report: &mut Report, seconds: u32) -> Result<()> {
     let alone = flood.run()?;
     ensure!(alone.errors == 0, "{} of the measured sign-ins failed", alone.errors);
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    report.row("Password sign-ins per second and core (Argon2id 19 MiB, t=2, p=1)", "≥ 45", format!("{:.0}", alone.per_second / cores));
+    report.row(
+        "Password sign-ins per second and core (Argon2id 19 MiB, t=2, p=1)",
+        "≥ 45",
+        format!("{:.0}", alone.per_second / cores),
+    );
 
     let flooding = flood.start()?;
     let protected = format!("{}/small", gateway.url);
-    let checked = Load { url: &protected, header: &bearer, connections: 4, seconds: seconds.saturating_sub(2).max(2), script: None }.run()?;
+    let checked = Load {
+        url: &protected,
+        header: &bearer,
+        connections: 4,
+        seconds: seconds.saturating_sub(2).max(2),
+        script: None,
+    }
+    .run()?;
     let during: Measured = flooding.finish()?;
-    report.row("Token-checked requests during a sign-in flood, 99th percentile", "< 5 ms", format!("{:.1} ms", checked.p99_us / 1000.0));
-    report.note(format!("During that flood {:.0} sign-ins/s went on beside {:.0} token-checked requests/s.", during.per_second, checked.per_second));
+    report.row(
+        "Token-checked requests during a sign-in flood, 99th percentile",
+        "< 5 ms",
+        format!("{:.1} ms", checked.p99_us / 1000.0),
+    );
+    report.note(format!(
+        "During that flood {:.0} sign-ins/s went on beside {:.0} token-checked requests/s.",
+        during.per_second, checked.per_second
+    ));
     Ok(())
 }
 
@@ -107,8 +147,15 @@ fn micro(report: &mut Report) -> Result<()> {
             .current_dir(tools::root())
             .args(["bench", "--quiet", "--package", package, "--bench", bench])
             .output()?;
-        ensure!(output.status.success(), "cargo bench -p {package} --bench {bench} failed:\n{}", String::from_utf8_lossy(&output.stderr));
-        report.block(&format!("cargo bench -p {package} --bench {bench}"), &String::from_utf8_lossy(&output.stdout));
+        ensure!(
+            output.status.success(),
+            "cargo bench -p {package} --bench {bench} failed:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        report.block(
+            &format!("cargo bench -p {package} --bench {bench}"),
+            &String::from_utf8_lossy(&output.stdout),
+        );
     }
     Ok(())
 }

@@ -29,7 +29,10 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Answers every GET with a small body.
     pub(crate) fn static_server() -> Result<Self> {
-        Self::start(r#"location / { default_type text/plain; return 200 "a small answer from the service behind\n"; }"#, "")
+        Self::start(
+            r#"location / { default_type text/plain; return 200 "a small answer from the service behind\n"; }"#,
+            "",
+        )
     }
 
     /// Passes everything on to the given port with kept-alive connections.
@@ -129,7 +132,10 @@ impl Fortissimo {
         let token = self.setup_link.split("code=").nth(1).context("the set-up link holds no token")?;
         let body = serde_json::json!({"code": token, "username": NAME, "email": "bench@example.com", "password": PASSWORD});
         self.post("/auth/setup", &body.to_string())?;
-        let answer = self.post("/auth/login", &serde_json::json!({"identifier": NAME, "password": PASSWORD}).to_string())?;
+        let answer = self.post(
+            "/auth/login",
+            &serde_json::json!({"identifier": NAME, "password": PASSWORD}).to_string(),
+        )?;
         let document: serde_json::Value = serde_json::from_str(&answer)?;
         Ok(document["access_token"].as_str().context("the sign-in gave no token")?.to_owned())
     }
@@ -171,7 +177,9 @@ pub(crate) fn sign_in_script() -> Result<PathBuf> {
     let body = serde_json::json!({"identifier": NAME, "password": PASSWORD});
     std::fs::write(
         &path,
-        format!("wrk.method = \"POST\"\nwrk.body = [[{body}]]\nwrk.headers[\"Content-Type\"] = \"application/json\"\n"),
+        format!(
+            "wrk.method = \"POST\"\nwrk.body = [[{body}]]\nwrk.headers[\"Content-Type\"] = \"application/json\"\n"
+        ),
     )?;
     Ok(path)
 }

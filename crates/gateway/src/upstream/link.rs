@@ -38,7 +38,10 @@ impl Link {
     }
 
     /// For a protocol that takes the connection over: it gets a task, because nobody else will poll it.
-    pub(crate) async fn send_upgrading(mut self, request: Request<Upload>) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn send_upgrading(
+        mut self,
+        request: Request<Upload>,
+    ) -> hyper::Result<Response<Incoming>> {
         tokio::spawn(async move {
             // How it ended is seen by the two sides that were joined.
             let _ = self.connection.with_upgrades().await;

@@ -221,7 +221,11 @@ impl Pool {
     /// A new connection.
     async fn open(&self) -> Result<Link, Failure> {
         let stream = self.connect.open(&self.address).await.map_err(|error| {
-            if error.kind() == io::ErrorKind::TimedOut { Failure::ConnectSlow } else { Failure::Connect(error) }
+            if error.kind() == io::ErrorKind::TimedOut {
+                Failure::ConnectSlow
+            } else {
+                Failure::Connect(error)
+            }
         })?;
         Link::open(stream).await.map_err(Failure::Broken)
     }

@@ -83,7 +83,14 @@ pub(super) fn run(command: Account, loaded: Loaded, out: &mut impl Write) -> Res
         match command {
             Account::List { status, prefix, limit, all, json } => {
                 let limit = if all { u32::MAX } else { limit };
-                list(&services, &meta, AccountQuery { status, username_prefix: prefix, after: None, limit }, json, out).await?;
+                list(
+                    &services,
+                    &meta,
+                    AccountQuery { status, username_prefix: prefix, after: None, limit },
+                    json,
+                    out,
+                )
+                .await?;
             }
             Account::Show { account } => {
                 let id = find(&services, &account, &meta).await?;
@@ -119,7 +126,9 @@ async fn find(services: &Services, name: &str, meta: &RequestMeta) -> Result<Id<
         return Ok(id);
     }
     let found = services.identity.find_account(Permit::for_system(PART), name, meta).await?;
-    found.ok_or_else(|| Failure::Runtime("there is no such account; `fortissimo account list` shows all".to_owned()))
+    found.ok_or_else(|| {
+        Failure::Runtime("there is no such account; `fortissimo account list` shows all".to_owned())
+    })
 }
 
 async fn list(
@@ -143,7 +152,8 @@ async fn list(
                 });
                 writeln!(out, "{line}")?;
             } else {
-                let texts = [one.username.as_str(), one.role.as_str(), one.tier.as_str(), one.status.as_str()];
+                let texts =
+                    [one.username.as_str(), one.role.as_str(), one.tier.as_str(), one.status.as_str()];
                 let mut row = vec![one.id.to_string()];
                 row.extend(texts.map(str::to_owned));
                 row.push(one.created_at.to_rfc3339());

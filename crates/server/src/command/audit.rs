@@ -88,7 +88,8 @@ impl When {
 
 fn time(text: &str) -> Result<When, &'static str> {
     let at = Timestamp::parse_rfc3339(text).map(When::At);
-    at.or_else(|| text.parse().ok().map(When::Ago)).ok_or("expected a time such as 2026-01-02T03:04:05Z, or 2h for two hours ago")
+    at.or_else(|| text.parse().ok().map(When::Ago))
+        .ok_or("expected a time such as 2026-01-02T03:04:05Z, or 2h for two hours ago")
 }
 
 fn outcome(text: &str) -> Result<Outcome, &'static str> {

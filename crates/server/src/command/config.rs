@@ -38,7 +38,8 @@ pub(super) fn run(command: &Config, common: &Common, out: &mut impl Write) -> Re
         }
         Config::Show => {
             let written = toml::to_string(&common.load()?.resolved.written_out());
-            let text = written.map_err(|error| Failure::Runtime(format!("cannot be written as TOML: {error}")))?;
+            let text =
+                written.map_err(|error| Failure::Runtime(format!("cannot be written as TOML: {error}")))?;
             out.write_all(text.as_bytes())?;
         }
         Config::Schema => out.write_all(document::schema().as_bytes())?,

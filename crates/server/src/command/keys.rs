@@ -26,10 +26,16 @@ pub(super) fn run(command: &Keys, loaded: Loaded, out: &mut impl Write) -> Resul
             Keys::List => {
                 let mut rows = Vec::new();
                 for purpose in Purpose::ALL {
-                    rows.push(vec![purpose.name().to_owned(), format!("epoch {}", keys.epoch(*purpose).number)]);
+                    rows.push(vec![
+                        purpose.name().to_owned(),
+                        format!("epoch {}", keys.epoch(*purpose).number),
+                    ]);
                 }
                 for key_use in KeyUse::ALL {
-                    rows.push(vec![key_use.name().to_owned(), format!("signs with {}", keys.signer(*key_use).kid())]);
+                    rows.push(vec![
+                        key_use.name().to_owned(),
+                        format!("signs with {}", keys.signer(*key_use).kid()),
+                    ]);
                 }
                 for kid in published(&keys.jwks()) {
                     rows.push(vec!["published".to_owned(), kid]);
@@ -57,5 +63,7 @@ pub(super) fn run(command: &Keys, loaded: Loaded, out: &mut impl Write) -> Resul
 fn published(jwks: &[u8]) -> Vec<String> {
     let set: serde_json::Value = serde_json::from_slice(jwks).unwrap_or_default();
     let keys = set["keys"].as_array().cloned().unwrap_or_default();
-    keys.iter().map(|key| format!("{} {}", key["alg"].as_str().unwrap_or("?"), key["kid"].as_str().unwrap_or("?"))).collect()
+    keys.iter()
+        .map(|key| format!("{} {}", key["alg"].as_str().unwrap_or("?"), key["kid"].as_str().unwrap_or("?")))
+        .collect()
 }

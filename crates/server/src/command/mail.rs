@@ -34,7 +34,12 @@ pub(super) fn run(command: &Mail, loaded: Loaded, out: &mut impl Write) -> Resul
             Mail::List => {
                 let entries = identity.outbox_list(Permit::for_system("command line")).await?;
                 let row = |one: &identity::OutboxEntry| {
-                    vec![one.id.to_string(), one.created_at.to_rfc3339(), one.kind.clone(), one.account.to_string()]
+                    vec![
+                        one.id.to_string(),
+                        one.created_at.to_rfc3339(),
+                        one.kind.clone(),
+                        one.account.to_string(),
+                    ]
                 };
                 let rows: Vec<_> = entries.iter().map(row).collect();
                 table(out, &["id", "written", "about", "account"], &rows)?;
@@ -42,7 +47,10 @@ pub(super) fn run(command: &Mail, loaded: Loaded, out: &mut impl Write) -> Resul
             Mail::Show { id, source } => {
                 let newest = async || {
                     let entries = identity.outbox_list(Permit::for_system("command line")).await?;
-                    entries.first().map(|one| one.id).ok_or_else(|| Failure::Runtime("the outbox is empty".to_owned()))
+                    entries
+                        .first()
+                        .map(|one| one.id)
+                        .ok_or_else(|| Failure::Runtime("the outbox is empty".to_owned()))
                 };
                 let id = match id {
                     Some(id) => *id,

@@ -27,7 +27,9 @@ use crate::{doctor, folder};
 /// The security platform of a music platform, as one program.
 #[derive(Debug, Parser)]
 #[command(name = "fortissimo", version, disable_help_subcommand = true)]
-#[command(after_help = "Without a command, `serve` is run. Settings: docs/configuration.md, or `fortissimo config sample`.")]
+#[command(
+    after_help = "Without a command, `serve` is run. Settings: docs/configuration.md, or `fortissimo config sample`."
+)]
 struct Line {
     #[command(flatten)]
     common: Common,
@@ -125,7 +127,9 @@ impl Common {
 
 /// The environment, but for variables that are not text; a setting cannot be one of those.
 fn environment() -> Vec<(String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Says what is wrong with the command line in one line; help and version are no mistakes.
@@ -136,7 +140,8 @@ fn explain(error: &clap::Error) -> ExitCode {
     }
     let text = error.render().to_string();
     let parts = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let parts: Vec<&str> = parts.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more")).collect();
+    let parts: Vec<&str> =
+        parts.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more")).collect();
     let line = parts.join(" ").trim_start_matches("error: ").to_owned();
     let line = if line.is_empty() { "a command is missing; see --help".to_owned() } else { line };
     Failure::Usage(line).report()
@@ -159,7 +164,8 @@ where
     crate::logs::start(&crate::config::Log { level: "warn".to_owned(), ..loaded.config.log.clone() });
     folder::harden_process()?;
     runtime(1)?.block_on(async {
-        let services = Services::open(loaded.resolved, Clock::system(), Entropy::system(), Mode::Command).await?;
+        let services =
+            Services::open(loaded.resolved, Clock::system(), Entropy::system(), Mode::Command).await?;
         let outcome = work(services.clone()).await;
         services.close().await;
         outcome

@@ -30,7 +30,11 @@ async fn serve(loaded: Loaded, files: u64) -> Result<ExitCode, Failure> {
     let connections = u64::from(loaded.config.http.max_connections);
     // Each client's connection may need one to a service beside it.
     if files < 2 * connections {
-        tracing::warn!(files, connections, "fewer files may be open than http.max_connections needs: raise ulimit -n, or LimitNOFILE");
+        tracing::warn!(
+            files,
+            connections,
+            "fewer files may be open than http.max_connections needs: raise ulimit -n, or LimitNOFILE"
+        );
     }
     // Whoever started us without reading our words still wants us to serve.
     let _ = greet(&running, &mut std::io::stdout().lock());
@@ -50,7 +54,9 @@ struct Signals {
 
 impl Signals {
     fn listen() -> Result<Self, StartError> {
-        let listen = |kind| signal(kind).map_err(|source| StartError::System { what: "cannot receive signals", source });
+        let listen = |kind| {
+            signal(kind).map_err(|source| StartError::System { what: "cannot receive signals", source })
+        };
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
@@ -68,7 +74,11 @@ fn greet(running: &Running, out: &mut impl Write) -> std::io::Result<()> {
     let (url, ops) = (&config.public_url, running.ops_addr);
     let version = env!("CARGO_PKG_VERSION");
     writeln!(out, "Fortissimo {version} is ready at {url}/")?;
-    writeln!(out, "  data in {}, health and metrics at http://{ops}/ready", config.server.data_dir.display())?;
+    writeln!(
+        out,
+        "  data in {}, health and metrics at http://{ops}/ready",
+        config.server.data_dir.display()
+    )?;
     if let Some(link) = &running.setup_link {
         writeln!(out, "\nSet up the first operator (works once, until {}):", link.expires_at)?;
         writeln!(out, "  {}", link.url)?;
@@ -76,9 +86,15 @@ fn greet(running: &Running, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "\nWhat to try next")?;
     if running.example {
         writeln!(out, "  open {url}/            the built-in example service, through the gateway")?;
-        writeln!(out, "  open {url}/private     the same for signed-in people only: it leads you to the sign-in")?;
+        writeln!(
+            out,
+            "  open {url}/private     the same for signed-in people only: it leads you to the sign-in"
+        )?;
         writeln!(out, "  open {url}/console     requests, events and accounts, live, for the operator")?;
-        writeln!(out, "  fortissimo --upstream http://127.0.0.1:9000    your own service behind the gateway")?;
+        writeln!(
+            out,
+            "  fortissimo --upstream http://127.0.0.1:9000    your own service behind the gateway"
+        )?;
     } else {
         writeln!(out, "  open {url}/account     sign up, sign in, see your sessions")?;
         writeln!(out, "  open {url}/console     requests, events and accounts, for the operator")?;
@@ -86,6 +102,9 @@ fn greet(running: &Running, out: &mut impl Write) -> std::io::Result<()> {
     if config.mail.host.is_none() && config.mail.outbox_dir.is_none() {
         writeln!(out, "  fortissimo mail list      messages that would be mailed")?;
     }
-    writeln!(out, "  fortissimo audit tail     what was recorded; fortissimo doctor checks this installation")?;
+    writeln!(
+        out,
+        "  fortissimo audit tail     what was recorded; fortissimo doctor checks this installation"
+    )?;
     out.flush()
 }

@@ -116,7 +116,9 @@ fn routes(config: &Resolved, out: &mut Checker<'_>) {
             error(out, culprit(&refused.message), refused.message);
             continue;
         }
-        if let Ok(Requirement::Action { resource: Some(resource), .. }) = Requirement::parse(&route.access, &access) {
+        if let Ok(Requirement::Action { resource: Some(resource), .. }) =
+            Requirement::parse(&route.access, &access)
+        {
             let message = format!(
                 "role and tier are checked, but whose {} it is must still be checked by {} in this version",
                 resource.kind, route.upstream
@@ -124,10 +126,18 @@ fn routes(config: &Resolved, out: &mut Checker<'_>) {
             warn(out, "access", message);
         }
         if let Some(earlier) = config.route[..index].iter().position(|earlier| covers(earlier, route)) {
-            warn(out, "path", format!("never matches: route {} above already takes everything it would", earlier + 1));
+            warn(
+                out,
+                "path",
+                format!("never matches: route {} above already takes everything it would", earlier + 1),
+            );
         }
         if !route.upstream.is_https() && !is_private(route.upstream.host()) {
-            warn(out, "upstream", format!("{} is reached in the clear; use https beyond your own network", route.upstream));
+            warn(
+                out,
+                "upstream",
+                format!("{} is reached in the clear; use https beyond your own network", route.upstream),
+            );
         }
         if own_listener(config, route) {
             error(out, "upstream", "is Fortissimo itself; requests would go round in circles".to_owned());
@@ -144,22 +154,36 @@ fn culprit(message: &str) -> &'static str {
         () if starts("permissions_policy") => "permissions_policy",
         () if starts("rate") => "rate",
         () if starts("host") => "host",
-        () if starts("methods") || message.contains("is not a method") || message.contains("never forwarded") => "methods",
+        () if starts("methods")
+            || message.contains("is not a method")
+            || message.contains("never forwarded") =>
+        {
+            "methods"
+        }
         () => "path",
     }
 }
 
 fn own_listener(config: &Resolved, route: &Route) -> bool {
     let listen = config.server.listen;
-    listen.port() == route.upstream.port() && route.upstream.is_loopback() && (is_loopback(listen.ip()) || listen.ip().is_unspecified())
+    listen.port() == route.upstream.port()
+        && route.upstream.is_loopback()
+        && (is_loopback(listen.ip()) || listen.ip().is_unspecified())
 }
 
 fn is_private(host: &str) -> bool {
     match host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>() {
         Ok(std::net::IpAddr::V4(v4)) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
-        Ok(std::net::IpAddr::V6(v6)) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        Ok(std::net::IpAddr::V6(v6)) => {
+            v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
+        }
         // A name without a dot or under a private suffix is a neighbour, such as a container's.
-        Err(_) => !host.contains('.') || host.ends_with(".internal") || host.ends_with(".local") || host.ends_with(".localhost"),
+        Err(_) => {
+            !host.contains('.')
+                || host.ends_with(".internal")
+                || host.ends_with(".local")
+                || host.ends_with(".localhost")
+        }
     }
 }
 
@@ -169,7 +193,10 @@ fn covers(earlier: &Route, later: &Route) -> bool {
     let methods = earlier.methods.is_empty()
         || (!later.methods.is_empty() && later.methods.iter().all(|method| earlier.methods.contains(method)));
     let path = earlier.path == later.path
-        || earlier.path.strip_suffix("**").is_some_and(|prefix| !prefix.contains('{') && later.path.starts_with(prefix));
+        || earlier
+            .path
+            .strip_suffix("**")
+            .is_some_and(|prefix| !prefix.contains('{') && later.path.starts_with(prefix));
     host && methods && path
 }
 
@@ -182,7 +209,9 @@ fn mail(config: &Resolved, out: &mut Checker<'_>) {
         out.error(&["mail", "from_name"], "must be at most 100 characters without control characters");
     }
     match (&mail.user, &mail.password) {
-        (Some(_), None) => out.error(&["mail", "user"], "needs mail.password = \"env:NAME\" or \"file:PATH\""),
+        (Some(_), None) => {
+            out.error(&["mail", "user"], "needs mail.password = \"env:NAME\" or \"file:PATH\"")
+        }
         (None, Some(_)) => out.error(&["mail", "password"], "needs mail.user"),
         _ => {}
     }
@@ -196,13 +225,17 @@ fn mail(config: &Resolved, out: &mut Checker<'_>) {
         out.error(&["mail", "outbox_dir"], "is for running without a mail server; remove it, or mail.host");
     }
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if bare.is_empty() || bare.contains(['/', '@', ' ']) || (bare.contains(':') && bare.parse::<std::net::IpAddr>().is_err()) {
+    if bare.is_empty()
+        || bare.contains(['/', '@', ' '])
+        || (bare.contains(':') && bare.parse::<std::net::IpAddr>().is_err())
+    {
         out.error(&["mail", "host"], "expected a host name without scheme and port; the port is mail.port");
         return;
     }
     let near = bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(is_loopback);
     if mail.tls == MailTls::None && !near {
-        let message = "\"none\" is accepted for a server on this machine only; use \"starttls\" or \"implicit\"";
+        let message =
+            "\"none\" is accepted for a server on this machine only; use \"starttls\" or \"implicit\"";
         out.error(&["mail", "tls"], message);
     }
     if config.mail.from == super::Mail::default().from {
@@ -212,7 +245,10 @@ fn mail(config: &Resolved, out: &mut Checker<'_>) {
 
 fn tokens(config: &Resolved, out: &mut Checker<'_>) {
     let tokens = &config.tokens;
-    if tokens.audience.is_empty() || tokens.audience.len() > 255 || tokens.audience.chars().any(char::is_control) {
+    if tokens.audience.is_empty()
+        || tokens.audience.len() > 255
+        || tokens.audience.chars().any(char::is_control)
+    {
         out.error(&["tokens", "audience"], "must be 1 to 255 characters");
     }
     let minute = Period::from_minutes(1);
@@ -223,7 +259,10 @@ fn tokens(config: &Resolved, out: &mut Checker<'_>) {
         out.error(&["tokens", "refresh_ttl"], "must be longer than tokens.access_ttl");
     }
     if tokens.refresh_grace > minute {
-        out.error(&["tokens", "refresh_grace"], "must be at most 1m: in it, a stolen token works beside its owner's");
+        out.error(
+            &["tokens", "refresh_grace"],
+            "must be at most 1m: in it, a stolen token works beside its owner's",
+        );
     }
     if tokens.rotate_keys_every < Period::from_hours(1) {
         out.error(&["tokens", "rotate_keys_every"], "must be at least 1h");
@@ -244,7 +283,10 @@ fn tokens(config: &Resolved, out: &mut Checker<'_>) {
         }
     }
     if accounts.hash_workers > 256 || accounts.hash_queue == 0 {
-        out.error(&["accounts", "hash_workers"], "at most 256 workers, and room for at least one in hash_queue");
+        out.error(
+            &["accounts", "hash_workers"],
+            "at most 256 workers, and room for at least one in hash_queue",
+        );
     }
 }
 
@@ -269,14 +311,20 @@ fn limits(config: &Resolved, out: &mut Checker<'_>) {
     ];
     for (key, value) in counts {
         if value == 0 {
-            out.error(&["limits", key], "0 lets nobody in; to switch rate limits off, set limits.enabled = false");
+            out.error(
+                &["limits", key],
+                "0 lets nobody in; to switch rate limits off, set limits.enabled = false",
+            );
         }
     }
     if !(1_024..=16_777_216).contains(&limits.keys) {
         out.error(&["limits", "keys"], "must be between 1024 and 16777216");
     }
     if !limits.enabled {
-        out.warn(&["limits", "enabled"], "rate limits are off: passwords can be guessed as fast as they can be hashed");
+        out.warn(
+            &["limits", "enabled"],
+            "rate limits are off: passwords can be guessed as fast as they can be hashed",
+        );
     }
 }
 
@@ -320,7 +368,10 @@ fn rest(config: &Resolved, out: &mut Checker<'_>) {
         out.error(&["database", "max_connections"], "must be at least 1");
     }
     if tracing_subscriber::EnvFilter::try_new(&config.log.level).is_err() {
-        out.error(&["log", "level"], "expected error, warn, info, debug or trace, or by part: \"info,gateway=debug\"");
+        out.error(
+            &["log", "level"],
+            "expected error, warn, info, debug or trace, or by part: \"info,gateway=debug\"",
+        );
     }
     if config.server.data_dir.as_os_str().is_empty() || config.server.data_dir == Path::new("/") {
         out.error(&["server", "data_dir"], "expected a folder of its own");

@@ -134,7 +134,11 @@ pub fn sample() -> String {
         let _ = write!(out, "\n{}", comment(&section.about));
         let _ = writeln!(out, "#{}", section.head);
         for setting in &section.settings {
-            let value = setting.default.as_deref().filter(|_| section.name != "route").unwrap_or_else(|| example(&section.name, &setting.name));
+            let value = setting
+                .default
+                .as_deref()
+                .filter(|_| section.name != "route")
+                .unwrap_or_else(|| example(&section.name, &setting.name));
             let _ = writeln!(out, "{}#{} = {value}", comment(&setting.about), setting.name);
         }
     }
@@ -169,7 +173,11 @@ pub fn reference() -> String {
          Lengths of time are written `250ms`, `10s`, `15m`, `24h`, `7d`; amounts of data `64 KiB`, `8 MiB`, `2 GiB`.\n",
     );
     for section in sections() {
-        let _ = write!(out, "\n## `{}`\n\n{}\n\n| Setting | Default | Meaning |\n|---|---|---|\n", section.head, section.about);
+        let _ = write!(
+            out,
+            "\n## `{}`\n\n{}\n\n| Setting | Default | Meaning |\n|---|---|---|\n",
+            section.head, section.about
+        );
         for setting in &section.settings {
             let default = match &setting.default {
                 Some(text) => format!("`{text}`"),

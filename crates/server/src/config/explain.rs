@@ -46,7 +46,8 @@ pub(crate) fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
         .filter(|(distance, _)| *distance <= allowed)
         .map(|(_, name)| name)
         .or_else(|| {
-            let part = |name: &&&str| unknown.len() >= 3 && (name.contains(&unknown) || unknown.contains(**name));
+            let part =
+                |name: &&&str| unknown.len() >= 3 && (name.contains(&unknown) || unknown.contains(**name));
             known.iter().find(part).copied()
         })
 }

@@ -71,7 +71,9 @@ impl Origins {
     /// A finding about a setting, at the strongest source that names it. If only its section is written down, the
     /// message names the setting.
     pub(super) fn finding(&self, path: &[&str], message: &str) -> Finding {
-        let named = |(_, at): &&(Place, Vec<String>)| at.len() <= path.len() && at.iter().zip(path).all(|(a, b)| a == b);
+        let named = |(_, at): &&(Place, Vec<String>)| {
+            at.len() <= path.len() && at.iter().zip(path).all(|(a, b)| a == b)
+        };
         if let Some((place, _)) = self.overrides.iter().rev().find(named) {
             return Finding { place: place.clone(), message: message.to_owned() };
         }
@@ -109,7 +111,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Finding>> {
     if let Some(url) = &sources.flags.upstream {
         match url.parse::<HttpOrigin>() {
             Ok(upstream) => {
-                origins.overrides.push((Place::Flag("--upstream"), vec!["route".into(), config.route.len().to_string()]));
+                origins
+                    .overrides
+                    .push((Place::Flag("--upstream"), vec!["route".into(), config.route.len().to_string()]));
                 config.route.push(Route::catch_all(upstream));
             }
             Err(message) => errors.push(Finding { place: Place::Flag("--upstream"), message }),
@@ -136,10 +140,13 @@ fn read(named: Option<&Path>) -> Result<Option<(PathBuf, String)>, Finding> {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => return Ok(None),
         Err(error) => return Err(wrong(format!("cannot read the configuration: {error}"))),
-        Ok(found) if found.len() > MAX_FILE_BYTES => return Err(wrong("larger than 4 MiB; is it the right file?".into())),
+        Ok(found) if found.len() > MAX_FILE_BYTES => {
+            return Err(wrong("larger than 4 MiB; is it the right file?".into()));
+        }
         Ok(_) => {}
     }
-    let bytes = std::fs::read(path).map_err(|error| wrong(format!("cannot read the configuration: {error}")))?;
+    let bytes =
+        std::fs::read(path).map_err(|error| wrong(format!("cannot read the configuration: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| wrong("not UTF-8 text; is it the right file?".into()))?;
     Ok(Some((path.to_owned(), text)))
 }
@@ -157,7 +164,8 @@ fn parse(file: &str, text: &str) -> Result<(Table, Config), Finding> {
 fn overrides(sources: &Sources) -> (Vec<Override>, Vec<Finding>) {
     let mut found = Vec::new();
     let mut errors = Vec::new();
-    let mut variables: Vec<_> = sources.environment.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    let mut variables: Vec<_> =
+        sources.environment.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     variables.sort();
     for (name, value) in variables {
         let path: Vec<String> = name[PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
@@ -170,10 +178,16 @@ fn overrides(sources: &Sources) -> (Vec<Override>, Vec<Finding>) {
         }
     }
     let flags = &sources.flags;
-    for (flag, key, value) in [("--listen", "listen", &flags.listen), ("--data-dir", "data_dir", &flags.data_dir)] {
+    for (flag, key, value) in
+        [("--listen", "listen", &flags.listen), ("--data-dir", "data_dir", &flags.data_dir)]
+    {
         if let Some(value) = value {
             let path = vec!["server".to_owned(), key.to_owned()];
-            found.push(Override { place: Place::Flag(flag), path, values: vec![Value::String(value.clone())] });
+            found.push(Override {
+                place: Place::Flag(flag),
+                path,
+                values: vec![Value::String(value.clone())],
+            });
         }
     }
     (found, errors)
@@ -194,8 +208,9 @@ impl Override {
         let mut first_error = None;
         for value in &self.values {
             let mut root = Value::Table(table.clone());
-            let outcome = set(&mut root, &self.path, value.clone())
-                .and_then(|()| Config::deserialize(root.clone()).map_err(|error| explain::explain(error.message())));
+            let outcome = set(&mut root, &self.path, value.clone()).and_then(|()| {
+                Config::deserialize(root.clone()).map_err(|error| explain::explain(error.message()))
+            });
             match (outcome, root) {
                 (Ok(config), Value::Table(table)) => return Ok((table, config)),
                 (Err(message), _) => first_error = first_error.or(Some(message)),
@@ -220,7 +235,8 @@ fn set(root: &mut Value, path: &[String], value: Value) -> Result<(), String> {
         Value::Array(array) => {
             let length = array.len();
             let index = first.parse::<usize>().ok().filter(|index| *index < length);
-            let index = index.ok_or_else(|| format!("`{first}` is not one of the {length} entries, counted from 0"))?;
+            let index = index
+                .ok_or_else(|| format!("`{first}` is not one of the {length} entries, counted from 0"))?;
             set(&mut array[index], rest, value)
         }
         _ => Err(format!("unknown key `{first}`: what stands before it is a single value")),

@@ -39,10 +39,14 @@ impl Config {
     /// Fills in what follows from other settings.
     pub fn resolve(&self) -> Resolved {
         let server = &self.server;
-        let public_url = server.public_url.clone().unwrap_or_else(|| default_url(server.listen, self.tls.is_some()));
+        let public_url =
+            server.public_url.clone().unwrap_or_else(|| default_url(server.listen, self.tls.is_some()));
         let trusted_hosts = server.trusted_hosts.clone().unwrap_or_else(|| default_hosts(server.listen));
-        let database_url =
-            self.database.url.clone().unwrap_or_else(|| DatabaseUrl::Sqlite(server.data_dir.join("fortissimo.db")));
+        let database_url = self
+            .database
+            .url
+            .clone()
+            .unwrap_or_else(|| DatabaseUrl::Sqlite(server.data_dir.join("fortissimo.db")));
         let default_port = match self.mail.tls {
             MailTls::Starttls => 587,
             MailTls::Implicit => 465,

@@ -4,7 +4,8 @@ fn with(file: Option<&str>, environment: &[(&str, &str)], flags: Flags) -> Resul
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("f.toml");
     std::fs::write(&path, file.unwrap_or_default()).unwrap();
-    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let environment =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let prefix = format!("{}/", folder.path().display());
     load(&Sources { file: Some(path), environment, flags })
         .map_err(|findings| findings.iter().map(|one| one.to_string().replace(&prefix, "")).collect())
@@ -52,7 +53,10 @@ fn the_names_that_others_rely_on_are_kept() {
     let loaded = with(Some(text), &[], Flags::default()).unwrap();
     let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("whose track it is must still be checked by http://127.0.0.1:9000"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("whose track it is must still be checked by http://127.0.0.1:9000"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -63,30 +67,87 @@ fn each_mistake_is_named_with_its_place_and_remedy() {
         ("[servr]\nlisten = 1", "f.toml:1:2: unknown key `servr`; did you mean `server`?"),
         ("[server]\nissuer = 1", "f.toml:2:1: unknown key `issuer`; it belongs to [tokens]"),
         ("[reputation]\nlists = 1", "f.toml:2:1: unknown key `lists`; known here: enabled"),
-        ("[server]\nlisten = 8080", "f.toml:2:10: invalid type: integer `8080`, expected an address and port such as \"127.0.0.1:8080\""),
-        ("[server]\nlisten = \"localhost\"", "f.toml:2:10: expected an address and port such as \"127.0.0.1:8080\""),
+        (
+            "[server]\nlisten = 8080",
+            "f.toml:2:10: invalid type: integer `8080`, expected an address and port such as \"127.0.0.1:8080\"",
+        ),
+        (
+            "[server]\nlisten = \"localhost\"",
+            "f.toml:2:10: expected an address and port such as \"127.0.0.1:8080\"",
+        ),
         ("[tokens]\nalgorithm = \"HS256\"", "f.toml:2:13: unknown value `HS256`; did you mean `ES256`?"),
-        ("[tokens]\naccess_ttl = \"15\"", "f.toml:2:14: expected a length of time such as \"250ms\", \"10s\", \"15m\", \"24h\" or \"7d\""),
+        (
+            "[tokens]\naccess_ttl = \"15\"",
+            "f.toml:2:14: expected a length of time such as \"250ms\", \"10s\", \"15m\", \"24h\" or \"7d\"",
+        ),
         ("[tls]\ncert = \"x\"", "f.toml:1:1: `key` is missing"),
         ("[limits]\nenabled = \"yes\"", "f.toml:2:11: invalid type: string \"yes\", expected a boolean"),
-        ("[mail]\npassword = \"hunter2\"", "f.toml:2:12: a secret stands here only by reference: \"env:NAME\" or \"file:PATH\""),
-        ("[mail]\npassword = \"secret:smtp\"", "f.toml:2:12: secret: references come with the secret store; use \"env:NAME\" or \"file:PATH\" for now"),
-        ("[server]\nlisten = \"0.0.0.0:8080\"", "f.toml:2:10: 0.0.0.0:8080 is reachable from other machines, which demands TLS: add [tls] with cert and key, or set server.tls_terminated_by = \"proxy\" and server.trusted_proxies, or listen on 127.0.0.1"),
-        ("[server]\nlisten = \"0.0.0.0:8080\"\ntls_terminated_by = \"proxy\"", "f.toml:3:21: \"proxy\" needs the proxy's network in server.trusted_proxies"),
-        ("[server]\nops_listen = \"0.0.0.0:9090\"", "f.toml:2:14: 0.0.0.0:9090 is reachable from other machines, but health and metrics ask nobody who they are: use 127.0.0.1"),
-        ("[server]\nops_listen = \"127.0.0.1:8080\"", "f.toml:2:14: is the same address as server.listen; choose another port"),
-        ("[server]\ntrusted_proxies = [\"0.0.0.0/0\"]", "f.toml:2:19: trusts every address, so anybody can claim any address; name the proxy's own network"),
-        ("[server]\npublic_url = \"https://a.example\"", "f.toml:1:1: server.trusted_hosts: does not name a.example, the host of server.public_url; add it"),
-        ("[server]\npublic_url = \"http://a.example\"\ntrusted_hosts = [\"*.example\"]", "f.toml:2:14: must be https beyond this machine: cookies and passwords would travel in the clear"),
-        ("[cors]\norigins = [\"http://a.example\"]", "f.toml:2:12: http://a.example must be https: any network in between could act for the person"),
-        ("[mail]\nhost = \"smtp.example.com\"\nfrom = \"a@b.example\"\ntls = \"none\"", "f.toml:4:7: \"none\" is accepted for a server on this machine only; use \"starttls\" or \"implicit\""),
+        (
+            "[mail]\npassword = \"hunter2\"",
+            "f.toml:2:12: a secret stands here only by reference: \"env:NAME\" or \"file:PATH\"",
+        ),
+        (
+            "[mail]\npassword = \"secret:smtp\"",
+            "f.toml:2:12: secret: references come with the secret store; use \"env:NAME\" or \"file:PATH\" for now",
+        ),
+        (
+            "[server]\nlisten = \"0.0.0.0:8080\"",
+            "f.toml:2:10: 0.0.0.0:8080 is reachable from other machines, which demands TLS: add [tls] with cert and key, or set server.tls_terminated_by = \"proxy\" and server.trusted_proxies, or listen on 127.0.0.1",
+        ),
+        (
+            "[server]\nlisten = \"0.0.0.0:8080\"\ntls_terminated_by = \"proxy\"",
+            "f.toml:3:21: \"proxy\" needs the proxy's network in server.trusted_proxies",
+        ),
+        (
+            "[server]\nops_listen = \"0.0.0.0:9090\"",
+            "f.toml:2:14: 0.0.0.0:9090 is reachable from other machines, but health and metrics ask nobody who they are: use 127.0.0.1",
+        ),
+        (
+            "[server]\nops_listen = \"127.0.0.1:8080\"",
+            "f.toml:2:14: is the same address as server.listen; choose another port",
+        ),
+        (
+            "[server]\ntrusted_proxies = [\"0.0.0.0/0\"]",
+            "f.toml:2:19: trusts every address, so anybody can claim any address; name the proxy's own network",
+        ),
+        (
+            "[server]\npublic_url = \"https://a.example\"",
+            "f.toml:1:1: server.trusted_hosts: does not name a.example, the host of server.public_url; add it",
+        ),
+        (
+            "[server]\npublic_url = \"http://a.example\"\ntrusted_hosts = [\"*.example\"]",
+            "f.toml:2:14: must be https beyond this machine: cookies and passwords would travel in the clear",
+        ),
+        (
+            "[cors]\norigins = [\"http://a.example\"]",
+            "f.toml:2:12: http://a.example must be https: any network in between could act for the person",
+        ),
+        (
+            "[mail]\nhost = \"smtp.example.com\"\nfrom = \"a@b.example\"\ntls = \"none\"",
+            "f.toml:4:7: \"none\" is accepted for a server on this machine only; use \"starttls\" or \"implicit\"",
+        ),
         ("[mail]\nuser = \"me\"", "f.toml:2:8: needs mail.password = \"env:NAME\" or \"file:PATH\""),
         ("[accounts]\nreset_ttl = \"2h\"", "f.toml:2:13: must be between 1m and 1h"),
-        ("[limits.tiers]\nfree = { second = 0, minute = 1, hour = 1, day = 1 }", "f.toml:2:8: 0 lets nobody in; to switch rate limits off, set limits.enabled = false"),
-        ("[log]\nlevel = \"a=b=c\"", "f.toml:2:9: expected error, warn, info, debug or trace, or by part: \"info,gateway=debug\""),
-        ("[[route]]\npath = \"/a\"\nupstream = \"http://127.0.0.1:1\"\nspeed = 9", "f.toml:4:1: unknown key `speed`; known here: host, path, methods, upstream, access, inspect, rate, max_body, response_timeout, permissions_policy"),
-        ("[[route]]\npath = \"/a\"\nupstream = \"http://127.0.0.1:8080\"", "f.toml:3:12: is Fortissimo itself; requests would go round in circles"),
-        ("[[route]]\npath = \"/a\"\nupstream = \"http://127.0.0.1:9000/api\"", "f.toml:3:12: an origin carries no path: expected \"http://127.0.0.1:9000\""),
+        (
+            "[limits.tiers]\nfree = { second = 0, minute = 1, hour = 1, day = 1 }",
+            "f.toml:2:8: 0 lets nobody in; to switch rate limits off, set limits.enabled = false",
+        ),
+        (
+            "[log]\nlevel = \"a=b=c\"",
+            "f.toml:2:9: expected error, warn, info, debug or trace, or by part: \"info,gateway=debug\"",
+        ),
+        (
+            "[[route]]\npath = \"/a\"\nupstream = \"http://127.0.0.1:1\"\nspeed = 9",
+            "f.toml:4:1: unknown key `speed`; known here: host, path, methods, upstream, access, inspect, rate, max_body, response_timeout, permissions_policy",
+        ),
+        (
+            "[[route]]\npath = \"/a\"\nupstream = \"http://127.0.0.1:8080\"",
+            "f.toml:3:12: is Fortissimo itself; requests would go round in circles",
+        ),
+        (
+            "[[route]]\npath = \"/a\"\nupstream = \"http://127.0.0.1:9000/api\"",
+            "f.toml:3:12: an origin carries no path: expected \"http://127.0.0.1:9000\"",
+        ),
     ];
     let mut wrong = Vec::new();
     for (text, expected) in cases {
@@ -105,9 +166,17 @@ fn what_the_guard_refuses_in_a_route_points_at_the_key() {
         format!("[[route]]\npath = {path:?}\nupstream = \"http://127.0.0.1:9000\"\naccess = {access:?}\n")
     };
     let first = |text: &str| errors(text).first().cloned().unwrap_or_default();
-    assert!(first(&route("/auth/x", "public")).starts_with("f.toml:2:8: "), "{}", first(&route("/auth/x", "public")));
+    assert!(
+        first(&route("/auth/x", "public")).starts_with("f.toml:2:8: "),
+        "{}",
+        first(&route("/auth/x", "public"))
+    );
     assert!(first(&route("/a/**/b", "public")).starts_with("f.toml:2:8: "));
-    assert!(first(&route("/a", "trak:read")).starts_with("f.toml:4:10: "), "{}", first(&route("/a", "trak:read")));
+    assert!(
+        first(&route("/a", "trak:read")).starts_with("f.toml:4:10: "),
+        "{}",
+        first(&route("/a", "trak:read"))
+    );
     assert!(first(&route("/a", "track:read on track/{id}")).starts_with("f.toml:4:10: "));
     // Every wrong route is named, not only the first.
     assert_eq!(errors(&(route("/auth/x", "public") + &route("/v1", "public"))).len(), 2);

@@ -26,7 +26,10 @@ fn judge(now: Timestamp, program: Option<Timestamp>, data: Option<Timestamp>) ->
         return Line::fail(format!("clock: {now} is before this program was installed"), remedy);
     }
     if later(data) {
-        return Line::fail(format!("clock: {now} is before the data was last written; it has gone backwards"), remedy);
+        return Line::fail(
+            format!("clock: {now} is before the data was last written; it has gone backwards"),
+            remedy,
+        );
     }
     Line::ok(format!("clock: {now}, not before the program or the data"))
 }

@@ -33,14 +33,21 @@ fn data_folder(path: &Path) -> Line {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Line::ok(format!("data folder: {shown} is not there yet; the first start makes it"))
         }
-        Err(error) => Line::fail(format!("data folder: {shown}: {error}"), "check the path and the permissions above it"),
-        Ok(found) if !found.is_dir() => Line::fail(format!("data folder: {shown} is not a folder"), "choose another server.data_dir"),
-        Ok(found) if found.permissions().mode() & 0o022 != 0 => {
-            Line::fail(format!("data folder: others may write into {shown}"), format!("run: chmod 700 {shown}"))
+        Err(error) => Line::fail(
+            format!("data folder: {shown}: {error}"),
+            "check the path and the permissions above it",
+        ),
+        Ok(found) if !found.is_dir() => {
+            Line::fail(format!("data folder: {shown} is not a folder"), "choose another server.data_dir")
         }
-        Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-            Line::warn(format!("data folder: others may look into {shown}"), format!("run: chmod 700 {shown}"))
-        }
+        Ok(found) if found.permissions().mode() & 0o022 != 0 => Line::fail(
+            format!("data folder: others may write into {shown}"),
+            format!("run: chmod 700 {shown}"),
+        ),
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => Line::warn(
+            format!("data folder: others may look into {shown}"),
+            format!("run: chmod 700 {shown}"),
+        ),
         Ok(_) => Line::ok(format!("data folder: {shown} is private")),
     }
 }
@@ -49,9 +56,13 @@ fn data_folder(path: &Path) -> Line {
 fn foreign(path: &Path) -> Option<Line> {
     let me = rustix::process::geteuid().as_raw();
     let entries = fs::read_dir(path).ok()?;
-    let other = entries.take(1_000).flatten().find(|entry| entry.metadata().is_ok_and(|found| found.uid() != me))?;
+    let other =
+        entries.take(1_000).flatten().find(|entry| entry.metadata().is_ok_and(|found| found.uid() != me))?;
     let text = format!("data folder: {} belongs to another user", other.path().display());
-    Some(Line::fail(text, "run fortissimo as the user that owns the folder, or change the owner of its files"))
+    Some(Line::fail(
+        text,
+        "run fortissimo as the user that owns the folder, or change the owner of its files",
+    ))
 }
 
 fn root_key(config: &Resolved) -> Line {
@@ -60,11 +71,16 @@ fn root_key(config: &Resolved) -> Line {
         return Line::ok(format!("root key: {shown} is not there yet; the first start makes it"));
     }
     match services::root_key(config, &Entropy::system()) {
-        Err(error) => Line::fail(format!("root key: {error}"), "without the right root key nothing sealed can be opened"),
-        Ok(_) if config.keys.passphrase.is_none() => {
-            Line::ok(format!("root key: {shown} opens (no passphrase: its mode protects it); keep a copy apart from the data"))
+        Err(error) => Line::fail(
+            format!("root key: {error}"),
+            "without the right root key nothing sealed can be opened",
+        ),
+        Ok(_) if config.keys.passphrase.is_none() => Line::ok(format!(
+            "root key: {shown} opens (no passphrase: its mode protects it); keep a copy apart from the data"
+        )),
+        Ok(_) => {
+            Line::ok(format!("root key: {shown} opens with its passphrase; keep a copy apart from the data"))
         }
-        Ok(_) => Line::ok(format!("root key: {shown} opens with its passphrase; keep a copy apart from the data")),
     }
 }
 
@@ -73,10 +89,13 @@ fn disk(path: &Path) -> Line {
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
     match folder::space(existing).map(|space| space.free) {
         Err(error) => Line::warn(format!("disk: cannot be asked: {error}"), "check the file system"),
-        Ok(free) if free < LEAST_BYTES => {
-            Line::fail(format!("disk: {} MiB free", free >> 20), "make room: what must be recorded is refused when the disk is full")
+        Ok(free) if free < LEAST_BYTES => Line::fail(
+            format!("disk: {} MiB free", free >> 20),
+            "make room: what must be recorded is refused when the disk is full",
+        ),
+        Ok(free) if free < COMFORTABLE_BYTES => {
+            Line::warn(format!("disk: {} MiB free", free >> 20), "make room soon")
         }
-        Ok(free) if free < COMFORTABLE_BYTES => Line::warn(format!("disk: {} MiB free", free >> 20), "make room soon"),
         Ok(free) => Line::ok(format!("disk: {} GiB free", free >> 30)),
     }
 }

@@ -86,6 +86,9 @@ fn configuration(loaded: &Loaded) -> Vec<Line> {
         Some(file) => format!("configuration: {} is right", file.display()),
         None => "configuration: no file, the defaults hold".to_owned(),
     };
-    let warnings = loaded.warnings.iter().map(|one| Line::warn(format!("configuration: {one}"), "decide whether this is meant"));
+    let warnings = loaded
+        .warnings
+        .iter()
+        .map(|one| Line::warn(format!("configuration: {one}"), "decide whether this is meant"));
     std::iter::once(Line::ok(source)).chain(warnings).collect()
 }

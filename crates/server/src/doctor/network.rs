@@ -39,9 +39,9 @@ fn is_serving(config: &Resolved) -> bool {
 async fn port(setting: &str, address: SocketAddr, serving: bool) -> Line {
     match TcpListener::bind(address).await {
         Ok(_) => Line::ok(format!("port: {address} ({setting}) is free")),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && serving => {
-            Line::ok(format!("port: {address} ({setting}) is used by the fortissimo that runs on this data folder"))
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && serving => Line::ok(format!(
+            "port: {address} ({setting}) is used by the fortissimo that runs on this data folder"
+        )),
         Err(error) => Line::fail(
             format!("port: {address} ({setting}): {error}"),
             format!("stop what uses it, or change {setting}"),
@@ -61,9 +61,10 @@ async fn reach(host: &str, port: u16) -> Result<(), String> {
 async fn service(host: &str, port: u16) -> Line {
     match reach(host, port).await {
         Ok(()) => Line::ok(format!("service: {host}:{port} accepts connections")),
-        Err(reason) => {
-            Line::warn(format!("service: {host}:{port}: {reason}"), "start it; until then its routes are answered 502")
-        }
+        Err(reason) => Line::warn(
+            format!("service: {host}:{port}: {reason}"),
+            "start it; until then its routes are answered 502",
+        ),
     }
 }
 

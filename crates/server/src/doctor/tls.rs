@@ -38,7 +38,10 @@ fn key_mode(tls: &Tls) -> Line {
 fn expiry(tls: &Tls, now: Timestamp) -> Line {
     let certificate = CertificateDer::pem_file_iter(&tls.cert).ok().and_then(|mut all| all.next()?.ok());
     let Some(end) = certificate.and_then(|der| not_after(&der)) else {
-        return Line::warn("tls: the certificate's end cannot be read", "look at it: openssl x509 -noout -enddate");
+        return Line::warn(
+            "tls: the certificate's end cannot be read",
+            "look at it: openssl x509 -noout -enddate",
+        );
     };
     let days = end.since_ms(now).div_euclid(DAY_MS);
     let remedy = "renew it; a running server takes up new files by itself";
@@ -103,7 +106,12 @@ fn time(tag: u8, text: &str) -> Option<Timestamp> {
     let digits = text.strip_suffix('Z').filter(|d| d.len() == 14 && d.bytes().all(|b| b.is_ascii_digit()))?;
     let part = |from: usize, to: usize| &digits[from..to];
     let (year, month, day) = (part(0, 4), part(4, 6), part(6, 8));
-    Timestamp::parse_rfc3339(&format!("{year}-{month}-{day}T{}:{}:{}Z", part(8, 10), part(10, 12), part(12, 14)))
+    Timestamp::parse_rfc3339(&format!(
+        "{year}-{month}-{day}T{}:{}:{}Z",
+        part(8, 10),
+        part(10, 12),
+        part(12, 14)
+    ))
 }
 
 #[cfg(test)]
@@ -121,7 +129,9 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_certificate_have_no_end() {
-        for wrong in [&[][..], &[0x30], &[0x30, 0x80], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 2, 0x30, 0]] {
+        for wrong in
+            [&[][..], &[0x30], &[0x30, 0x80], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 2, 0x30, 0]]
+        {
             assert!(not_after(wrong).is_none(), "{wrong:?}");
         }
     }

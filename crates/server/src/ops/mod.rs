@@ -106,7 +106,9 @@ async fn answer(desk: &Desk, request: &Request<Incoming>) -> Response<Full<Bytes
             let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             respond(status, "application/json", ready::document(ready, &checks))
         }
-        "/metrics" => respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", desk.metrics.render()),
+        "/metrics" => {
+            respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", desk.metrics.render())
+        }
         _ => respond(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "/health, /ready, /metrics\n"),
     }
 }

@@ -101,7 +101,8 @@ impl Readiness {
     fn audit(&self) -> Result<Option<String>, String> {
         let health = self.services.audit.health();
         if health.writable {
-            return Ok((health.dropped > 0).then(|| format!("{} traffic records lost since the start", health.dropped)));
+            return Ok((health.dropped > 0)
+                .then(|| format!("{} traffic records lost since the start", health.dropped)));
         }
         Err(health.failure.unwrap_or_else(|| "the last write failed".to_owned()))
     }
@@ -112,7 +113,10 @@ impl Readiness {
             let space = folder::space(folder).map_err(|error| format!("cannot be asked: {error}"))?;
             let (free, needed) = (space.free >> 10, MIN_FREE_BYTES.min(space.total / 100) >> 10);
             if free < needed {
-                return Err(format!("{free} KiB free in {}, {needed} KiB are needed; make room", folder.display()));
+                return Err(format!(
+                    "{free} KiB free in {}, {needed} KiB are needed; make room",
+                    folder.display()
+                ));
             }
             said.push(format!("{} MiB free", free >> 10));
         }

@@ -59,7 +59,11 @@ fn commands_make_no_data() {
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        assert!(stderr(&output).contains("run `fortissimo serve` first"), "{arguments:?}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains("run `fortissimo serve` first"),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
     }
 }
 
@@ -74,7 +78,11 @@ fn the_configuration_is_checked_and_shown() {
     assert!(stderr(&check).starts_with("warning: fortissimo.toml:2:17: "), "{}", stderr(&check));
     let shown = stdout(&run_in(folder.path(), &["config", "show"]));
     std::fs::write(folder.path().join("fortissimo.toml"), &shown).unwrap();
-    assert_eq!(stdout(&run_in(folder.path(), &["config", "show"])), shown, "what is shown is not what is read");
+    assert_eq!(
+        stdout(&run_in(folder.path(), &["config", "show"])),
+        shown,
+        "what is shown is not what is read"
+    );
     assert!(shown.contains("public_url = \"http://localhost:8080\""));
 }
 
@@ -83,7 +91,10 @@ fn help_and_version_are_no_mistakes() {
     for arguments in [&["--help"][..], &["--version"], &["audit", "search", "--help"]] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
-        assert!(stdout(&output).to_lowercase().contains("fortissimo") && output.stderr.is_empty(), "{arguments:?}");
+        assert!(
+            stdout(&output).to_lowercase().contains("fortissimo") && output.stderr.is_empty(),
+            "{arguments:?}"
+        );
     }
 }
 
@@ -117,7 +128,11 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
     assert!(told.contains(&format!("FAIL  port: 127.0.0.1:{port} (server.listen)")), "{told}");
     assert!(told.contains("-> stop what uses it, or change server.listen"), "{told}");
 
-    std::fs::write(folder.path().join("fortissimo.toml"), "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\n").unwrap();
+    std::fs::write(
+        folder.path().join("fortissimo.toml"),
+        "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\n",
+    )
+    .unwrap();
     let output = run_in(folder.path(), &["doctor"]);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
 

@@ -69,7 +69,10 @@ async fn killed_under_load_it_loses_nothing_that_was_acknowledged() {
         total
     };
     let recorded = count("session.sign_in_failed");
-    assert!(recorded >= failed_attempts, "{failed_attempts} failed sign-ins were answered, {recorded} are recorded");
+    assert!(
+        recorded >= failed_attempts,
+        "{failed_attempts} failed sign-ins were answered, {recorded} are recorded"
+    );
     let list = String::from_utf8(program.output(&["account", "list", "--all", "--json"]).stdout).unwrap();
     for name in registered {
         assert!(list.contains(&format!("\"{name}\"")), "{name} was acknowledged and is gone");

@@ -20,7 +20,8 @@ fn one_line(output: &Output, code: i32, words: &[&str]) {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{told}");
     // Log lines may come before it; the reason is the one line that is not one.
-    let lines: Vec<&str> = told.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('{')).collect();
+    let lines: Vec<&str> =
+        told.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('{')).collect();
     assert_eq!(lines.len(), 1, "{told}");
     for word in words {
         assert!(lines[0].contains(word), "{word:?} is missing: {told}");
@@ -50,7 +51,11 @@ fn a_corrupt_database_is_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     std::fs::create_dir(&data).unwrap();
-    std::fs::write(data.join("f.db"), b"this is not a database, but long enough to look at it twice ".repeat(40)).unwrap();
+    std::fs::write(
+        data.join("f.db"),
+        b"this is not a database, but long enough to look at it twice ".repeat(40),
+    )
+    .unwrap();
     let (port, ops) = (free_port(), free_port());
     std::fs::write(
         folder.path().join("fortissimo.toml"),
@@ -81,7 +86,10 @@ fn a_data_folder_that_cannot_be_made_is_one_line() {
     let (port, ops) = (free_port(), free_port());
     std::fs::write(
         folder.path().join("fortissimo.toml"),
-        format!("[server]\nlisten = \"127.0.0.1:{port}\"\nops_listen = \"127.0.0.1:{ops}\"\ndata_dir = {:?}\n", folder.path().join("file/data")),
+        format!(
+            "[server]\nlisten = \"127.0.0.1:{port}\"\nops_listen = \"127.0.0.1:{ops}\"\ndata_dir = {:?}\n",
+            folder.path().join("file/data")
+        ),
     )
     .unwrap();
     let output = Command::new(BINARY).arg("serve").current_dir(folder.path()).output().unwrap();
@@ -117,7 +125,8 @@ async fn a_full_disk_refuses_what_must_be_recorded_and_says_so() {
     }
     let _unmount = Unmount(small.clone());
     let database = small.join("fortissimo.db");
-    let program = start(Settings { database: format!("sqlite:{}", database.display()), ..Settings::default() });
+    let program =
+        start(Settings { database: format!("sqlite:{}", database.display()), ..Settings::default() });
     let pair = program.operator().await;
     let client = program.client();
     let signed_in = client.bearer(pair["access_token"].as_str().unwrap());
@@ -126,7 +135,12 @@ async fn a_full_disk_refuses_what_must_be_recorded_and_says_so() {
     assert!(filled.is_err(), "the small file system holds more than it should");
     let mut refused = false;
     for _ in 0..50 {
-        let answer = client.post("/auth/login", serde_json::json!({"identifier": "operator", "password": "wrong but long enough"})).await;
+        let answer = client
+            .post(
+                "/auth/login",
+                serde_json::json!({"identifier": "operator", "password": "wrong but long enough"}),
+            )
+            .await;
         if answer.status == 503 {
             answer.problem(503, "unavailable");
             refused = true;

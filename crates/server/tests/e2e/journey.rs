@@ -13,13 +13,20 @@ async fn register_verify_sign_in_refresh_sign_out() {
     let client = program.client();
     let mail = program.folder().join("mail");
 
-    let wish = json!({"username": "Ada", "email": "Ada@Example.com", "full_name": "Ada L", "password": PASSWORD});
+    let wish =
+        json!({"username": "Ada", "email": "Ada@Example.com", "full_name": "Ada L", "password": PASSWORD});
     let first = client.post("/auth/register", wish.clone()).await.expect(202);
 
     // The same address again: the same answer, and no second account.
     let message = wait_for_mail(&mail, &["ada@example.com", "verify?code="]).await;
-    client.post("/auth/login", json!({"identifier": "ada", "password": PASSWORD})).await.problem(403, "email-not-verified");
-    client.post("/auth/login", json!({"identifier": "ada", "password": "wrong but long enough"})).await.problem(401, "wrong-credentials");
+    client
+        .post("/auth/login", json!({"identifier": "ada", "password": PASSWORD}))
+        .await
+        .problem(403, "email-not-verified");
+    client
+        .post("/auth/login", json!({"identifier": "ada", "password": "wrong but long enough"}))
+        .await
+        .problem(401, "wrong-credentials");
     client.post("/auth/verify-email", json!({"code": code_in(&message)})).await.expect(200);
     client.post("/auth/verify-email", json!({"code": code_in(&message)})).await.problem(400, "invalid-code");
     let again = client.post("/auth/register", wish).await.expect(202);
@@ -33,7 +40,9 @@ async fn register_verify_sign_in_refresh_sign_out() {
     assert_eq!((&profile["username"], &profile["email"]), (&json!("ada"), &json!("ada@example.com")));
 
     // The old refresh token gives the same successor within ten seconds.
-    let refresh = |token: &serde_json::Value| client.clone().post_owned("/auth/refresh", json!({"refresh_token": token}));
+    let refresh = |token: &serde_json::Value| {
+        client.clone().post_owned("/auth/refresh", json!({"refresh_token": token}))
+    };
     let one = refresh(&pair["refresh_token"]).await.expect(200).json();
     let two = refresh(&pair["refresh_token"]).await.expect(200).json();
     assert_eq!(one["refresh_token"], two["refresh_token"]);
@@ -46,7 +55,14 @@ async fn register_verify_sign_in_refresh_sign_out() {
     refresh(&one["refresh_token"]).await.problem(401, "invalid-refresh-token");
 
     let trail = String::from_utf8(program.output(&["audit", "search", "--json"]).stdout).unwrap();
-    for kind in ["account.registered", "account.verified", "session.signed_in", "session.sign_in_failed", "session.refreshed", "session.signed_out"] {
+    for kind in [
+        "account.registered",
+        "account.verified",
+        "session.signed_in",
+        "session.sign_in_failed",
+        "session.refreshed",
+        "session.signed_out",
+    ] {
         assert!(trail.contains(kind), "{kind} is missing in\n{trail}");
     }
 }
@@ -77,7 +93,10 @@ async fn nothing_personal_lies_in_the_data_folder() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    let id = listed.split_whitespace().find(|word| word.len() == 36).unwrap_or_else(|| panic!("no mail: {listed}"));
+    let id = listed
+        .split_whitespace()
+        .find(|word| word.len() == 36)
+        .unwrap_or_else(|| panic!("no mail: {listed}"));
     let shown = String::from_utf8(program.output(&["mail", "show", id]).stdout).unwrap();
     assert!(shown.contains(canary), "{shown}");
     assert!(program.stop());
@@ -138,7 +157,12 @@ async fn the_same_life_on_postgresql_with_two_nodes() {
     let database = testkit::PostgresDatabase::create(url.to_str().unwrap());
     // Nodes of one deployment share the address that people see; here each has its own, so the issuer is named.
     let sections = "[tokens]\nissuer = \"http://localhost\"\n".to_owned();
-    let settings = Settings { sections, migrate: database.owner_url, database: database.service_url, ..Settings::default() };
+    let settings = Settings {
+        sections,
+        migrate: database.owner_url,
+        database: database.service_url,
+        ..Settings::default()
+    };
     let one = start(settings.clone());
     let pair = one.artist("ada").await;
     // The second node has its own folder but the same root key: the operator copies it.

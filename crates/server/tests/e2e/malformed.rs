@@ -25,7 +25,11 @@ async fn malformed_requests_get_a_problem_document() {
         ("two lengths", head("Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"), &[400]),
         ("signed length", head("Content-Length: +5\r\n\r\nhello"), &[400]),
         ("huge length", head("Content-Length: 99999999999999999999\r\n\r\n"), &[400, 413]),
-        ("length over the limit", head("Content-Type: application/json\r\nContent-Length: 999999999\r\n\r\n"), &[413]),
+        (
+            "length over the limit",
+            head("Content-Type: application/json\r\nContent-Length: 999999999\r\n\r\n"),
+            &[413],
+        ),
         ("bare CR", "GET / HTTP/1.1\rHost: localhost\r\n\r\n".into(), &[400]),
         ("CR in a value", head("X: a\rb\r\n\r\n"), &[400]),
         ("NUL in a value", head("X: a\0b\r\n\r\n"), &[400]),
@@ -47,7 +51,11 @@ async fn malformed_requests_get_a_problem_document() {
         ("no HTTP", "HELO mail.example\r\n\r\n".into(), &[400]),
         ("a TLS hello", "\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n".into(), &[400]),
         ("odd method", "G\u{7f}T / HTTP/1.1\r\nHost: localhost\r\n\r\n".into(), &[400]),
-        ("bad chunk", head("Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), &[400]),
+        (
+            "bad chunk",
+            head("Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+            &[400],
+        ),
     ];
     for (name, request, statuses) in cases {
         let answer = raw(program.port, request.as_bytes());
@@ -66,7 +74,8 @@ async fn pipelined_requests_are_answered_in_order() {
         b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\n\r\nGET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n\
           GET /account/assets/icon.svg HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
-    let statuses: Vec<&str> = answer.match_indices("HTTP/1.1 ").map(|(at, _)| &answer[at + 9..at + 12]).collect();
+    let statuses: Vec<&str> =
+        answer.match_indices("HTTP/1.1 ").map(|(at, _)| &answer[at + 9..at + 12]).collect();
     assert_eq!(statuses.len(), 3, "{answer}");
     assert_eq!((statuses[0], statuses[2]), ("200", "200"), "{answer}");
 }
@@ -88,7 +97,9 @@ async fn bad_json_names_the_field() {
         let client = client.clone();
         async move { client.upload("/auth/register", "application/json", body.into()).await }
     };
-    let answer = send(r#"{"username":"a b","email":"ada@example.com","password":"correct horse battery staple"}"#).await;
+    let answer =
+        send(r#"{"username":"a b","email":"ada@example.com","password":"correct horse battery staple"}"#)
+            .await;
     assert_eq!(answer.problem(400, "invalid-field").json()["errors"][0]["pointer"], "/username");
     let answer = send(r#"{"username":"ada","email":"nope","password":"correct horse battery staple"}"#).await;
     assert_eq!(answer.problem(400, "invalid-field").json()["errors"][0]["pointer"], "/email");

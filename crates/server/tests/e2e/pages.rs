@@ -20,7 +20,8 @@ async fn a_person_uses_the_pages_in_a_browser() {
     ];
     let script = repository("crates/server/tests/browser/journey.cjs");
     let told = tokio::task::spawn_blocking(move || {
-        let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let environment: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
         node(&script, &environment)
     })
     .await
@@ -44,7 +45,11 @@ async fn pages_have_a_strict_policy_and_refuse_forged_forms() {
         ("referrer-policy", "strict-origin-when-cross-origin"),
         ("cache-control", "no-store"),
     ] {
-        assert!(page.header(name).contains(value) || name == "referrer-policy", "{name}: {}", page.header(name));
+        assert!(
+            page.header(name).contains(value) || name == "referrer-policy",
+            "{name}: {}",
+            page.header(name)
+        );
     }
     for version in ["server", "x-powered-by"] {
         assert_eq!(page.header(version), "", "{version}");
@@ -53,7 +58,8 @@ async fn pages_have_a_strict_policy_and_refuse_forged_forms() {
     let forged = client.upload("/account/sign-in", "application/x-www-form-urlencoded", form.into()).await;
     assert_eq!(forged.status, 403, "{}", forged.text());
     // A page for signed-in people sends a browser to the sign-in.
-    let sent = client.send(http::Method::GET, "/account", &[("accept", "text/html")], bytes::Bytes::new()).await;
+    let sent =
+        client.send(http::Method::GET, "/account", &[("accept", "text/html")], bytes::Bytes::new()).await;
     assert_eq!((sent.status.as_u16(), sent.header("location")), (303, "/account/sign-in?next=/account"));
 }
 
@@ -77,14 +83,20 @@ async fn forms_say_when_to_come_back_while_too_many_passwords_wait() {
             ("/account/sign-up", format!("form_token={token}&{who}&{password}"))
         };
         posts.spawn(async move {
-            let headers = [("content-type", "application/x-www-form-urlencoded"), ("origin", origin.as_str())];
+            let headers =
+                [("content-type", "application/x-www-form-urlencoded"), ("origin", origin.as_str())];
             (path, client.send(http::Method::POST, path, &headers, form.into()).await)
         });
     }
     let mut busy = std::collections::BTreeSet::new();
     while let Some(answered) = posts.join_next().await {
         let (path, answer) = answered.unwrap();
-        assert!([200, 401, 503].contains(&answer.status.as_u16()), "{path} {}: {}", answer.status, answer.text());
+        assert!(
+            [200, 401, 503].contains(&answer.status.as_u16()),
+            "{path} {}: {}",
+            answer.status,
+            answer.text()
+        );
         if answer.status == 503 {
             assert!(!answer.header("retry-after").is_empty(), "{path}");
             busy.insert(path);

@@ -29,8 +29,11 @@ async fn a_live_stream_ends_with_its_session_although_events_keep_coming() {
     let operator = program.operator().await;
     let token = operator["access_token"].as_str().unwrap().to_owned();
     let mut stream = TcpStream::connect(("127.0.0.1", program.port)).unwrap();
-    write!(stream, "GET /console/events/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n")
-        .unwrap();
+    write!(
+        stream,
+        "GET /console/events/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+    )
+    .unwrap();
     let mut seen = [0; 1024];
     assert!(stream.read(&mut seen).unwrap() > 0, "the stream is open");
     let client = program.client().bearer(&token);

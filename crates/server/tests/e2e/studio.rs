@@ -77,7 +77,11 @@ async fn real_tracks_travel_through_the_gateway() {
         assert_eq!(bob.get(&path).await.status, 404);
     }
     // What a client says about itself does not reach the service.
-    let forged = [("fortissimo-assertion", "e30.e30.e30"), ("x-forwarded-for", "203.0.113.9"), ("fortissimo_assertion", "x")];
+    let forged = [
+        ("fortissimo-assertion", "e30.e30.e30"),
+        ("x-forwarded-for", "203.0.113.9"),
+        ("fortissimo_assertion", "x"),
+    ];
     let answer = client.send(Method::GET, "/open/whoami", &forged, Bytes::new()).await;
     assert_ne!(answer.status, 200, "{}", answer.text());
     // Straight to the service, without the gateway: nobody.
@@ -114,16 +118,20 @@ async fn half_a_gigabyte_flows_both_ways_with_flat_memory() {
         }
     });
     let curl = |arguments: Vec<String>| async move {
-        tokio::task::spawn_blocking(move || Command::new("curl").args(arguments).output().expect("curl is installed"))
-            .await
-            .unwrap()
+        tokio::task::spawn_blocking(move || {
+            Command::new("curl").args(arguments).output().expect("curl is installed")
+        })
+        .await
+        .unwrap()
     };
     let base = format!("http://localhost:{}/api/tracks", program.port);
     let bearer = format!("authorization: Bearer {token}");
     let options = |more: &[&str]| -> Vec<String> {
         ["-sS", "--fail-with-body", "-H", &bearer].iter().chain(more).map(ToString::to_string).collect()
     };
-    let sent = curl(options(&["-H", "content-type: audio/wav", "-T", up.to_str().unwrap(), "-X", "POST", &base])).await;
+    let sent =
+        curl(options(&["-H", "content-type: audio/wav", "-T", up.to_str().unwrap(), "-X", "POST", &base]))
+            .await;
     let answer = String::from_utf8_lossy(&sent.stdout).into_owned();
     assert!(sent.status.success(), "{answer} {}", String::from_utf8_lossy(&sent.stderr));
     let track: serde_json::Value = serde_json::from_str(&answer).unwrap();

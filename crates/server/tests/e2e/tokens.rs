@@ -52,7 +52,13 @@ async fn wrong_tokens_are_refused_by_name() {
         ("unknown kid", format!("{}.{claims}.{signature}", with_head(json!({"kid": "../../etc/passwd"})))),
         ("other audience", format!("{header}.{}.{signature}", with_claim("aud", json!("elsewhere")))),
         ("later expiry", format!("{header}.{}.{signature}", with_claim("exp", json!(4_102_444_800_i64)))),
-        ("other subject", format!("{header}.{}.{signature}", with_claim("sub", json!("0198c0de-0000-7000-8000-000000000000")))),
+        (
+            "other subject",
+            format!(
+                "{header}.{}.{signature}",
+                with_claim("sub", json!("0198c0de-0000-7000-8000-000000000000"))
+            ),
+        ),
         ("zero signature", format!("{header}.{claims}.{}", b64([0; 64]))),
         ("cut", format!("{header}.{claims}.{}", &signature[..40])),
         ("two parts", format!("{header}.{claims}")),

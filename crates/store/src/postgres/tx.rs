@@ -18,6 +18,7 @@ const ROLLBACK: Duration = Duration::from_secs(5);
 /// Holds a connection, with a transaction open. Dropping it undoes the transaction.
 pub(crate) struct PgTx {
     client: Option<Object>,
+    read_only: bool,
     signals: Signals,
     /// What was about to be committed when the future was dropped; nobody knows whether it is stored.
     leaving: Option<Announcement>,
@@ -32,7 +33,7 @@ impl PgTx {
         read_only: bool,
     ) -> Result<Self, DbError> {
         let client = pool.get().await.map_err(|error| super::error::map_pool(shown, &error))?;
-        let tx = Self { client: Some(client), signals, leaving: None };
+        let tx = Self { client: Some(client), read_only, signals, leaving: None };
         // One round trip. The identifier comes from a type that prints hex and hyphens only.
         let (name, account) = match scope {
             Scope::Account(id) => ("account", id.to_string()),
@@ -45,6 +46,10 @@ impl PgTx {
         );
         tx.client()?.batch_execute(&begin).await.map_err(|error| map("BEGIN", &error))?;
         Ok(tx)
+    }
+
+    pub(crate) const fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     fn client(&self) -> Result<&Object, DbError> {

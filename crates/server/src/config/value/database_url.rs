@@ -46,7 +46,9 @@ impl FromStr for DatabaseUrl {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("sqlite:") {
             return match path {
-                "" => Err("sqlite: needs a path, for example \"sqlite:fortissimo-data/fortissimo.db\"".into()),
+                "" => {
+                    Err("sqlite: needs a path, for example \"sqlite:fortissimo-data/fortissimo.db\"".into())
+                }
                 path => Ok(Self::Sqlite(path.into())),
             };
         }
@@ -78,4 +80,8 @@ impl fmt::Display for DatabaseUrl {
     }
 }
 
-super::text_value!(DatabaseUrl, "DatabaseUrl", "a database URL such as \"sqlite:PATH\" or \"postgres://user@host/name\"");
+super::text_value!(
+    DatabaseUrl,
+    "DatabaseUrl",
+    "a database URL such as \"sqlite:PATH\" or \"postgres://user@host/name\""
+);

@@ -43,7 +43,9 @@ impl FromStr for HttpOrigin {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "expected an origin such as \"http://127.0.0.1:9000\" or \"https://app.example.com\"".to_owned();
+        let wrong = || {
+            "expected an origin such as \"http://127.0.0.1:9000\" or \"https://app.example.com\"".to_owned()
+        };
         let uri: Uri = text.parse().map_err(|_| wrong())?;
         let https = match uri.scheme_str() {
             Some("http") => false,
@@ -55,7 +57,10 @@ impl FromStr for HttpOrigin {
             return Err("an origin carries no user name or password".into());
         }
         if uri.path() != "/" && !uri.path().is_empty() || uri.query().is_some() {
-            return Err(format!("an origin carries no path: expected \"{}://{authority}\"", if https { "https" } else { "http" }));
+            return Err(format!(
+                "an origin carries no path: expected \"{}://{authority}\"",
+                if https { "https" } else { "http" }
+            ));
         }
         if authority.host().is_empty() {
             return Err(wrong());
@@ -64,7 +69,13 @@ impl FromStr for HttpOrigin {
         let written = authority.as_str().len() > authority.host().len();
         let port = match authority.port_u16() {
             Some(port) if port > 0 => port,
-            None if !written => if https { 443 } else { 80 },
+            None if !written => {
+                if https {
+                    443
+                } else {
+                    80
+                }
+            }
             _ => return Err(wrong()),
         };
         Ok(Self::new(https, authority.host(), port))

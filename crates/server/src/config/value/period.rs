@@ -54,7 +54,8 @@ impl FromStr for Period {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "expected a length of time such as \"250ms\", \"10s\", \"15m\", \"24h\" or \"7d\"".to_owned();
+        let wrong =
+            || "expected a length of time such as \"250ms\", \"10s\", \"15m\", \"24h\" or \"7d\"".to_owned();
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         let number: u64 = number.parse().map_err(|_| wrong())?;
@@ -66,7 +67,8 @@ impl FromStr for Period {
 
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = UNITS.iter().rev().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor));
+        let whole =
+            UNITS.iter().rev().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor));
         let (unit, factor) = whole.unwrap_or(&UNITS[0]);
         write!(f, "{}{unit}", self.0 / factor)
     }

@@ -24,17 +24,26 @@ impl SecretRef {
     pub fn resolve(&self) -> Result<Secret<String>, String> {
         match self {
             Self::Env(name) => {
-                #[expect(clippy::disallowed_methods, reason = "the server's configuration reads the environment")]
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the server's configuration reads the environment"
+                )]
                 let value = std::env::var(name);
-                value.map(Secret::new).map_err(|_| format!("environment variable {name} is not set or not UTF-8"))
+                value
+                    .map(Secret::new)
+                    .map_err(|_| format!("environment variable {name} is not set or not UTF-8"))
             }
             Self::File(path) => {
                 let shown = path.display();
-                let length = std::fs::metadata(path).map_err(|error| format!("cannot read {shown}: {error}"))?.len();
+                let length =
+                    std::fs::metadata(path).map_err(|error| format!("cannot read {shown}: {error}"))?.len();
                 if length > MAX_SECRET_BYTES {
-                    return Err(format!("{shown} is larger than {MAX_SECRET_BYTES} bytes; is it the right file?"));
+                    return Err(format!(
+                        "{shown} is larger than {MAX_SECRET_BYTES} bytes; is it the right file?"
+                    ));
                 }
-                let mut text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+                let mut text =
+                    std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
                 while text.ends_with(['\n', '\r']) {
                     text.pop();
                 }
@@ -54,9 +63,10 @@ impl FromStr for SecretRef {
         match text.split_once(':') {
             Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            Some(("secret", _)) => {
-                Err("secret: references come with the secret store; use \"env:NAME\" or \"file:PATH\" for now".into())
-            }
+            Some(("secret", _)) => Err(
+                "secret: references come with the secret store; use \"env:NAME\" or \"file:PATH\" for now"
+                    .into(),
+            ),
             // The value is not repeated: it may well be the secret.
             _ => Err("a secret stands here only by reference: \"env:NAME\" or \"file:PATH\"".into()),
         }

@@ -2,7 +2,9 @@ use super::*;
 
 #[test]
 fn periods_and_sizes_round_trip_in_their_largest_unit() {
-    for (text, ms) in [("250ms", 250), ("10s", 10_000), ("15m", 900_000), ("24h", 86_400_000), ("7d", 604_800_000)] {
+    for (text, ms) in
+        [("250ms", 250), ("10s", 10_000), ("15m", 900_000), ("24h", 86_400_000), ("7d", 604_800_000)]
+    {
         let period: Period = text.parse().unwrap();
         assert_eq!(period.as_ms(), ms);
         assert_eq!(period.to_string().parse::<Period>().unwrap(), period);
@@ -36,7 +38,8 @@ fn secrets_stand_only_by_reference_and_are_not_repeated() {
 fn database_urls_carry_no_password() {
     assert!("sqlite:".parse::<DatabaseUrl>().is_err());
     assert!("mysql://x".parse::<DatabaseUrl>().is_err());
-    for wrong in ["postgres://u:hunter2@h/d", "postgres://h/d?password=hunter2", "postgres://u:hunter2@h?x=/"] {
+    for wrong in ["postgres://u:hunter2@h/d", "postgres://h/d?password=hunter2", "postgres://u:hunter2@h?x=/"]
+    {
         let error = wrong.parse::<DatabaseUrl>().unwrap_err();
         assert!(error.contains("only by reference") && !error.contains("hunter2"), "{error}");
     }
@@ -51,19 +54,34 @@ fn hosts_are_names_and_match_exactly_or_below() {
     }
     let below: HostPattern = "*.Example.com".parse().unwrap();
     assert!(below.accepts("app.example.com") && below.accepts("a.b.EXAMPLE.com"));
-    assert!(!below.accepts("example.com") && !below.accepts("badexample.com") && !below.accepts(".example.com"));
+    assert!(
+        !below.accepts("example.com") && !below.accepts("badexample.com") && !below.accepts(".example.com")
+    );
     assert!("[::1]".parse::<HostPattern>().unwrap().accepts("[::1]"));
 }
 
 #[test]
 fn origins_have_no_path_user_or_odd_port() {
-    for wrong in ["", "app", "ftp://x", "http://", "http://u@x", "http://x/api", "http://x:0", "http://x:", "http://x:99999"] {
+    for wrong in [
+        "",
+        "app",
+        "ftp://x",
+        "http://",
+        "http://u@x",
+        "http://x/api",
+        "http://x:0",
+        "http://x:",
+        "http://x:99999",
+    ] {
         assert!(wrong.parse::<HttpOrigin>().is_err(), "{wrong:?}");
     }
     for right in ["http://127.0.0.1:9000", "https://app.example.com", "http://[::1]:80"] {
         right.parse::<HttpOrigin>().unwrap();
     }
-    assert_eq!("https://App.example.com:443/".parse::<HttpOrigin>().unwrap().to_string(), "https://app.example.com");
+    assert_eq!(
+        "https://App.example.com:443/".parse::<HttpOrigin>().unwrap().to_string(),
+        "https://app.example.com"
+    );
     assert!("http://[::1]:3".parse::<HttpOrigin>().unwrap().is_loopback());
 }
 
