@@ -1,5 +1,7 @@
 //! End to end: the real binary, over HTTP, with real services around it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail where the test should fail")]
+
 mod cli;
 mod crash;
 mod faults;
