@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{Clock, Entropy, Timestamp};
 
-/// The kinds of things that have an [`Id`](crate::Id).
+/// The kinds of things that have an [`crate::Id`].
 pub mod kind {
     macro_rules! kinds { ($($(#[$doc:meta])* $name:ident),* $(,)?) => { $(
         $(#[$doc])* #[derive(Debug, Clone, Copy)] pub enum $name {}

@@ -1,6 +1,6 @@
 //! The `fortissimo` program as a library: configuration, wiring, workers, the operations listener and the commands.
 //!
-//! [`start`] runs a whole server inside a process, with its own clock and randomness; [`command::main`] is the
+//! [`start()`] runs a whole server inside a process, with its own clock and randomness; [`command::main`] is the
 //! command line. What this crate refuses to do: it has no business rule, no SQL and no cryptography of its own.
 //!
 //! ```no_run

@@ -1,6 +1,6 @@
 //! Statements as constants: written once, known to the test that prepares every one of them.
 
-/// One SQL statement with `$1` parameters, made by [`sql!`](crate::sql).
+/// One SQL statement with `$1` parameters, made by [`sql!`](crate::sql!).
 #[derive(Debug, Clone, Copy)]
 pub struct Sql {
     name: &'static str,
@@ -11,7 +11,7 @@ pub struct Sql {
 inventory::collect!(Sql);
 
 impl Sql {
-    /// Used by [`sql!`](crate::sql); write the macro instead.
+    /// Used by [`sql!`](crate::sql!); write the macro instead.
     #[doc(hidden)]
     pub const fn new(name: &'static str, sqlite: &'static str, postgres: &'static str) -> Self {
         Self { name, sqlite, postgres }
