@@ -9,7 +9,7 @@ use http::StatusCode;
 use crate::Console;
 use crate::form::Submitted;
 use crate::page::{Failure, Frame, go, render};
-use crate::view::filters;
+use crate::view::{device, filters};
 use crate::visit::Visit;
 
 #[derive(Template)]
@@ -61,7 +61,7 @@ pub(crate) async fn overview(State(console): State<Console>, visit: Visit) -> Re
             .map(|session| SessionRow {
                 id: session.id.to_string(),
                 name: session.name.unwrap_or_default(),
-                agent: session.agent.unwrap_or_else(|| "unknown device".to_owned()),
+                agent: session.agent.as_deref().map_or_else(|| "unknown device".to_owned(), device),
                 address: session.address.unwrap_or_default(),
                 created_at: session.created_at.to_rfc3339(),
                 last_seen_at: session.last_seen_at.to_rfc3339(),
