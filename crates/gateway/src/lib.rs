@@ -24,6 +24,7 @@ mod connection;
 pub mod example;
 mod fields;
 mod handler;
+mod lanes;
 mod limits;
 mod listen;
 mod patience;

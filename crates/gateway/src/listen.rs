@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use crate::answer::Desk;
 use crate::connection::{ClientStream, Http1, Talk};
 use crate::handler::Handler;
+use crate::lanes::Lanes;
 use crate::shutdown::Open;
 use crate::{Limits, Shutdown, Tls};
 
@@ -34,12 +35,14 @@ pub struct ListenConfig {
     pub tls: Option<Tls>,
     /// What one client may do.
     pub limits: Limits,
+    /// Threads that carry connections, each with a scheduler of its own; 0 carries them where the listener runs.
+    pub lanes: usize,
 }
 
 impl ListenConfig {
     /// Plain HTTP at an address with the standard limits.
     pub fn plain(address: SocketAddr) -> Self {
-        Self { address, tls: None, limits: Limits::default() }
+        Self { address, tls: None, limits: Limits::default(), lanes: 0 }
     }
 }
 
@@ -73,18 +76,19 @@ pub struct Listener {
     address: SocketAddr,
     tls: Option<Tls>,
     limits: Arc<Limits>,
+    lanes: usize,
 }
 
 impl Listener {
     /// Binds the address, so that a port in use is known before anything else starts.
     pub async fn bind(config: ListenConfig) -> Result<Self, ListenError> {
-        let ListenConfig { address, tls, limits } = config;
+        let ListenConfig { address, tls, limits, lanes } = config;
         let bound = async {
             let socket = TcpListener::bind(address).await?;
             Ok((socket.local_addr()?, socket))
         };
         let (address, socket) = bound.await.map_err(|source| ListenError { address, source })?;
-        Ok(Self { socket, address, tls, limits: Arc::new(limits) })
+        Ok(Self { socket, address, tls, limits: Arc::new(limits), lanes })
     }
 
     /// The address, with the port that the system chose.
@@ -96,6 +100,10 @@ impl Listener {
     /// [`Shutdown::drain`] waits for.
     pub async fn serve<H: Handler>(self, handler: H, clock: Clock, entropy: Entropy, shutdown: Shutdown) {
         let permits = Arc::new(Semaphore::new(self.limits.connections));
+        let mut lanes = Lanes::start(self.lanes, &shutdown).unwrap_or_else(|error| {
+            tracing::warn!(%error, "connections get no threads of their own");
+            Lanes::none()
+        });
         let desk = Arc::new(Desk { handler, limits: self.limits, clock, entropy });
         let mut begun = pin!(shutdown.begun());
         loop {
@@ -110,13 +118,21 @@ impl Listener {
             };
             match accepted {
                 Ok((socket, peer)) => {
+                    let socket = socket.into_std();
                     let open = shutdown.enter(permit);
                     let visit = Visit {
                         on: Connection { peer, tls: self.tls.is_some() },
                         desk: desk.clone(),
                         shutdown: shutdown.clone(),
                     };
-                    tokio::spawn(visit.run(socket, self.tls.clone(), open));
+                    let tls = self.tls.clone();
+                    lanes.run(async move {
+                        // Handed over bare, so that the lane's own event queue takes it.
+                        match socket.and_then(TcpStream::from_std) {
+                            Ok(socket) => visit.run(socket, tls, open).await,
+                            Err(error) => tracing::warn!(%error, "a connection could not change lanes"),
+                        }
+                    });
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: what is open goes on, and closing will free some.

@@ -106,7 +106,7 @@ impl Shutdown {
         let _ = watcher.wait_for(|current| *current >= stage).await;
     }
 
-    async fn all_closed(&self) {
+    pub(crate) async fn all_closed(&self) {
         loop {
             let closed = self.0.closed.notified();
             tokio::pin!(closed);

@@ -40,7 +40,7 @@ pub(crate) async fn listen_with<H: Handler>(
     tls: Option<Tls>,
     shutdown: Shutdown,
 ) -> Gateway {
-    let listener = Listener::bind(ListenConfig { address: ANY, tls, limits }).await.unwrap();
+    let listener = Listener::bind(ListenConfig { address: ANY, tls, limits, lanes: 1 }).await.unwrap();
     let address = listener.address();
     tokio::spawn(listener.serve(handler, Clock::system(), Entropy::system(), shutdown.clone()));
     Gateway { address, shutdown }

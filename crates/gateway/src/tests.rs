@@ -294,13 +294,16 @@ async fn a_shutdown_finishes_what_is_in_flight_and_takes_nothing_new() {
 
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_ever() {
-    let stuck = answers(|_| async { std::future::pending().await });
+    let asked = Arc::new(tokio::sync::Notify::new());
+    let told = asked.clone();
+    let stuck = answers(move |_| {
+        told.notify_one();
+        async { std::future::pending().await }
+    });
     let gateway = listen(stuck, Limits::default(), None).await;
     let mut client = gateway.connect().await;
     client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    while gateway.shutdown.open() < 1 {
-        tokio::task::yield_now().await;
-    }
+    asked.notified().await;
     let drained = gateway.shutdown.drain(Duration::from_millis(100)).await;
     assert_eq!(drained, Drained { finished: 0, cut: 1 });
 }

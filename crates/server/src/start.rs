@@ -158,7 +158,11 @@ async fn bind_public(config: &Resolved, tls: Option<Tls>) -> Result<Listener, St
         h2_streams: u32::from(http.max_streams),
         ..gateway::Limits::default()
     };
-    Listener::bind(ListenConfig { address, tls, limits }).await.map_err(|error| StartError::Listen {
+    let lanes = match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => usize::from(workers),
+    };
+    Listener::bind(ListenConfig { address, tls, limits, lanes }).await.map_err(|error| StartError::Listen {
         address: error.address,
         setting: "server.listen (--listen)",
         source: error.source,

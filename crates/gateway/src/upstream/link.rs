@@ -15,11 +15,15 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use parking_lot::Mutex;
 
+use crate::lanes;
+
 use super::connect::UpstreamStream;
 use super::upload::Upload;
 
 /// Bytes of a response's head and of the read buffer.
 const BUFFER: usize = 256 * 1024;
+/// Lanes that are told apart; more share.
+const LANES: usize = 64;
 
 /// A connection that somebody holds.
 pub(crate) struct Link {
@@ -89,21 +93,26 @@ fn drive(connection: &mut Connection<UpstreamStream, Upload>, ended: &mut bool, 
 
 /// Unused connections to one upstream, the one used last on top.
 pub(crate) struct Shelf {
-    links: Mutex<VecDeque<(Instant, Link)>>,
+    /// By the lane that opened them: a connection's events arrive there, and using it elsewhere would wake two threads.
+    lanes: [Mutex<VecDeque<(Instant, Link)>>; LANES],
     size: usize,
     keep: Duration,
 }
 
 impl Shelf {
-    /// For at most `size` connections, each for at most `keep`.
+    /// For at most `size` connections per lane, each for at most `keep`.
     pub(crate) fn new(size: usize, keep: Duration) -> Arc<Self> {
-        Arc::new(Self { links: Mutex::new(VecDeque::new()), size, keep })
+        Arc::new(Self { lanes: std::array::from_fn(|_| Mutex::default()), size, keep })
+    }
+
+    fn lane(&self) -> &Mutex<VecDeque<(Instant, Link)>> {
+        &self.lanes[lanes::current() % LANES]
     }
 
     /// The connection used last that is still open.
     pub(crate) fn take(&self) -> Option<Link> {
         loop {
-            let (since, mut link) = self.links.lock().pop_back()?;
+            let (since, mut link) = self.lane().lock().pop_back()?;
             if since.elapsed() < self.keep && link.ready() {
                 return Some(link);
             }
@@ -115,7 +124,7 @@ impl Shelf {
         if !link.ready() {
             return;
         }
-        let mut links = self.links.lock();
+        let mut links = self.lane().lock();
         if links.len() < self.size {
             links.push_back((Instant::now(), link));
         }
@@ -123,6 +132,8 @@ impl Shelf {
 
     /// Closes what has waited too long, or what the upstream has closed.
     pub(crate) fn sweep(&self) {
-        self.links.lock().retain_mut(|(since, link)| since.elapsed() < self.keep && link.ready());
+        for lane in &self.lanes {
+            lane.lock().retain_mut(|(since, link)| since.elapsed() < self.keep && link.ready());
+        }
     }
 }

@@ -243,7 +243,13 @@ fn mail(config: &Resolved, out: &mut Checker<'_>) {
     }
 }
 
+/// More threads than any machine uses are a slip of the finger.
+const MAX_WORKERS: u16 = 1_024;
+
 fn tokens(config: &Resolved, out: &mut Checker<'_>) {
+    if config.server.workers > MAX_WORKERS {
+        out.error(&["server", "workers"], "must be at most 1024; 0 means one per core");
+    }
     let tokens = &config.tokens;
     if tokens.audience.is_empty()
         || tokens.audience.len() > 255
