@@ -13,6 +13,8 @@ pub async fn wait_for_mail(folder: &Path, texts: &[&str]) -> String {
         let mut files: Vec<_> = std::fs::read_dir(folder)
             .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
             .unwrap_or_default();
+        // Others are being written at this moment.
+        files.retain(|file: &std::path::PathBuf| file.extension().is_some_and(|ending| ending == "eml"));
         files.sort();
         for file in files.iter().rev() {
             let Ok(source) = std::fs::read_to_string(file) else { continue };

@@ -13,7 +13,7 @@ function must(condition, what) {
 
 async function mailWith(text) {
   for (let tries = 0; tries < 100; tries += 1) {
-    for (const name of fs.existsSync(MAIL) ? fs.readdirSync(MAIL).sort().reverse() : []) {
+    for (const name of fs.existsSync(MAIL) ? fs.readdirSync(MAIL).filter((name) => name.endsWith(".eml")).sort().reverse() : []) {
       const source = fs.readFileSync(path.join(MAIL, name), "utf8").replace(/=\r?\n/g, "").replace(/=3D/g, "=");
       if (source.includes(text)) return source;
     }
