@@ -11,7 +11,12 @@ use anyhow::{Context, Result, bail};
 use crate::tools;
 
 /// The crates' own benchmarks.
-pub(crate) const MICRO: &[(&str, &str)] = &[("fortissimo-guard", "throttle"), ("fortissimo-store", "commit")];
+pub(crate) const MICRO: &[(&str, &str)] = &[
+    ("fortissimo-guard", "throttle"),
+    ("fortissimo-guard", "pipeline"),
+    ("fortissimo-identity", "sign_in"),
+    ("fortissimo-store", "commit"),
+];
 
 /// Rate limits on, but wide enough that one load generator does not meet them.
 pub(crate) const WIDE_LIMITS: &str = include_str!("wide_limits.toml");
