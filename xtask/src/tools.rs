@@ -40,8 +40,13 @@ pub(crate) fn prepare_all() -> Result<Tools> {
         ("/usr/bin/ffmpeg", "ffmpeg"),
         ("/usr/bin/node", "nodejs"),
         ("/usr/bin/npm", "npm"),
-        ("/usr/bin/python3", "python3-venv"),
+        ("/usr/bin/curl", "curl"),
+        ("/usr/bin/python3", "python3"),
     ])?;
+    // Debian's Python comes without what makes environments.
+    if !answers("python3", &["-m", "ensurepip", "--version"]) {
+        debian(&[("/nonexistent", "python3-venv")])?;
+    }
     let python = python(&["tests/requirements.txt", "examples/fastapi-studio/requirements.txt"])?;
     let node_modules = npm(&["playwright-core@1.64.1"])?;
     Ok(Tools { python, node_modules, chromium: PathBuf::from("/usr/bin/chromium") })
@@ -77,7 +82,13 @@ pub(crate) fn debian(wanted: &[(&str, &str)]) -> Result<()> {
 
 fn on_path(probe: &str) -> bool {
     let Some(name) = Path::new(probe).file_name() else { return false };
-    Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    answers(name, &["--version"])
+}
+
+/// Whether a program is there and does not refuse.
+fn answers(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> bool {
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 /// Whether we run as root (then apt-get works as it is, and PostgreSQL must run as somebody else).
@@ -131,13 +142,7 @@ fn npm(packages: &[&str]) -> Result<PathBuf> {
 
 /// Makes sure that cargo-deny is there; builds it from crates.io into our own folder if not.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
-    if Command::new("cargo-deny")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok()
-    {
+    if answers("cargo-deny", &["--version"]) {
         return Ok(PathBuf::from("cargo-deny"));
     }
     let folder = own_folder()?;

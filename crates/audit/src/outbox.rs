@@ -198,15 +198,15 @@ pub(crate) async fn insert(tx: &mut Tx, row: &SealedRow) -> Result<(), DbError> 
 }
 
 /// Inserts many rows in few statements.
-pub(crate) async fn insert_all(tx: &mut Tx, rows: &[SealedRow]) -> Result<(), DbError> {
-    let groups = rows.chunks_exact(GROUP);
-    let rest = groups.remainder();
-    for group in groups {
-        let values: Vec<Value> = group.iter().flat_map(|row| row.0.iter().cloned()).collect();
+pub(crate) async fn insert_all(tx: &mut Tx, rows: Vec<SealedRow>) -> Result<(), DbError> {
+    let mut rows = rows.into_iter();
+    while rows.len() >= GROUP {
+        let mut values = Vec::with_capacity(GROUP * COLUMNS);
+        rows.by_ref().take(GROUP).for_each(|row| values.extend(row.0));
         tx.execute(ADD_16, &values).await?;
     }
-    for row in rest {
-        insert(tx, row).await?;
+    for row in rows {
+        insert(tx, &row).await?;
     }
     Ok(())
 }

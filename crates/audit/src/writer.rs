@@ -226,7 +226,7 @@ impl Core {
             return Ok(());
         }
         let mut tx = self.db.begin(Scope::System("audit writer")).await?;
-        outbox::insert_all(&mut tx, &rows).await?;
+        outbox::insert_all(&mut tx, rows).await?;
         Ok(tx.commit().await?)
     }
 

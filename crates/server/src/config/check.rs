@@ -132,6 +132,17 @@ fn routes(config: &Resolved, out: &mut Checker<'_>) {
                 format!("never matches: route {} above already takes everything it would", earlier + 1),
             );
         }
+        let guarded = |earlier: &&Route| earlier.access != "public" && !earlier.methods.is_empty();
+        if route.access == "public"
+            && let Some(earlier) =
+                config.route[..index].iter().filter(guarded).find(|one| falls_through(one, route))
+        {
+            let message = format!(
+                "is public, and takes the methods of {} that its own route does not list; list them there or here",
+                earlier.path
+            );
+            warn(out, "access", message);
+        }
         if !route.upstream.is_https() && !is_private(route.upstream.host()) {
             warn(
                 out,
@@ -198,6 +209,13 @@ fn covers(earlier: &Route, later: &Route) -> bool {
             .strip_suffix("**")
             .is_some_and(|prefix| !prefix.contains('{') && later.path.starts_with(prefix));
     host && methods && path
+}
+
+/// Whether requests to the earlier route's path with a method that it does not list end up at the later one.
+fn falls_through(earlier: &Route, later: &Route) -> bool {
+    let every_method = Route { methods: Vec::new(), ..earlier.clone() };
+    let same_way = Route { methods: Vec::new(), ..later.clone() };
+    covers(&same_way, &every_method) && (later.methods.is_empty() || later.methods != earlier.methods)
 }
 
 fn mail(config: &Resolved, out: &mut Checker<'_>) {

@@ -183,6 +183,23 @@ fn what_the_guard_refuses_in_a_route_points_at_the_key() {
 }
 
 #[test]
+fn a_public_route_that_catches_the_methods_of_a_guarded_one_is_warned_about() {
+    let text = |methods: &str| {
+        format!(
+            "[[route]]\npath = \"/api/**\"\nmethods = [\"GET\"]\nupstream = \"http://127.0.0.1:9000\"\naccess = \"track:read\"\n\
+             [[route]]\npath = \"/**\"\n{methods}upstream = \"http://127.0.0.1:9000\"\naccess = \"public\"\n"
+        )
+    };
+    let warned = |methods: &str| {
+        let warnings = with(Some(&text(methods)), &[], Flags::default()).unwrap().warnings;
+        warnings.iter().any(|warning| warning.message.contains("is public, and takes the methods of /api/**"))
+    };
+    assert!(warned(""));
+    assert!(warned("methods = [\"POST\"]\n"));
+    assert!(!warned("methods = [\"GET\"]\n"), "nothing falls through");
+}
+
+#[test]
 fn a_route_that_never_matches_is_warned_about() {
     let text = "[[route]]\npath = \"/**\"\nupstream = \"http://127.0.0.1:9000\"\n\
                 [[route]]\npath = \"/a\"\nupstream = \"http://127.0.0.1:9000\"\n";
