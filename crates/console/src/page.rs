@@ -48,6 +48,7 @@ impl Notice {
             "others" => "All other sessions are signed out.",
             "named" => "The name is saved.",
             "account" => "The account is changed; it takes effect at once.",
+            "operator" => "There is an operator already, so the set-up link has had its time. Sign in.",
             "setup" => "The operator's account is ready. Sign in with it.",
             _ => return None,
         };

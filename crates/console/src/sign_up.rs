@@ -155,7 +155,7 @@ pub(crate) async fn setup_form(
     visit: Visit,
 ) -> Result<Response, Failure> {
     if !console.identity.needs_setup().await? {
-        return Err(Failure::not_found());
+        return Ok(go("/account/sign-in?done=operator"));
     }
     Ok(render(&visit, StatusCode::OK, &SignUpPage::setup(visit.frame(&console, "setup"), &link.code)))
 }

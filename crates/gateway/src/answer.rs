@@ -9,7 +9,7 @@ use base::{Clock, Entropy, Id, Problem, ProblemKind, kind};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use guard::{Body, BodyError, Connection};
-use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -41,7 +41,15 @@ impl<H: Handler> Desk<H> {
         let counted = Counted(talk);
         match malformed {
             Some(malformed) => Answer::new(self.refuse(on, malformed), counted),
-            None => self.serve(on, counted, request).await,
+            None => {
+                let mut response = self.serve(on, counted, request).await;
+                if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    // What is left of the body will not be read. A client that keeps connections must know before its
+                    // next request.
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
+            }
         }
     }
 

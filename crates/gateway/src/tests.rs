@@ -293,6 +293,23 @@ async fn a_shutdown_finishes_what_is_in_flight_and_takes_nothing_new() {
 }
 
 #[tokio::test]
+async fn a_client_whose_body_is_refused_hears_that_the_connection_ends() {
+    let strict = answers(|_| async {
+        let mut response = Response::new(Body::from("too large"));
+        *response.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE;
+        response
+    });
+    let gateway = listen(strict, Limits::default(), None).await;
+    let mut client = gateway.connect().await;
+    client
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nfirst bytes")
+        .await
+        .unwrap();
+    let answer = read_all(&mut client).await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_shutdown_does_not_wait_for_ever() {
     let asked = Arc::new(tokio::sync::Notify::new());
     let told = asked.clone();

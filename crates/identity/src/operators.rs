@@ -272,7 +272,10 @@ impl Inner {
         to: AccountStatus,
     ) -> Result<(), Error> {
         match tx.execute(SET_STATUS, params![account, to.as_str(), from.as_str(), self.now()]).await? {
-            0 => Err(Error::Conflict("The account is not in the state that this changes.")),
+            0 => Err(Error::Conflict(match to {
+                AccountStatus::Disabled => "Only an active account can be disabled.",
+                _ => "Only a disabled account can be enabled.",
+            })),
             _ => Ok(()),
         }
     }

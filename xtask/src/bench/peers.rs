@@ -22,7 +22,8 @@ pub(crate) const MICRO: &[(&str, &str)] = &[
 pub(crate) const WIDE_LIMITS: &str = include_str!("wide_limits.toml");
 
 const NAME: &str = "bench";
-const PASSWORD: &str = "a measured amount of patience";
+/// The measured account's password.
+pub(crate) const PASSWORD: &str = "a measured amount of patience";
 
 /// An nginx of our own in a temporary folder.
 pub(crate) struct Nginx {
@@ -137,6 +138,11 @@ impl Fortissimo {
         let token = self.setup_link.split("code=").nth(1).context("the set-up link holds no token")?;
         let body = serde_json::json!({"code": token, "username": NAME, "email": "bench@example.com", "password": PASSWORD});
         self.post("/auth/setup", &body.to_string())?;
+        self.sign_in()
+    }
+
+    /// Signs in; returns an access token.
+    pub(crate) fn sign_in(&self) -> Result<String> {
         let answer = self.post(
             "/auth/login",
             &serde_json::json!({"identifier": NAME, "password": PASSWORD}).to_string(),
@@ -177,9 +183,9 @@ impl Drop for Fortissimo {
 }
 
 /// wrk's script for password sign-ins.
-pub(crate) fn sign_in_script() -> Result<PathBuf> {
+pub(crate) fn sign_in_script(password: &str) -> Result<PathBuf> {
     let path = tools::own_folder()?.join("sign_in.lua");
-    let body = serde_json::json!({"identifier": NAME, "password": PASSWORD});
+    let body = serde_json::json!({"identifier": NAME, "password": password});
     std::fs::write(
         &path,
         format!(

@@ -1,7 +1,7 @@
 //! Who is calling: a bearer token, or the session cookie of a browser.
 
 use audit::{Event, Outcome};
-use base::ProblemKind;
+use base::{Problem, ProblemKind};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use identity::{Caller, Error};
@@ -37,7 +37,10 @@ pub async fn authenticate(
                 exchange.note(Stage::Authenticate, reason);
                 let event = Event::TokenRefused { reason, credential: "token" };
                 pipeline.record_critical(exchange, event, Outcome::Denied).await?;
-                Err(Refusal::at(Stage::Authenticate, ProblemKind::InvalidToken, reason))
+                let problem = Problem::new(ProblemKind::InvalidToken).detail(
+                    "It is unknown, expired or ended. Refresh it (POST /auth/refresh) or sign in again.",
+                );
+                Err(Refusal::at(Stage::Authenticate, problem, reason))
             }
             Err(other) => Err(failed(&other, exchange)),
         }

@@ -2,7 +2,7 @@
 
 use access::{Decision, Requirement, code};
 use audit::{Event, Outcome};
-use base::ProblemKind;
+use base::{Problem, ProblemKind};
 use http::header::{CACHE_CONTROL, LOCATION};
 use http::{HeaderValue, Method, Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -82,9 +82,14 @@ async fn sign_in_first(pipeline: &Pipeline, exchange: &Exchange, action: &str) -
         policy_version: pipeline.access.version().into(),
     };
     match pipeline.record_critical(exchange, event, Outcome::Denied).await {
-        Ok(()) => Refusal::at(Stage::Authorize, ProblemKind::Unauthenticated, "anonymous").into(),
+        Ok(()) => Refusal::at(Stage::Authorize, no_credentials(), "anonymous").into(),
         Err(unrecorded) => unrecorded.into(),
     }
+}
+
+fn no_credentials() -> Problem {
+    Problem::new(ProblemKind::Unauthenticated)
+        .detail("Send an access token (`Authorization: Bearer …`, POST /auth/login gives one) or the cookie of a session.")
 }
 
 async fn deny(pipeline: &Pipeline, exchange: &mut Exchange, decision: Decision) -> Stop {
@@ -118,7 +123,7 @@ async fn deny(pipeline: &Pipeline, exchange: &mut Exchange, decision: Decision) 
 
 fn see_other(location: &str) -> Stop {
     let Ok(location) = HeaderValue::from_str(location) else {
-        return Refusal::at(Stage::Authorize, ProblemKind::Unauthenticated, "anonymous").into();
+        return Refusal::at(Stage::Authorize, no_credentials(), "anonymous").into();
     };
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::SEE_OTHER;

@@ -125,7 +125,9 @@ pub fn client(pipeline: &Pipeline, exchange: &mut Exchange, admitted: Admitted) 
     if let Some(reading) = refused {
         let retry = reading.retry_after_s();
         exchange.reading = Some(reading);
-        let problem = base::Problem::new(ProblemKind::RateLimited).retry_after(retry);
+        let problem = base::Problem::new(ProblemKind::RateLimited)
+            .detail(format!("This network sends more than its limit. Try again in {retry} s."))
+            .retry_after(retry);
         return Err(Refusal::at(Stage::Client, problem, "network_limit").into());
     }
     exchange.note(Stage::Client, "ok");

@@ -274,7 +274,9 @@ pub fn throttle(
         if pipeline.rates.worth_recording(exchange.address, exchange.at) {
             pipeline.record_traffic(exchange, event, Outcome::Denied);
         }
-        let problem = Problem::new(ProblemKind::RateLimited).retry_after(retry);
+        let problem = Problem::new(ProblemKind::RateLimited)
+            .detail(format!("Over the limit \"{name}\". Try again in {retry} s."))
+            .retry_after(retry);
         return Err(Refusal::at(Stage::Throttle, problem, name).into());
     }
     exchange.note(Stage::Throttle, "ok");

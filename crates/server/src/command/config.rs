@@ -32,7 +32,11 @@ pub(super) fn run(command: &Config, common: &Common, out: &mut impl Write) -> Re
                 let _ = writeln!(error, "warning: {warning}");
             }
             match &loaded.file {
-                Some(file) => writeln!(out, "{} is right", file.display())?,
+                Some(file) => writeln!(
+                    out,
+                    "{} is right (files and secrets that it names are opened by `fortissimo doctor`)",
+                    file.display()
+                )?,
                 None => writeln!(out, "there is no configuration file; the defaults are right")?,
             }
         }

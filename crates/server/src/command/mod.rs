@@ -139,6 +139,16 @@ fn explain(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let text = error.render().to_string();
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let listed = text.lines().skip_while(|line| *line != "Commands:").skip(1);
+        let names: Vec<&str> = listed
+            .take_while(|line| !line.trim().is_empty())
+            .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|name| *name != "help")
+            .collect();
+        return Failure::Usage(format!("a command is missing: one of {}", names.join(", "))).report();
+    }
     let parts = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let parts: Vec<&str> =
         parts.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more")).collect();

@@ -30,13 +30,13 @@ pub struct Sources {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Flags {
     /// Public listener, for example 127.0.0.1:8080
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, global = true, value_name = "ADDRESS")]
     pub listen: Option<String>,
     /// Folder for everything the program keeps
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH")]
     pub data_dir: Option<String>,
     /// Put this service behind the gateway, for signed-in people, after the routes of the file
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     pub upstream: Option<String>,
 }
 

@@ -27,10 +27,13 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn mistakes_on_the_command_line_are_one_line_and_exit_code_2() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["srve"], "srve"),
         (&["--lisen", "127.0.0.1:1"], "--listen"),
         (&["account", "disable"], "<ACCOUNT>"),
+        (&["account"], "a command is missing: one of list, show"),
+        // An option may stand before or behind the command.
+        (&["serve", "--upstream", "nowhere"], "--upstream"),
         (&["account", "set-role", "ada", "king"], "super_admin"),
         (&["audit", "search", "--kind", "session.signed"], "did you mean session.signed_in?"),
         (&["audit", "search", "--from", "yesterday"], "2026-01-02T03:04:05Z"),
