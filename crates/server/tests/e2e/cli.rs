@@ -77,7 +77,13 @@ fn the_configuration_is_checked_and_shown() {
     assert_eq!(check.status.code(), Some(0));
     std::fs::write(folder.path().join("fortissimo.toml"), "[server]\ntrusted_hosts = [\"*\"]\n").unwrap();
     let check = run_in(folder.path(), &["config", "check"]);
-    assert_eq!((check.status.code(), stdout(&check).as_str()), (Some(0), "fortissimo.toml is right\n"));
+    assert_eq!(
+        (check.status.code(), stdout(&check).as_str()),
+        (
+            Some(0),
+            "fortissimo.toml is right (files and secrets that it names are opened by `fortissimo doctor`)\n"
+        )
+    );
     assert!(stderr(&check).starts_with("warning: fortissimo.toml:2:17: "), "{}", stderr(&check));
     let shown = stdout(&run_in(folder.path(), &["config", "show"]));
     std::fs::write(folder.path().join("fortissimo.toml"), &shown).unwrap();
