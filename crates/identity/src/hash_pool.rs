@@ -22,7 +22,7 @@ const HASHES_PER_SECOND: usize = 40;
 /// A thread that had nothing to do for this long gives its block of memory back.
 const IDLE: Duration = Duration::from_secs(30);
 /// Lower than the default, so that the scheduler prefers everything else.
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 type Job = Box<dyn FnOnce(&mut Hasher) + Send>;
 
