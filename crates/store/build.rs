@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+/// Asked when it runs, not when it is compiled: checkouts may share a target folder.
+fn folder_of(variable: &str) -> std::ffi::OsString {
+    #[expect(clippy::disallowed_methods, reason = "cargo tells build scripts their folders in this way only")]
+    let folder = std::env::var_os(variable);
+    folder.expect("cargo names the folders of a build script")
+}
+
 fn main() {
-    let root = env!("CARGO_MANIFEST_DIR");
-    #[expect(clippy::disallowed_methods, reason = "cargo tells build scripts their folder in this way only")]
-    let out = std::env::var_os("OUT_DIR").expect("cargo names the output folder");
+    let (root, out) = (folder_of("CARGO_MANIFEST_DIR"), folder_of("OUT_DIR"));
     let mut found: BTreeMap<String, [bool; 2]> = BTreeMap::new();
     for (index, dialect) in ["sqlite", "postgres"].into_iter().enumerate() {
-        let folder = Path::new(root).join("migrations").join(dialect);
+        let folder = Path::new(&root).join("migrations").join(dialect);
         println!("cargo::rerun-if-changed={}", folder.display());
         for entry in std::fs::read_dir(&folder).expect("the migrations folder is readable") {
             let name = entry.expect("the folder's entries are readable").file_name();
