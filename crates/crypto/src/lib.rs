@@ -32,6 +32,7 @@ mod context;
 pub mod envelope;
 pub mod jwe;
 pub mod jws;
+pub mod log;
 pub mod mac;
 pub mod memory;
 mod p256;
