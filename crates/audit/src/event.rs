@@ -267,6 +267,16 @@ pub enum Event {
     AuditVerified { what: &'static str, verdict: Short, tree_size: u64, index: Option<u64> },
     /// A rule found that people should look: `count` events within `window_s`.
     AlertRaised { alert: Short, level: Short, count: u32, window_s: u32, runbook: Option<Detail> },
+    /// A person acknowledged or closed an alert.
+    AlertHandled { alert: Short, number: Short, state: &'static str },
+    /// An alert could not be delivered over a channel (`mail`, `webhook`) in all its attempts.
+    AlertUndelivered { alert: Short, number: Short, channel: Short, attempts: u32 },
+    /// A sink has not taken anything for a while; `behind` events wait.
+    SinkFailing { sink: Short, since: Timestamp, behind: u64, reason: Short },
+    /// A sink that failed takes events again.
+    SinkRecovered { sink: Short, since: Timestamp, behind: u64 },
+    /// A sink refused one record again and again while it took others: it goes on without it.
+    SinkRecordSkipped { sink: Short, index: Option<u64>, reason: Short },
 }
 
 impl Event {
@@ -344,6 +354,11 @@ impl Event {
             Self::AuditExported { .. } => Kind::AuditExported,
             Self::AuditVerified { .. } => Kind::AuditVerified,
             Self::AlertRaised { .. } => Kind::AlertRaised,
+            Self::AlertHandled { .. } => Kind::AlertHandled,
+            Self::AlertUndelivered { .. } => Kind::AlertUndelivered,
+            Self::SinkFailing { .. } => Kind::SinkFailing,
+            Self::SinkRecovered { .. } => Kind::SinkRecovered,
+            Self::SinkRecordSkipped { .. } => Kind::SinkRecordSkipped,
         }
     }
 

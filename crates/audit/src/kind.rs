@@ -202,6 +202,11 @@ catalogue! {
     AuditExported          "audit.exported"                   6003 2  3 Critical Long   [];
     AuditVerified          "audit.verified"                   6003 2  2 Critical Long   [];
     AlertRaised            "alert.raised"                     2004 1  4 Critical Long   [];
+    AlertHandled           "alert.handled"                    2004 2  2 Critical Long   [];
+    AlertUndelivered       "alert.undelivered"                6008 1  4 Critical Long   [];
+    SinkFailing            "sink.failing"                     6008 1  4 Critical Long   [];
+    SinkRecovered          "sink.recovered"                   6008 99 2 Critical Long   [];
+    SinkRecordSkipped      "sink.record_skipped"              6008 1  4 Critical Long   [];
 }
 
 impl Kind {
