@@ -5,7 +5,7 @@
 //! root key (sealed file; used at start only)
 //!   └─ epoch keys, one per purpose and number
 //!        ├─ subject keys, one per person and generation   → fields, audit bodies
-//!        └─ signing keys, sealed under the epoch key of `Purpose::Signing`
+//!        └─ signing keys (tokens, checkpoints of the log), sealed under the epoch key of `Purpose::Signing`
 //! ```
 //!
 //! What this crate refuses to do: it never hands out a placeholder for what it cannot open, it never
@@ -26,6 +26,7 @@
 
 mod epoch;
 mod error;
+mod log;
 mod names;
 mod root;
 mod signing;
@@ -36,7 +37,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use base::{Clock, Entropy, Timestamp};
+use base::{Clock, Entropy, Scope, Timestamp};
 use crypto::jws::{SigningKey, VerifyingKeys};
 use crypto::memory::LockedKey;
 use crypto::{Context, ContextKind, envelope, mac};
@@ -45,11 +46,13 @@ use tokio::task::AbortHandle;
 use zeroize::Zeroizing;
 
 use epoch::Epochs;
+use log::LogKeys;
 use signing::SigningKeys;
 use subject::SubjectKeys;
 
 pub use epoch::EpochKey;
 pub use error::{KeysError, RootError};
+pub use log::LOG_KEY_OVERLAP_MS;
 pub use names::{Field, KeyUse, Purpose, Subject};
 pub use root::{FileRoot, RootKey};
 pub use signing::{Rotation, SigningSettings};
@@ -66,6 +69,7 @@ struct Inner {
     epochs: Epochs,
     subjects: SubjectKeys,
     signing: SigningKeys,
+    log: LogKeys,
     watch: parking_lot::Mutex<Option<AbortHandle>>,
 }
 
@@ -102,6 +106,7 @@ impl Keys {
         let changes = db.changes();
         let epochs = Epochs::open(db, root, &clock, &entropy).await?;
         let signing = SigningKeys::open(db, &epochs, signing, &clock, &entropy).await?;
+        let log = LogKeys::open(db, &epochs).await?;
         let inner = Arc::new(Inner {
             db: db.clone(),
             subjects: SubjectKeys::new(clock.clone()),
@@ -109,6 +114,7 @@ impl Keys {
             entropy,
             epochs,
             signing,
+            log,
             watch: parking_lot::Mutex::new(None),
         });
         let task = tokio::spawn(watch::watch(Arc::downgrade(&inner), changes));
@@ -154,6 +160,24 @@ impl Keys {
         let bound = subject.context();
         let context = self.field_context(&field, &bound);
         Ok(envelope::seal(&key.key, key.id, &context, plaintext, &self.0.entropy))
+    }
+
+    /// As [`Keys::seal`], for who has no transaction open: only with a key that is remembered from a short while ago.
+    /// `None` if it is not; `scope` is for whom the transaction would be.
+    pub fn seal_cached(
+        &self,
+        scope: Scope,
+        subject: Subject,
+        field: Field<'_>,
+        plaintext: &[u8],
+    ) -> Option<Result<Vec<u8>, KeysError>> {
+        if !subject.is_covered_by(scope) {
+            return Some(Err(KeysError::OutOfScope));
+        }
+        let key = self.0.subjects.current_remembered(subject)?;
+        let bound = subject.context();
+        let context = self.field_context(&field, &bound);
+        Some(Ok(envelope::seal(&key.key, key.id, &context, plaintext, &self.0.entropy)))
     }
 
     /// Opens one field of the subject.
@@ -289,7 +313,8 @@ impl Keys {
 impl Inner {
     async fn reload(&self) -> Result<(), KeysError> {
         self.subjects.forget_all();
-        self.signing.reload(&self.db, &self.epochs, self.clock.now()).await
+        self.signing.reload(&self.db, &self.epochs, self.clock.now()).await?;
+        self.log.reload(&self.db, &self.epochs).await
     }
 }
 

@@ -88,6 +88,17 @@ impl SubjectKeys {
         self.find(tx, epochs, Slot { subject, exact: None }).await
     }
 
+    /// The key to seal with, if it is remembered.
+    pub(crate) fn current_remembered(&self, subject: Subject) -> Option<SubjectKey> {
+        self.remembered(Slot { subject, exact: None })
+    }
+
+    fn remembered(&self, slot: Slot) -> Option<SubjectKey> {
+        let cached = self.cache.get(&slot)?;
+        let now = self.clock.now();
+        (cached.since <= now && now < cached.until).then_some(cached.key)
+    }
+
     /// The key that a record names.
     pub(crate) async fn exact(
         &self,
@@ -105,13 +116,10 @@ impl SubjectKeys {
         if !subject.is_covered_by(tx.scope()) {
             return Err(KeysError::OutOfScope);
         }
-        let now = self.clock.now();
-        if let Some(cached) = self.cache.get(&slot)
-            && cached.since <= now
-            && now < cached.until
-        {
-            return Ok(cached.key);
+        if let Some(key) = self.remembered(slot) {
+            return Ok(key);
         }
+        let now = self.clock.now();
         let before = self.forgotten.load(Ordering::SeqCst);
         let found = match slot.exact {
             None => tx.query_opt(CURRENT, params![subject.account(), subject.kind(), subject.id()]).await?,

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::{Field, FileRoot, Keys, RootKey, Subject};
 
+mod log;
 mod opening;
 mod root_file;
 mod signing;
