@@ -16,6 +16,7 @@ mod patterns;
 mod phc;
 pub mod policy;
 
+use imported::Imported;
 use phc::{Phc, base64};
 
 const SALT: usize = 16;
@@ -81,6 +82,25 @@ pub enum UnsupportedHash {
     OtherPepper,
 }
 
+/// Whether [`Hasher::verify`] could compare with an imported hash: the scheme is known, the text well formed, the cost
+/// bounded. No hash is computed. Gives the scheme's short name.
+///
+/// # Errors
+/// See [`UnsupportedHash`]; a hash that names a pepper is [`UnsupportedHash::OtherPepper`].
+pub fn check_import(stored: &str) -> Result<&str, UnsupportedHash> {
+    if stored.starts_with("$argon2") {
+        let phc = Phc::parse(stored)?;
+        phc::argon2(&phc)?;
+        return match phc::pepper(&phc)? {
+            None => Ok(phc.scheme),
+            Some(_) => Err(UnsupportedHash::OtherPepper),
+        };
+    }
+    Imported::parse(stored)?;
+    let name = stored.trim_start_matches(['$', '{']);
+    Ok(name.split(['$', '}']).next().unwrap_or(name))
+}
+
 /// Names a pepper without telling anything about it; part of the hashes made with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PepperId([u8; 6]);
@@ -138,7 +158,10 @@ impl Hasher {
     ///
     /// Known schemes: ours; `$argon2i$` and `$argon2id$` without pepper; bcrypt (`$2a$`, `$2b$`, `$2y$`);
     /// `$scrypt$ln=…,r=…,p=…$`; `$pbkdf2-sha1$`, `$pbkdf2-sha256$` and `$pbkdf2-sha512$` in PHC and in
-    /// passlib form. The pepper is used only for ours.
+    /// passlib form; `$firebase-scrypt$ln=…,r=…,ss=…,sk=…$`; RFC 2307's `{SSHA}`, `{SSHA256}`, `{SSHA512}`;
+    /// `$salted-sha1$`, `$salted-sha256$`, `$salted-sha512$` with `order=salt-first|salt-last`. The pepper is used
+    /// only for ours. A wrong password costs at least as much as with a hash of ours, so that an account whose hash
+    /// was imported from a quick scheme cannot be told from one that does not exist.
     ///
     /// # Errors
     /// See [`UnsupportedHash`]; no hash is computed then.
@@ -151,8 +174,11 @@ impl Hasher {
         if stored.starts_with("$argon2") {
             return self.verify_argon2(password, pepper, stored);
         }
-        let right = imported::verify(password.expose_bytes(), stored)?;
-        Ok(if right { Verdict::RightRehash } else { Verdict::Wrong })
+        if Imported::parse(stored)?.matches(password.expose_bytes())? {
+            return Ok(Verdict::RightRehash);
+        }
+        self.decoy(password);
+        Ok(Verdict::Wrong)
     }
 
     fn verify_argon2(

@@ -60,7 +60,7 @@ fn the_standard_cost_is_the_documented_one() {
 }
 
 /// Made by argon2-cffi, bcrypt, hashlib and passlib from [`PASSWORD`].
-const IMPORTED: [&str; 12] = [
+const IMPORTED: [&str; 18] = [
     "$argon2id$v=19$m=256,t=2,p=2$MDEyMzQ1Njc4OWFiY2RlZg$oYprMqNNjjFyNxybBSkomIF+H7GvFYBbT0f6VGPse5s",
     "$argon2i$v=19$m=256,t=2,p=2$MDEyMzQ1Njc4OWFiY2RlZg$xeWwLBE500PEWwqGdpPJA8XSVSs7rxyJRqEFDVAvefc",
     "$argon2id$v=16$m=256,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$y05OX+8PhomohxVCGnENJvMq22ewflId7gK4aEIPX5s",
@@ -73,6 +73,12 @@ const IMPORTED: [&str; 12] = [
     "$pbkdf2-sha512$i=1000,l=64$MDEyMzQ1Njc4OWFiY2RlZg$TSgEQ+QJ2/ruK+sp/TsXvwro7EGKGdmSyerwafA9A+gPqEkZfUuSfPIgLAFEbl06sNYDtwisQ2TnAv2efOo1Qw",
     "$pbkdf2-sha256$1000$4hwDgPC.15qTUmothbD2Pg$EuatVKToZGVB8g8bCHElaTL6eCyEu//08sO4XkozSeY",
     "$pbkdf2$1000$PidkLAUgJATAWMs5RyiFsA$f5G4c.qhieFovTUbM0i6g/pKkz0",
+    "{SSHA}S5l8rkG6q50pSDVBBh3+oatOLtQwMTIzNDU2Nzg5YWJjZGVm",
+    "{SSHA256}8cXR3XNlOPm+Vc03DVhmcoTPfOIpt1EY27Rx3IDsZU4wMTIzNDU2Nzg5YWJjZGVm",
+    "{SSHA512}DCWQWXB7a3rulLhfvybF3ooFr63vSkaz936ojWqCoFAZ9vxoj2m3f9m66a0rCx4/LTYExHzKIejnpfjwMHu4yTAxMjM0NTY3ODlhYmNkZWY=",
+    "$salted-sha256$order=salt-first$MDEyMzQ1Njc4OWFiY2RlZg$7xM8MSO+y+UCP5Q5JlNXtsrWe4pMSzel2NOM0QxegvI",
+    "$salted-sha512$order=salt-last$MDEyMzQ1Njc4OWFiY2RlZg$DCWQWXB7a3rulLhfvybF3ooFr63vSkaz936ojWqCoFAZ9vxoj2m3f9m66a0rCx4/LTYExHzKIejnpfjwMHu4yQ",
+    "$salted-sha1$order=salt-last$MDEyMzQ1Njc4OWFiY2RlZg$S5l8rkG6q50pSDVBBh3+oatOLtQ",
 ];
 
 #[test]
@@ -85,6 +91,39 @@ fn imported_hashes_are_compared_and_replaced() {
     }
     let y = IMPORTED[4].replace("$2b$", "$2y$");
     assert_eq!(verify(PASSWORD, &y), Ok(Verdict::RightRehash));
+}
+
+/// The example that Firebase publishes with its scrypt.
+const FIREBASE: &str = "$firebase-scrypt$ln=14,r=8,ss=Bw,sk=jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA$42xEC+ixf3L2lw$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ";
+
+#[test]
+fn firebase_hashes_are_compared() {
+    assert_eq!(verify("user1password", FIREBASE), Ok(Verdict::RightRehash));
+    assert_eq!(verify("user1passwore", FIREBASE), Ok(Verdict::Wrong));
+    for bad in
+        [FIREBASE.replace("ss=Bw,", ""), FIREBASE.replace("sk=jx", "sk=j"), FIREBASE.replace("ln=14", "ln=0")]
+    {
+        assert_eq!(verify("user1password", &bad), Err(UnsupportedHash::Malformed), "{bad}");
+    }
+    assert_eq!(verify("x", &FIREBASE.replace("ln=14", "ln=31")), Err(UnsupportedHash::TooCostly));
+}
+
+#[test]
+fn imports_are_checked_without_work() {
+    for stored in IMPORTED {
+        assert!(check_import(stored).is_ok(), "{stored}");
+    }
+    assert_eq!(check_import(FIREBASE), Ok("firebase-scrypt"));
+    assert_eq!(check_import(IMPORTED[12]), Ok("SSHA"));
+    assert_eq!(check_import("{SSHA}AAAA"), Err(UnsupportedHash::Malformed));
+    assert_eq!(check_import("{MD5}AAAA"), Err(UnsupportedHash::UnknownScheme));
+    assert_eq!(check_import("hunter2"), Err(UnsupportedHash::UnknownScheme));
+    assert_eq!(
+        check_import("$2b$31$OaZmQMBKgBbN9wLfBwNcruuEFUT849dbF1j4B/3CCq9CXVYxNo5KS"),
+        Err(UnsupportedHash::TooCostly)
+    );
+    let ours = Hasher::new(CHEAP).hash(&secret(PASSWORD), &pepper(1), &Entropy::seeded(1));
+    assert_eq!(check_import(&ours), Err(UnsupportedHash::OtherPepper));
 }
 
 #[test]
@@ -123,7 +162,7 @@ fn hostile_costs_are_refused_before_any_work() {
 #[test]
 fn malformed_hashes_are_errors_not_panics() {
     for unknown in
-        ["", "x", "plain text", "$", "$1$abc$def", "$6$salt$hash", "{SSHA}abc", "$2x$05$abc", "$md5$a$b"]
+        ["", "x", "plain text", "$", "$1$abc$def", "$6$salt$hash", "{MD5}abc", "$2x$05$abc", "$md5$a$b"]
     {
         assert_eq!(verify("x", unknown), Err(UnsupportedHash::UnknownScheme), "{unknown}");
     }
