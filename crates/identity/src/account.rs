@@ -36,6 +36,9 @@ store::sql! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, FALSE, 1, $11, $12, $11)";
 }
 
+/// Stands where an account has no password: no hash looks like it, and no password is compared with it.
+pub(crate) const NO_PASSWORD: &str = "!";
+
 /// A row of `account`. Personal data is still sealed.
 pub(crate) struct Account {
     pub(crate) id: Id<kind::Account>,
@@ -63,7 +66,7 @@ pub(crate) struct NewAccount<'a> {
     pub(crate) email_index: [u8; 32],
     pub(crate) full_name: Option<&'a FullName>,
     pub(crate) password: &'a str,
-    pub(crate) pepper_epoch: u32,
+    pub(crate) pepper_epoch: Option<u32>,
     pub(crate) role: Role,
     pub(crate) status: AccountStatus,
 }
@@ -150,7 +153,7 @@ impl Inner {
             }
         };
         let now = self.now();
-        let verified_at = (new.status == AccountStatus::Active).then_some(now);
+        let verified_at = (new.status != AccountStatus::Pending).then_some(now);
         tx.execute(
             INSERT,
             params![

@@ -36,6 +36,7 @@ mod caller;
 mod code;
 mod error;
 mod hash_pool;
+mod import;
 mod janitor;
 mod mail;
 mod operators;
@@ -54,6 +55,7 @@ mod token;
 
 pub use caller::{AccountCaller, Caller, Method, RequestMeta};
 pub use error::{Error, Source};
+pub use import::{ImportOutcome, ImportedAccount, ImportedHash, MAX_IMPORT};
 pub use mail::{DeliveryError, Mailer, ReadableLetter, SmtpConfig, SmtpSecurity};
 pub use requests::{
     AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials,

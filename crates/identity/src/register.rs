@@ -100,7 +100,7 @@ impl Inner {
                 email_index: index,
                 full_name: wish.full_name.as_ref(),
                 password: hash,
-                pepper_epoch,
+                pepper_epoch: Some(pepper_epoch),
                 role: Role::User,
                 status: AccountStatus::Pending,
             },
@@ -160,7 +160,7 @@ impl Inner {
     }
 
     /// The name itself, or a variant that nobody has (`name-x4d2`).
-    async fn free_username(&self, tx: &mut Tx, wished: &Username) -> Result<Username, Error> {
+    pub(crate) async fn free_username(&self, tx: &mut Tx, wished: &Username) -> Result<Username, Error> {
         const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
         let mut name = wished.clone();
         for _ in 0..16 {

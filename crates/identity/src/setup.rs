@@ -115,7 +115,7 @@ impl Inner {
                 email_index,
                 full_name: setup.full_name.as_ref(),
                 password: hash,
-                pepper_epoch,
+                pepper_epoch: Some(pepper_epoch),
                 role: Role::SuperAdmin,
                 status: AccountStatus::Active,
             },

@@ -11,7 +11,7 @@ use crypto::password::Verdict;
 use keys::Purpose;
 use store::{Tx, params};
 
-use crate::account::{self, Account};
+use crate::account::{self, Account, NO_PASSWORD};
 use crate::code::CodePurpose;
 use crate::mail::Letter;
 use crate::service::Inner;
@@ -175,6 +175,7 @@ impl Inner {
         let nobodys = || (self.dummy_hash.clone(), Some(self.keys.epoch(Purpose::Pepper)));
         let (stored, pepper) = match account {
             None => nobodys(),
+            Some(account) if account.password == NO_PASSWORD => nobodys(),
             Some(account) => match account.pepper_epoch {
                 None => (account.password.clone(), None),
                 Some(number) => match self.keys.epoch_number(Purpose::Pepper, number) {

@@ -4,6 +4,7 @@
 
 mod at_rest;
 mod house;
+mod import;
 mod mail;
 mod operators;
 mod passwords;
