@@ -12,6 +12,10 @@ const VERSION: &str = "1.8.0";
 /// In place of a name that was erased.
 const UNKNOWN: &str = "unknown";
 
+/// The methods that OCSF knows; others (WebDAV, nonsense) stand in the route's own fields only.
+const METHODS: [&str; 9] =
+    ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+
 /// An event as OCSF JSON.
 pub fn to_ocsf(entry: &Entry, product_version: &str) -> Value {
     // What a newer node wrote is a base event, not an error.
@@ -150,7 +154,10 @@ fn web(entry: &Entry, class: u32, fields: &mut Map<String, Value>) {
         fields.insert("src_endpoint".into(), endpoint);
     }
     if let Some(method) = entry.method.as_ref().filter(|_| !matches!(class, 4001 | 4009)) {
-        let mut request = json!({ "http_method": method });
+        let mut request = json!({});
+        if METHODS.contains(&method.as_str()) {
+            request["http_method"] = json!(method);
+        }
         if let Some(agent) = &entry.agent {
             request["user_agent"] = json!(agent);
         }
@@ -173,9 +180,14 @@ fn required(entry: &Entry, class: u32, fields: &mut Map<String, Value>) {
     let text = |name: &str| details[name].as_str();
     match class {
         2004 => {
-            // Of findings, 1 means new.
-            fields.insert("status".into(), json!("New"));
-            fields.insert("status_id".into(), json!(1));
+            // A finding's status is what people made of it, not how an action ended.
+            let (status, id) = match text("state") {
+                Some("closed") => ("Resolved", 4),
+                Some(_) => ("In Progress", 2),
+                None => ("New", 1),
+            };
+            fields.insert("status".into(), json!(status));
+            fields.insert("status_id".into(), json!(id));
             let title = text("alert").unwrap_or(UNKNOWN);
             fields.insert("finding_info".into(), json!({ "uid": entry.id.to_string(), "title": title }));
             if let Some(count) = details["count"].as_u64() {
@@ -205,7 +217,8 @@ fn required(entry: &Entry, class: u32, fields: &mut Map<String, Value>) {
             fields.entry("src_endpoint").or_insert_with(|| json!({ "name": UNKNOWN }));
         }
         4002 if !fields.contains_key("http_request") && !fields.contains_key("http_response") => {
-            fields.insert("http_request".into(), json!({ "http_method": UNKNOWN }));
+            let uid = entry.request.map_or_else(|| entry.id.to_string(), |request| request.to_string());
+            fields.insert("http_request".into(), json!({ "uid": uid }));
         }
         4009 => {
             fields.insert("direction_id".into(), json!(2));

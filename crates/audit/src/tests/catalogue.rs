@@ -245,7 +245,7 @@ fn entry(event: &Event) -> Entry {
 }
 
 /// The same after the person's key is gone, and the same from inside of the program.
-fn variants(event: &Event) -> [Entry; 3] {
+fn variants(event: &Event) -> [Entry; 4] {
     let full = entry(event);
     let mut erased = full.clone();
     (erased.address, erased.agent, erased.path) = (None, None, None);
@@ -256,7 +256,13 @@ fn variants(event: &Event) -> [Entry; 3] {
     (inside.method, inside.route, inside.status) = (None, None, None);
     (inside.address, inside.agent, inside.path) = (None, None, None);
     (inside.tier, inside.place, inside.threat) = (None, None, None);
-    [full, erased, inside]
+    // What strangers send.
+    let mut strange = full.clone();
+    strange.method = Some("PROPFIND".into());
+    strange.agent = Some("\u{202e}\"'<script>".into());
+    strange.path = Some(String::new());
+    strange.actor = "anonymous".into();
+    [full, erased, inside, strange]
 }
 
 #[test]
