@@ -169,6 +169,7 @@ pub(crate) async fn search(
     let filter = Filter {
         account: query.account,
         kind: query.kind,
+        kinds: Vec::new(),
         from: query.from,
         to: query.to,
         address: query.address,

@@ -12,6 +12,8 @@ use crate::{Kind, Outcome, Place, RequestInfo, Threat};
 pub struct Entry {
     /// The event's id.
     pub id: Id<ids::Event>,
+    /// Its place in the log, counted from 0.
+    pub index: Option<u64>,
     /// When it happened, in milliseconds since 1970.
     pub at: Timestamp,
     /// The stable dotted name, such as `session.signed_in`.
@@ -70,6 +72,8 @@ pub struct Filter {
     pub account: Option<Id<ids::Account>>,
     /// Which kind.
     pub kind: Option<Kind>,
+    /// Or any of these.
+    pub kinds: Vec<Kind>,
     /// Not before.
     pub from: Option<Timestamp>,
     /// Before (exclusive).
@@ -82,7 +86,20 @@ pub struct Filter {
     pub outcome: Option<Outcome>,
 }
 
-/// A place in the trail: the last event of a page. New events never move it.
+impl Filter {
+    /// Every kind that is looked for, once; empty for all.
+    pub fn all_kinds(&self) -> Vec<Kind> {
+        let mut all: Vec<Kind> = Vec::with_capacity(self.kinds.len() + 1);
+        for kind in self.kind.iter().chain(&self.kinds) {
+            if !all.contains(kind) {
+                all.push(*kind);
+            }
+        }
+        all
+    }
+}
+
+/// A place in the trail: the last event that a page looked at. New events never move it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     /// The event's time.
@@ -92,10 +109,13 @@ pub struct Cursor {
 }
 
 /// Up to 200 events, newest first.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Page {
     /// The events.
     pub entries: Vec<Entry>,
     /// Where the next page begins; `None` if there is none.
     pub next: Option<Cursor>,
+    /// The page is shorter than it could be, because it looked at as many events as one page may; back to this time
+    /// everything that matches is on it. The next page goes on from there.
+    pub searched_to: Option<Timestamp>,
 }

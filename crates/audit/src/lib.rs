@@ -18,21 +18,26 @@ mod entry;
 mod event;
 mod gap;
 mod kind;
+pub mod leaf;
 mod live;
+pub mod log;
 mod ocsf;
+mod opening;
 mod outbox;
+mod packed;
 mod place;
-mod reader;
 mod record;
+mod search;
 #[cfg(test)]
 mod tests;
 mod threat;
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use base::{Clock, Entropy, Id, Scope, kind as ids};
+use base::{Clock, Entropy, Id, kind as ids};
 use keys::Keys;
 use store::{Db, DbError, Tx};
 use tokio::sync::mpsc::error::TrySendError;
@@ -42,13 +47,16 @@ use tokio::task::JoinHandle;
 use gap::{Cause, Losses};
 use live::Live;
 use outbox::Keyless;
+use packed::Packer;
 use writer::{Core, Durable, Inbox};
 
 pub use clean::{Agent, Clean, Detail, PathText, Short};
 pub use entry::{Cursor, Entry, Filter, Page, Searcher};
 pub use event::{Event, Stage, Stages};
 pub use kind::{Durability, Kind, Personal, Retention, Spec, UnknownKind, Whose};
+pub use leaf::Leaf;
 pub use live::Subscription;
+pub use log::{LogEntry, LogSettings, MAX_READ, TreeHead};
 pub use ocsf::to_ocsf;
 pub use place::Place;
 pub use record::{Outcome, Record, RequestInfo};
@@ -60,6 +68,10 @@ const TRAFFIC_QUEUE: usize = 8_192;
 const DURABLE_QUEUE: usize = 1_024;
 /// How long a caller waits for durability at most.
 const DURABLE_WAIT: Duration = Duration::from_secs(5);
+/// How long [`Audit::settled`] waits at most.
+const SETTLED_WAIT: Duration = Duration::from_secs(10);
+/// How long a search waits for what was recorded before it.
+const SEARCH_WAIT: Duration = Duration::from_millis(300);
 /// Events of one page at most.
 pub const MAX_PAGE: usize = 200;
 
@@ -81,6 +93,9 @@ pub enum AuditError {
     /// The writer did not answer in time; the record may become durable later. Callers answer 503.
     #[error("the audit trail does not answer in time")]
     TimedOut,
+    /// The log's own data do not fit together.
+    #[error("the log is damaged: {0}")]
+    Damaged(String),
 }
 
 /// How the trail is doing, for `/ready`.
@@ -106,41 +121,58 @@ struct Inner {
     traffic: mpsc::Sender<Record>,
     durable: mpsc::Sender<Durable>,
     closing: watch::Sender<bool>,
-    writer: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
     live: Arc<Live>,
 }
 
 impl Audit {
-    /// Starts the writer. Must be called within a tokio runtime.
+    /// Starts the writer and the sequencer with a log that lives in the database alone. Must be called within a tokio
+    /// runtime.
     pub fn start(db: Db, keys: Keys, clock: Clock, entropy: Entropy) -> Self {
+        Self::start_with(db, keys, clock, entropy, LogSettings::default())
+    }
+
+    /// Starts the writer, the sequencer and, where the settings name a folder, the mirror. Must be called within a
+    /// tokio runtime.
+    pub fn start_with(db: Db, keys: Keys, clock: Clock, entropy: Entropy, settings: LogSettings) -> Self {
         let core = Arc::new(Core {
             db,
             keys,
             clock,
             entropy,
+            settings,
             losses: Losses::default(),
             failure: parking_lot::Mutex::new(None),
             written: Notify::new(),
+            head: watch::Sender::new(TreeHead::default()),
+            log: log::State::default(),
         });
         let (traffic, traffic_inbox) = mpsc::channel(TRAFFIC_QUEUE);
         let (durable, durable_inbox) = mpsc::channel(DURABLE_QUEUE);
-        let (closing, closing_inbox) = watch::channel(false);
-        let inbox = Inbox { traffic: traffic_inbox, durable: durable_inbox, closing: closing_inbox };
-        let task = tokio::spawn(writer::run(Arc::clone(&core), inbox));
-        let writer = tokio::sync::Mutex::new(Some(task));
-        Self(Arc::new(Inner { core, traffic, durable, closing, writer, live: Arc::default() }))
+        let closing = watch::Sender::new(false);
+        let (written, writer_done) = oneshot::channel();
+        let inbox = Inbox { traffic: traffic_inbox, durable: durable_inbox, closing: closing.subscribe() };
+        let writer = Arc::clone(&core);
+        let mut tasks = vec![tokio::spawn(async move {
+            writer::run(writer, inbox).await;
+            // The sequencer takes what the writer left, then ends.
+            let _ = written.send(());
+        })];
+        tasks.extend(log::start(&core, writer_done));
+        let tasks = tokio::sync::Mutex::new(tasks);
+        Self(Arc::new(Inner { core, traffic, durable, closing, tasks, live: Arc::default() }))
     }
 
     /// Writes an event in the transaction of the change it tells of: both are stored or neither.
     ///
     /// # Errors
     /// If the database fails, or the account that the event is about has no key, or the transaction's scope
-    /// covers neither that account nor (for an event about nobody) the system.
+    /// covers neither the event's people nor (for an event about nobody) the system.
     pub async fn append(&self, tx: &mut Tx, record: &Record) -> Result<Id<ids::Event>, AuditError> {
         let core = &self.0.core;
         let id = Id::at(record.at, &core.entropy);
-        let row = outbox::seal(tx, &core.keys, record, id, Keyless::Refuse).await?;
-        outbox::insert(tx, &row).await?;
+        let event = outbox::seal_in(tx, &core.keys, &core.entropy, record, id, Keyless::Refuse).await?;
+        outbox::insert(tx, Packer::of(&event)).await?;
         Ok(id)
     }
 
@@ -150,8 +182,11 @@ impl Audit {
             record.event.kind().spec().durability == Durability::Traffic,
             "critical events are appended to their change or recorded durably"
         );
+        let core = &self.0.core;
+        core.log.queued.fetch_add(1, Ordering::SeqCst);
         if let Err(TrySendError::Full(lost) | TrySendError::Closed(lost)) = self.0.traffic.try_send(record) {
-            self.0.core.losses.dropped(lost.at, Cause::Overflow);
+            core.log.handled.fetch_add(1, Ordering::SeqCst);
+            core.losses.dropped(lost.at, Cause::Overflow);
         }
     }
 
@@ -161,61 +196,15 @@ impl Audit {
     /// If it is not durable: the caller must refuse what it was about to allow or answer.
     pub async fn record_durable(&self, record: Record) -> Result<(), AuditError> {
         let (reply, answer) = oneshot::channel();
+        let core = &self.0.core;
         let written = async {
-            self.0.durable.send(Durable { record, reply }).await.map_err(|_| AuditError::Stopped)?;
+            // Sealed here, not by the writer: callers share the cores, the writer is one.
+            let event = core.seal(&record).await.map_err(|refusal| core.refused(record.at, refusal))?;
+            let at = record.at;
+            self.0.durable.send(Durable { event, at, reply }).await.map_err(|_| AuditError::Stopped)?;
             answer.await.map_err(|_| AuditError::Stopped)?
         };
         tokio::time::timeout(DURABLE_WAIT, written).await.map_err(|_| AuditError::TimedOut)?
-    }
-
-    /// One page of at most `limit` (and [`MAX_PAGE`]) events, newest first, from `cursor` on. An account's
-    /// scope sees that account's events only. `audit.searched` is durable before the answer is given.
-    ///
-    /// # Errors
-    /// If the database fails or the search cannot be recorded.
-    pub async fn search(
-        &self,
-        by: &Searcher,
-        filter: &Filter,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page, AuditError> {
-        let page = match (by.scope, filter.account) {
-            (Scope::Account(own), Some(other)) if own != other => Page { entries: Vec::new(), next: None },
-            (Scope::Account(own), _) => {
-                self.find(by.scope, &Filter { account: Some(own), ..filter.clone() }, cursor, limit).await?
-            }
-            (Scope::System(_), _) => self.find(by.scope, filter, cursor, limit).await?,
-        };
-        let results = u32::try_from(page.entries.len()).unwrap_or(u32::MAX);
-        let event = Event::AuditSearched { by: reader::filters_used(filter), results };
-        let mut searched = Record::new(self.0.core.clock.now(), event).by(by.actor);
-        searched.about = reader::searcher(by.actor);
-        searched.request.clone_from(&by.request);
-        self.record_durable(searched).await?;
-        Ok(page)
-    }
-
-    async fn find(
-        &self,
-        scope: Scope,
-        filter: &Filter,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page, AuditError> {
-        let limit = limit.clamp(1, MAX_PAGE);
-        let core = &self.0.core;
-        let mut tx = core.db.begin_read(scope).await?;
-        // One more than asked for tells whether there is a next page.
-        let mut rows = reader::find(&mut tx, &core.keys, filter, cursor.map(|c| c.id), limit + 1).await?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let mut entries = Vec::with_capacity(rows.len());
-        for row in &rows {
-            entries.push(reader::entry(&mut tx, &core.keys, row, scope).await?);
-        }
-        let next = entries.last().filter(|_| more).map(|last| Cursor { at: last.at, id: last.id });
-        Ok(Page { entries, next })
     }
 
     /// A live stream of events from all nodes, after they are durable. The caller answers for who may see
@@ -240,11 +229,28 @@ impl Audit {
     /// Writes what is queued and stops the writer. Records that come later are refused or counted as lost.
     pub async fn shutdown(&self) {
         self.0.closing.send_replace(true);
-        let task = self.0.writer.lock().await.take();
-        if let Some(task) = task
-            && task.await.is_err()
-        {
-            tracing::error!("the audit writer ended by a panic");
+        for task in std::mem::take(&mut *self.0.tasks.lock().await) {
+            if task.await.is_err() {
+                tracing::error!("a task of the audit trail ended by a panic");
+            }
         }
+    }
+
+    /// Waits until everything that was recorded before is in the log: what is durable already, and the traffic that is
+    /// queued. For tests, and for commands that read right after writing.
+    ///
+    /// # Errors
+    /// [`AuditError::TimedOut`] after ten seconds, or if the database fails.
+    pub async fn settled(&self) -> Result<(), AuditError> {
+        self.0.core.settled(SETTLED_WAIT).await
+    }
+
+    /// The newest tree of the log, as it grows.
+    pub fn tree(&self) -> watch::Receiver<TreeHead> {
+        self.0.core.head.subscribe()
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.0.core
     }
 }

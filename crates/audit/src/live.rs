@@ -1,28 +1,24 @@
 //! The live stream: one task reads what has become durable, from all nodes, and hands it to all readers.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Id, Scope, Timestamp, kind as ids};
+use base::{Scope, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
-use crate::outbox::first_id;
 use crate::writer::Core;
-use crate::{AuditError, Entry, Filter, reader};
+use crate::{AuditError, Entry, log};
 
 /// Events that a slow reader may be behind before it loses the oldest.
 const BEHIND: usize = 1024;
 /// Events read at once; under more traffic the stream shows the newest only.
 const AT_ONCE: usize = 200;
-/// How long to wait at most, for what other nodes wrote.
+/// How often to look whether anybody still listens.
 const POLL: Duration = Duration::from_millis(250);
 /// How long to wait at least.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How far to look back, in milliseconds: a transaction may commit after a younger one.
-const LOOK_BACK_MS: i64 = 5_000;
 
 /// A live stream of events that are already durable. Slow readers lose the oldest.
 pub struct Subscription(broadcast::Receiver<Arc<Entry>>);
@@ -57,8 +53,8 @@ impl Live {
         let (sender, receiver) = broadcast::channel(BEHIND);
         *running = Some(sender.clone());
         // From the call on, not from when the task gets its turn.
-        let start = core.clock.now();
-        tokio::spawn(run(Arc::clone(self), Arc::clone(core), start, sender, closing));
+        let (start, next) = (core.clock.now(), core.head.borrow().size);
+        tokio::spawn(run(Arc::clone(self), Arc::clone(core), start, next, sender, closing));
         Subscription(receiver)
     }
 
@@ -83,22 +79,23 @@ async fn run(
     live: Arc<Live>,
     core: Arc<Core>,
     start: Timestamp,
+    mut next: u64,
     sender: broadcast::Sender<Arc<Entry>>,
     mut closing: watch::Receiver<bool>,
 ) {
-    let mut seen = BTreeSet::new();
+    let mut head = core.head.subscribe();
     loop {
-        let written = core.written.notified();
         if live.is_abandoned(&sender) {
             return;
         }
-        match fresh(&core, start, &mut seen).await {
+        match fresh(&core, start, &mut next).await {
             // Nobody listens any more only if the last reader has just gone.
             Ok(entries) => entries.into_iter().for_each(|entry| drop(sender.send(Arc::new(entry)))),
             Err(error) => tracing::debug!(%error, "the live stream waits for the database"),
         }
         tokio::select! {
-            () = written => {}
+            _ = head.changed() => {}
+            // Only to notice that nobody listens any more.
             () = tokio::time::sleep(POLL) => {}
             // Told to stop, or every handle is gone. Readers see the end when the sender is dropped.
             _ = closing.changed() => {
@@ -110,24 +107,16 @@ async fn run(
     }
 }
 
-/// The newest events that were not seen before, oldest first.
-async fn fresh(
-    core: &Core,
-    start: Timestamp,
-    seen: &mut BTreeSet<Id<ids::Event>>,
-) -> Result<Vec<Entry>, AuditError> {
-    let since = core.clock.now().plus_ms(-LOOK_BACK_MS).max(start);
-    let floor = first_id(since);
-    *seen = seen.split_off(&floor);
-    let filter = Filter { from: Some(since), ..Filter::default() };
-    let scope = Scope::System("live event stream");
-    let mut tx = core.db.begin_read(scope).await?;
-    let rows = reader::find(&mut tx, &core.keys, &filter, None, AT_ONCE).await?;
-    let mut entries = Vec::new();
-    for row in rows.iter().rev() {
-        if seen.insert(row.get(0)?) {
-            entries.push(reader::entry(&mut tx, &core.keys, row, scope).await?);
-        }
+/// The events of the log from `next` on, oldest first; under much traffic the newest only.
+async fn fresh(core: &Core, start: Timestamp, next: &mut u64) -> Result<Vec<Entry>, AuditError> {
+    let size = core.head.borrow().size;
+    if *next >= size {
+        return Ok(Vec::new());
     }
-    Ok(entries)
+    let from = (*next).max(size.saturating_sub(AT_ONCE as u64));
+    let mut tx = core.db.begin_read(Scope::System("live event stream")).await?;
+    let read = log::read(&mut tx, &core.keys, from, AT_ONCE).await?;
+    *next = read.last().map_or(size, |last| last.index + 1);
+    // What happened before somebody listened may enter the log afterwards.
+    Ok(read.into_iter().map(|read| read.entry).filter(|entry| entry.at >= start).collect())
 }

@@ -1,54 +1,24 @@
-//! From a record to a row: what is clear, what is sealed, and how rows are inserted.
+//! From a record to a sealed event, and the outbox that keeps it until it is in the log.
 
 use std::net::IpAddr;
 
-use base::{Actor, Id, Timestamp, kind as ids};
-use keys::{Field, Keys, KeysError, Purpose, Subject};
+use base::{Actor, Entropy, Id, Scope, Timestamp, kind as ids};
+use keys::{Keys, KeysError, Purpose, Subject};
 use serde::Serialize;
-use store::{DbError, Tx, Value, sql};
+use serde_json::{Map, Value as Json};
+use store::{DbError, Tx, params, sql};
+use zeroize::Zeroizing;
 
-use crate::{Durability, Event, Place, Record, Threat};
-
-/// Columns of one row, in the order of the statements below.
-const COLUMNS: usize = 16;
-/// Rows of one multi-row statement. On PostgreSQL each statement is a round trip.
-const GROUP: usize = 16;
-
-macro_rules! insert {
-    ($($values:literal)*) => {
-        concat!(
-            "INSERT INTO audit_outbox (id, at, kind, class_uid, severity, durability, outcome, account_id, actor, ",
-            "request_id, method, route, status, address_index, body, body_subject) VALUES ",
-            $($values,)*
-            // A group whose commit was not answered is written again; what is there already stays.
-            " ON CONFLICT (id) DO NOTHING",
-        )
-    };
-}
+use crate::leaf::{Commitment, KeyHandle, Leaf, SALT, VERSION};
+use crate::opening::body_field;
+use crate::packed::{SealedBody, SealedEvent};
+use crate::{Durability, Event, Place, Record, Threat, Whose};
 
 sql! {
-    ADD = insert!("($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)");
-    ADD_16 = insert!(
-        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16),"
-        "($17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32),"
-        "($33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48),"
-        "($49, $50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60, $61, $62, $63, $64),"
-        "($65, $66, $67, $68, $69, $70, $71, $72, $73, $74, $75, $76, $77, $78, $79, $80),"
-        "($81, $82, $83, $84, $85, $86, $87, $88, $89, $90, $91, $92, $93, $94, $95, $96),"
-        "($97, $98, $99, $100, $101, $102, $103, $104, $105, $106, $107, $108, $109, $110, $111, $112),"
-        "($113, $114, $115, $116, $117, $118, $119, $120, $121, $122, $123, $124, $125, $126, $127, $128),"
-        "($129, $130, $131, $132, $133, $134, $135, $136, $137, $138, $139, $140, $141, $142, $143, $144),"
-        "($145, $146, $147, $148, $149, $150, $151, $152, $153, $154, $155, $156, $157, $158, $159, $160),"
-        "($161, $162, $163, $164, $165, $166, $167, $168, $169, $170, $171, $172, $173, $174, $175, $176),"
-        "($177, $178, $179, $180, $181, $182, $183, $184, $185, $186, $187, $188, $189, $190, $191, $192),"
-        "($193, $194, $195, $196, $197, $198, $199, $200, $201, $202, $203, $204, $205, $206, $207, $208),"
-        "($209, $210, $211, $212, $213, $214, $215, $216, $217, $218, $219, $220, $221, $222, $223, $224),"
-        "($225, $226, $227, $228, $229, $230, $231, $232, $233, $234, $235, $236, $237, $238, $239, $240),"
-        "($241, $242, $243, $244, $245, $246, $247, $248, $249, $250, $251, $252, $253, $254, $255, $256)"
-    );
+    ADD = "INSERT INTO audit_outbox (account_id, events) VALUES ($1, $2)";
 }
 
-/// The sealed part of a row.
+/// What a body says; the parts of the request belong to whoever sent it.
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,27 +40,23 @@ struct Body<'a> {
 #[serde(untagged)]
 enum Details<'a> {
     Full(&'a Event),
+    /// Those fields that belong to one of several people.
+    Part(Map<String, Json>),
     /// What is left when nobody's key can keep the rest.
     Withheld {},
 }
 
-/// Where a body lives.
-pub(crate) const fn body_field(id: &Id<ids::Event>) -> Field<'static> {
-    Field { table: "audit_outbox", column: "body", row: *id.as_bytes() }
+/// The blind index of a network address, as long as it need be to tell addresses apart. An IPv4 address is the same
+/// one when it is written as IPv6.
+pub(crate) fn address_index(keys: &Keys, address: IpAddr) -> [u8; 16] {
+    let index = match address.to_canonical() {
+        IpAddr::V4(v4) => keys.blind_index("audit_event", "address", &v4.octets()),
+        IpAddr::V6(v6) => keys.blind_index("audit_event", "address", &v6.octets()),
+    };
+    *index.first_chunk().expect("32 bytes begin with 16")
 }
 
-/// The blind index of a network address. An IPv4 address is the same one when it is written as IPv6.
-pub(crate) fn address_index(keys: &Keys, address: IpAddr) -> [u8; 32] {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => keys.blind_index("audit_outbox", "address", &v4.octets()),
-        IpAddr::V6(v6) => keys.blind_index("audit_outbox", "address", &v6.octets()),
-    }
-}
-
-/// A sealed row that waits for its insertion.
-pub(crate) struct SealedRow(Vec<Value>);
-
-/// What to do when the person whom the event is about has no key to seal it with.
+/// What to do when a person whom the event is about has no key to seal it with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keyless {
     /// Give the error back: the change that goes with it is wrong.
@@ -100,40 +66,56 @@ pub(crate) enum Keyless {
     Withhold,
 }
 
-/// Seals a record's body. The transaction is for the person's key.
-pub(crate) async fn seal(
-    tx: &mut Tx,
-    keys: &Keys,
-    record: &Record,
-    id: Id<ids::Event>,
-    keyless: Keyless,
-) -> Result<SealedRow, KeysError> {
-    let sealed = match record.about {
-        None => None,
-        Some(account) => {
-            let body = body(record, false);
-            match keys.seal(tx, Subject::Account(account), body_field(&id), &body).await {
-                Ok(sealed) => Some((sealed, account)),
-                Err(KeysError::Destroyed) => None,
-                Err(KeysError::NoKey) if keyless == Keyless::Withhold => None,
-                Err(error) => return Err(error),
-            }
+/// Who is a subject of a record: the person whom it is about, then the one who did it, then a third.
+struct Subjects {
+    /// `None`: the first body belongs to nobody.
+    about: Option<Id<ids::Account>>,
+    actor: Option<Id<ids::Account>>,
+    other: Option<Id<ids::Account>>,
+}
+
+impl Subjects {
+    /// Nobody is a subject twice: what belongs to the same person lies in the same body.
+    fn of(record: &Record) -> Self {
+        let actor = match record.actor {
+            Actor::Account(id) => Some(id).filter(|id| record.about != Some(*id)),
+            Actor::Anonymous | Actor::System(_) => None,
+        };
+        let other = record.other.filter(|id| record.about != Some(*id) && actor != Some(*id));
+        Self { about: record.about, actor, other }
+    }
+
+    /// Whose account a field's owner is, as the slot of its body.
+    fn slot(&self, record: &Record, whose: Whose) -> Slot {
+        match whose {
+            Whose::Actor if self.actor.is_some() => Slot::Actor,
+            Whose::Other if self.other.is_some() => Slot::Other,
+            Whose::Other if self.actor.is_some() && record.other == self.actor => Slot::Actor,
+            Whose::About | Whose::Actor | Whose::Other => Slot::About,
         }
-    };
-    Ok(match sealed {
-        Some((sealed, account)) => row(keys, record, id, sealed, Some(account)),
-        None => seal_for_nobody(keys, record, id),
-    })
+    }
 }
 
-/// Seals a record that is about nobody, or about somebody without a key, for which no transaction is needed.
-pub(crate) fn seal_for_nobody(keys: &Keys, record: &Record, id: Id<ids::Event>) -> SealedRow {
-    let sealed = keys.seal_system(Purpose::Audit, body_field(&id), &body(record, record.about.is_some()));
-    row(keys, record, id, sealed, None)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    About,
+    Actor,
+    Other,
 }
 
-fn body(record: &Record, withhold: bool) -> Vec<u8> {
-    let request = record.request.as_ref().filter(|_| !withhold);
+/// The texts of a record's bodies, each with the account whose it is; the first one always exists.
+fn bodies(record: &Record, subjects: &Subjects) -> Vec<(Option<Id<ids::Account>>, Slot)> {
+    let mut slots = vec![(subjects.about, Slot::About)];
+    slots.extend(subjects.actor.map(|id| (Some(id), Slot::Actor)));
+    let has_fields = || record.event.kind().spec().personal.iter().any(|field| field.whose == Whose::Other);
+    slots.extend(subjects.other.filter(|_| has_fields()).map(|id| (Some(id), Slot::Other)));
+    slots
+}
+
+/// Salt and text of one body.
+fn plain(record: &Record, subjects: &Subjects, slot: Slot, withhold: bool, entropy: &Entropy) -> Zeroizing<Vec<u8>> {
+    let sender = if subjects.actor.is_some() { Slot::Actor } else { Slot::About };
+    let request = record.request.as_ref().filter(|_| !withhold && slot == sender);
     let body = Body {
         address: request.and_then(|r| r.address),
         agent: request.and_then(|r| r.agent.as_deref()),
@@ -141,55 +123,165 @@ fn body(record: &Record, withhold: bool) -> Vec<u8> {
         tier: request.and_then(|r| r.tier),
         place: request.and_then(|r| r.place),
         threat: request.and_then(|r| r.threat.as_ref()),
-        details: if withhold { Details::Withheld {} } else { Details::Full(&record.event) },
+        details: if withhold { Details::Withheld {} } else { details(record, subjects, slot) },
     };
-    serde_json::to_vec(&body).expect("the catalogue's types have string keys and serialise")
+    let mut bytes = Zeroizing::new(Vec::with_capacity(SALT + 320));
+    bytes.resize(SALT, 0);
+    entropy.fill(&mut bytes);
+    serde_json::to_writer(&mut *bytes, &body).expect("the catalogue's types have string keys and serialise");
+    bytes
 }
 
-fn row(
+/// The fields that belong into this body. What is nobody's in particular stays with the person whom the event is about.
+fn details<'a>(record: &'a Record, subjects: &Subjects, slot: Slot) -> Details<'a> {
+    let personal = record.event.kind().spec().personal;
+    let of_others = personal.iter().any(|field| subjects.slot(record, field.whose) != Slot::About);
+    if slot == Slot::About && !of_others {
+        return Details::Full(&record.event);
+    }
+    if !of_others {
+        return Details::Withheld {};
+    }
+    let Ok(Json::Object(all)) = serde_json::to_value(&record.event) else { return Details::Withheld {} };
+    let owner = |name: &str| {
+        let field = personal.iter().find(|field| field.field == name);
+        field.map_or(Slot::About, |field| subjects.slot(record, field.whose))
+    };
+    Details::Part(all.into_iter().filter(|(name, _)| owner(name) == slot).collect())
+}
+
+/// Seals a record; the transaction is for the keys of its people.
+pub(crate) async fn seal_in(
+    tx: &mut Tx,
+    keys: &Keys,
+    entropy: &Entropy,
+    record: &Record,
+    id: Id<ids::Event>,
+    keyless: Keyless,
+) -> Result<SealedEvent, KeysError> {
+    let sealed = seal(Some(tx), keys, entropy, record, id, keyless).await?;
+    Ok(sealed.expect("with a transaction every key is found or an error"))
+}
+
+/// As [`seal_in`] with the keys that are remembered; `None` if one of them is not.
+pub(crate) async fn seal_remembered(
+    keys: &Keys,
+    entropy: &Entropy,
+    record: &Record,
+    id: Id<ids::Event>,
+) -> Result<Option<SealedEvent>, KeysError> {
+    seal(None, keys, entropy, record, id, Keyless::Withhold).await
+}
+
+async fn seal(
+    tx: Option<&mut Tx>,
+    keys: &Keys,
+    entropy: &Entropy,
+    record: &Record,
+    id: Id<ids::Event>,
+    keyless: Keyless,
+) -> Result<Option<SealedEvent>, KeysError> {
+    let subjects = Subjects::of(record);
+    let mut tx = tx;
+    let mut sealed = Vec::with_capacity(1);
+    let mut first_withheld = false;
+    for (account, slot) in bodies(record, &subjects) {
+        let mut text = plain(record, &subjects, slot, false, entropy);
+        let under_key = match account {
+            None => None,
+            Some(account) => {
+                let subject = Subject::Account(account);
+                let field = body_field(&id);
+                let attempt = match keys.seal_cached(scope(tx.as_deref()), subject, field, &text) {
+                    Some(attempt) => attempt,
+                    None => match tx.as_deref_mut() {
+                        Some(tx) => keys.seal(tx, subject, field, &text).await,
+                        None => return Ok(None),
+                    },
+                };
+                match attempt {
+                    Ok(record) => Some(record),
+                    Err(KeysError::Destroyed) => None,
+                    Err(KeysError::NoKey) if keyless == Keyless::Withhold || slot != Slot::About => None,
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let body = under_key.unwrap_or_else(|| {
+            if account.is_some() {
+                text = plain(record, &subjects, slot, true, entropy);
+                first_withheld |= slot == Slot::About;
+            }
+            keys.seal_system(Purpose::Audit, body_field(&id), &text)
+        });
+        let commitment = Commitment::of(&text, &body);
+        sealed.push((SealedBody { account, record: body }, commitment));
+    }
+    Ok(Some(event(keys, record, id, &subjects, sealed, first_withheld)))
+}
+
+fn scope(tx: Option<&Tx>) -> Scope {
+    tx.map_or(Scope::System("sealing audit bodies"), Tx::scope)
+}
+
+fn event(
     keys: &Keys,
     record: &Record,
     id: Id<ids::Event>,
-    body: Vec<u8>,
-    subject: Option<Id<ids::Account>>,
-) -> SealedRow {
+    subjects: &Subjects,
+    sealed: Vec<(SealedBody, Commitment)>,
+    withheld: bool,
+) -> SealedEvent {
     let spec = record.event.kind().spec();
     let request = record.request.as_ref();
     // An address of a person without a key is not searchable either.
-    let indexed = request.and_then(|r| r.address).filter(|_| record.about.is_none() || subject.is_some());
-    let values: [Value; COLUMNS] = [
-        id.into(),
-        record.at.into(),
-        spec.name.into(),
-        spec.class_uid.into(),
-        spec.severity_id.into(),
-        durability(spec.durability).into(),
-        record.outcome.name().into(),
-        record.about.into(),
-        actor(record.actor).into(),
-        request.map(|r| r.id).into(),
-        request.and_then(|r| r.method.as_deref()).into(),
-        request.and_then(|r| r.route.as_deref()).into(),
-        record.event.status().into(),
-        indexed.map(|address| address_index(keys, address)).into(),
-        body.into(),
-        subject.into(),
-    ];
-    SealedRow(values.into())
+    let indexed = request.and_then(|r| r.address).filter(|_| !withheld || subjects.actor.is_some());
+    let (bodies, commitments): (Vec<_>, Vec<_>) = sealed.into_iter().unzip();
+    let leaf = Leaf {
+        v: VERSION,
+        id,
+        at: record.at,
+        kind: spec.name.into(),
+        class: spec.class_uid,
+        severity: spec.severity_id,
+        outcome: record.outcome.name().into(),
+        durability: durability(spec.durability).into(),
+        actor: match record.actor {
+            Actor::Anonymous => "anonymous".into(),
+            Actor::Account(_) => "account".into(),
+            Actor::System(part) => format!("system:{part}"),
+        },
+        request: request.map(|r| r.id),
+        method: request.and_then(|r| r.method.as_deref()).map(Into::into),
+        route: request.and_then(|r| r.route.as_deref()).map(Into::into),
+        status: record.event.status(),
+        bodies: commitments,
+        erases: erases(&record.event),
+    };
+    SealedEvent {
+        leaf: leaf.encode(),
+        account: record.about,
+        actor: match record.actor {
+            Actor::Account(id) => Some(id),
+            Actor::Anonymous | Actor::System(_) => None,
+        },
+        address_index: indexed.map(|address| address_index(keys, address)),
+        bodies,
+    }
+}
+
+/// The keys that an erasure destroyed, as leaves name them.
+fn erases(event: &Event) -> Vec<KeyHandle> {
+    match event {
+        Event::SubjectErased { keys, .. } => keys.iter().filter_map(|key| KeyHandle::from_hex(key)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 const fn durability(class: Durability) -> &'static str {
     match class {
         Durability::Critical => "critical",
         Durability::Traffic => "traffic",
-    }
-}
-
-fn actor(actor: Actor) -> String {
-    match actor {
-        Actor::Anonymous => "anonymous".into(),
-        Actor::Account(id) => format!("account:{id}"),
-        Actor::System(part) => format!("system:{part}"),
     }
 }
 
@@ -201,23 +293,13 @@ pub(crate) fn first_id(at: Timestamp) -> Id<ids::Event> {
     Id::from_bytes(bytes)
 }
 
-/// Inserts one row.
-pub(crate) async fn insert(tx: &mut Tx, row: &SealedRow) -> Result<(), DbError> {
-    tx.execute(ADD, &row.0).await.map(drop)
-}
-
-/// Inserts many rows in few statements.
-pub(crate) async fn insert_all(tx: &mut Tx, rows: Vec<SealedRow>) -> Result<(), DbError> {
-    let mut rows = rows.into_iter();
-    while rows.len() >= GROUP {
-        let mut values = Vec::with_capacity(GROUP * COLUMNS);
-        rows.by_ref().take(GROUP).for_each(|row| values.extend(row.0));
-        tx.execute(ADD_16, &values).await?;
-    }
-    for row in rows {
-        insert(tx, &row).await?;
-    }
-    Ok(())
+/// Inserts one row with what `Packer` packed. Its owner is whose transaction it is.
+pub(crate) async fn insert(tx: &mut Tx, packed: Vec<u8>) -> Result<(), DbError> {
+    let owner = match tx.scope() {
+        Scope::Account(id) => Some(id),
+        Scope::System(_) => None,
+    };
+    tx.execute(ADD, params![owner, packed]).await.map(drop)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The task that writes what has no transaction of its own, in groups.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::{Actor, Clock, Entropy, Id, Scope, Timestamp};
@@ -11,8 +12,9 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::gap::{Cause, Losses};
-use crate::outbox::{self, Keyless, SealedRow};
-use crate::{AuditError, Outcome, Record};
+use crate::outbox::{self, Keyless};
+use crate::packed::{Packer, SealedEvent};
+use crate::{AuditError, LogSettings, Outcome, Record, TreeHead, log};
 
 /// Rows of one transaction at most.
 const BATCH: usize = 512;
@@ -23,9 +25,10 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Sealing takes some microseconds a record; other tasks get their turn after so many.
 const SEALED_AT_ONCE: usize = 64;
 
-/// A record whose caller waits until it is durable.
+/// An event whose caller waits until it is durable.
 pub(crate) struct Durable {
-    pub(crate) record: Record,
+    pub(crate) event: SealedEvent,
+    pub(crate) at: Timestamp,
     pub(crate) reply: oneshot::Sender<Result<(), AuditError>>,
 }
 
@@ -35,11 +38,16 @@ pub(crate) struct Core {
     pub(crate) keys: Keys,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
+    pub(crate) settings: LogSettings,
     pub(crate) losses: Losses,
     /// Why the last write failed; `None` if it succeeded.
     pub(crate) failure: Mutex<Option<String>>,
-    /// Rung after every write, for the live stream.
+    /// Rung after every write, for the sequencer.
     pub(crate) written: Notify,
+    /// The newest tree head that this process knows.
+    pub(crate) head: watch::Sender<TreeHead>,
+    /// How the log is doing.
+    pub(crate) log: log::State,
 }
 
 /// The queues' other ends.
@@ -134,7 +142,7 @@ impl Inbox {
 }
 
 /// Why a batch was not written: the message is for many callers.
-struct Refusal {
+pub(crate) struct Refusal {
     message: String,
     /// The database as a whole cannot be used, so that trying single rows is no use.
     outage: bool,
@@ -159,96 +167,117 @@ impl From<KeysError> for Refusal {
 impl Core {
     /// Writes a batch and answers those who wait. Never fails: what is lost is counted.
     async fn write(&self, batch: Batch) {
-        let records: Vec<&Record> = batch.durable.iter().map(|d| &d.record).chain(&batch.traffic).collect();
-        let written = self.write_records(&records).await;
-        drop(records);
-        match written {
-            Ok(()) => batch.durable.into_iter().for_each(|durable| answer(durable, Ok(()))),
-            Err(refusal) if refusal.outage || batch.durable.len() + batch.traffic.len() <= 1 => {
-                batch.durable.into_iter().for_each(|durable| self.refuse(durable, &refusal));
-                batch.traffic.iter().for_each(|record| self.losses.dropped(record.at, Cause::Database));
-            }
-            // One bad row must not take the others with it.
-            Err(_) => self.write_singly(batch).await,
-        }
-    }
-
-    async fn write_singly(&self, batch: Batch) {
-        for durable in batch.durable {
-            match self.write_records(&[&durable.record]).await {
-                Ok(()) => answer(durable, Ok(())),
-                Err(refusal) => self.refuse(durable, &refusal),
-            }
-        }
-        for record in &batch.traffic {
-            if self.write_records(&[record]).await.is_err() {
-                self.losses.dropped(record.at, Cause::Database);
-            }
-        }
-    }
-
-    fn refuse(&self, durable: Durable, refusal: &Refusal) {
-        self.losses.refused(durable.record.at);
-        answer(durable, Err(AuditError::Refused(refusal.message.clone())));
-    }
-
-    /// One transaction, with the open gap in it; tried twice if the database asks for it.
-    async fn write_records(&self, records: &[&Record]) -> Result<(), Refusal> {
-        let gap = self.losses.take();
-        let mut written = self.try_write(records, gap.map(|gap| self.gap_record(&gap))).await;
-        if written.as_ref().is_err_and(|refusal| refusal.retryable) {
-            written = self.try_write(records, gap.map(|gap| self.gap_record(&gap))).await;
-        }
-        match &written {
-            Ok(()) => {
-                *self.failure.lock() = None;
-                metrics::counter!("fortissimo_audit_written_total").increment(records.len() as u64);
-                self.written.notify_waiters();
-            }
-            Err(refusal) => {
-                if let Some(gap) = gap {
-                    self.losses.add(gap);
+        let Batch { traffic, durable } = batch;
+        let mut events = Vec::with_capacity(traffic.len());
+        for (index, record) in traffic.iter().enumerate() {
+            match self.seal(record).await {
+                Ok(event) => events.push((record.at, event)),
+                Err(refusal) => {
+                    self.failed(&refusal);
+                    self.losses.dropped(record.at, Cause::Database);
                 }
-                metrics::counter!("fortissimo_audit_write_errors_total").increment(1);
-                // Said once per outage, not once per batch.
-                if self.failure.lock().replace(refusal.message.clone()).is_none() {
-                    tracing::error!(error = %refusal.message, "the audit trail cannot be written");
-                }
-            }
-        }
-        written
-    }
-
-    async fn try_write(&self, records: &[&Record], gap: Option<Record>) -> Result<(), Refusal> {
-        // Sealed before the transaction begins: on SQLite everybody else who writes would wait meanwhile.
-        let rows = self.seal(records, gap.as_ref()).await?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.db.begin(Scope::System("audit writer")).await?;
-        outbox::insert_all(&mut tx, rows).await?;
-        Ok(tx.commit().await?)
-    }
-
-    async fn seal(&self, records: &[&Record], gap: Option<&Record>) -> Result<Vec<SealedRow>, Refusal> {
-        let mut rows = Vec::with_capacity(records.len() + 1);
-        let mut tx = None;
-        for (index, record) in records.iter().copied().chain(gap).enumerate() {
-            let id = Id::at(record.at, &self.entropy);
-            if record.about.is_none() {
-                rows.push(outbox::seal_for_nobody(&self.keys, record, id));
-            } else {
-                let tx = match &mut tx {
-                    Some(tx) => tx,
-                    none => none.insert(self.db.begin_read(Scope::System("sealing audit bodies")).await?),
-                };
-                rows.push(outbox::seal(tx, &self.keys, record, id, Keyless::Withhold).await?);
             }
             if index % SEALED_AT_ONCE == SEALED_AT_ONCE - 1 {
                 tokio::task::yield_now().await;
             }
         }
-        Ok(rows)
+        let all: Vec<&SealedEvent> = durable.iter().map(|d| &d.event).chain(events.iter().map(|(_, e)| e)).collect();
+        let count = all.len();
+        let written = self.write_events(&all).await;
+        drop(all);
+        match written {
+            Ok(()) => durable.into_iter().for_each(|durable| answer(durable, Ok(()))),
+            Err(refusal) if refusal.outage || count <= 1 => {
+                durable.into_iter().for_each(|durable| self.refuse(durable, &refusal));
+                events.iter().for_each(|(at, _)| self.losses.dropped(*at, Cause::Database));
+            }
+            // One bad event must not take the others with it.
+            Err(_) => self.write_singly(durable, &events).await,
+        }
+        self.log.handled.fetch_add(traffic.len() as u64, Ordering::SeqCst);
+    }
+
+    async fn write_singly(&self, durable: Vec<Durable>, traffic: &[(Timestamp, SealedEvent)]) {
+        for durable in durable {
+            match self.write_events(&[&durable.event]).await {
+                Ok(()) => answer(durable, Ok(())),
+                Err(refusal) => self.refuse(durable, &refusal),
+            }
+        }
+        for (at, event) in traffic {
+            if self.write_events(&[event]).await.is_err() {
+                self.losses.dropped(*at, Cause::Database);
+            }
+        }
+    }
+
+    fn refuse(&self, durable: Durable, refusal: &Refusal) {
+        self.losses.refused(durable.at);
+        answer(durable, Err(AuditError::Refused(refusal.message.clone())));
+    }
+
+    /// Counts a record that could not even be sealed; the answer is its caller's error.
+    pub(crate) fn refused(&self, at: Timestamp, refusal: Refusal) -> AuditError {
+        self.failed(&refusal);
+        self.losses.refused(at);
+        AuditError::Refused(refusal.message)
+    }
+
+    /// One transaction, with the open gap in it; tried twice if the database asks for it.
+    async fn write_events(&self, events: &[&SealedEvent]) -> Result<(), Refusal> {
+        let gap = self.losses.take();
+        let mut written = self.try_write(events, gap.map(|gap| self.gap_record(&gap))).await;
+        if written.as_ref().is_err_and(|refusal| refusal.retryable) {
+            written = self.try_write(events, gap.map(|gap| self.gap_record(&gap))).await;
+        }
+        match &written {
+            Ok(()) => {
+                *self.failure.lock() = None;
+                metrics::counter!("fortissimo_audit_written_total").increment(events.len() as u64);
+                self.written.notify_one();
+            }
+            Err(refusal) => {
+                if let Some(gap) = gap {
+                    self.losses.add(gap);
+                }
+                self.failed(refusal);
+            }
+        }
+        written
+    }
+
+    fn failed(&self, refusal: &Refusal) {
+        metrics::counter!("fortissimo_audit_write_errors_total").increment(1);
+        // Said once per outage, not once per batch.
+        if self.failure.lock().replace(refusal.message.clone()).is_none() {
+            tracing::error!(error = %refusal.message, "the audit trail cannot be written");
+        }
+    }
+
+    async fn try_write(&self, events: &[&SealedEvent], gap: Option<Record>) -> Result<(), Refusal> {
+        let gap = match &gap {
+            Some(record) => Some(self.seal(record).await?),
+            None => None,
+        };
+        if events.is_empty() && gap.is_none() {
+            return Ok(());
+        }
+        let mut packer = Packer::new();
+        events.iter().copied().chain(&gap).for_each(|event| packer.add(event));
+        let packed = packer.finish();
+        let mut tx = self.db.begin(Scope::System("audit writer")).await?;
+        outbox::insert(&mut tx, packed).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Seals a record that has no transaction of its own.
+    pub(crate) async fn seal(&self, record: &Record) -> Result<SealedEvent, Refusal> {
+        let id = Id::at(record.at, &self.entropy);
+        if let Some(event) = outbox::seal_remembered(&self.keys, &self.entropy, record, id).await? {
+            return Ok(event);
+        }
+        let mut tx = self.db.begin_read(Scope::System("sealing audit bodies")).await?;
+        Ok(outbox::seal_in(&mut tx, &self.keys, &self.entropy, record, id, Keyless::Withhold).await?)
     }
 
     fn gap_record(&self, gap: &crate::gap::Gap) -> Record {

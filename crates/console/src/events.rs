@@ -92,6 +92,7 @@ fn parse(typed: &Typed) -> Result<(Filter, Option<Cursor>), String> {
         kind: field(&typed.kind, "Event: no such kind.", |text| {
             Kind::ALL.iter().copied().find(|kind| kind.name() == text)
         })?,
+        kinds: Vec::new(),
         from: field(&typed.from, "From: write it like 2026-01-31T00:00:00Z.", Timestamp::parse_rfc3339)?,
         to: field(&typed.to, "To: write it like 2026-01-31T00:00:00Z.", Timestamp::parse_rfc3339)?,
         address: field(&typed.address, "Address: not an IP address.", |text| text.parse::<IpAddr>().ok())?,

@@ -5,7 +5,7 @@ use base::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, LimitsConfig, RouteConfig};
+use crate::{Endpoint, Geo, LimitsConfig, RouteConfig};
 
 /// Everything the pipeline needs to know before the first request.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct GuardConfig {
     pub cors: CorsConfig,
     /// Sizes of the request head.
     pub head: HeadConfig,
+    /// The operator's location file, for the country and region of events.
+    pub geo: Option<Geo>,
     /// Where a browser that is not signed in is sent when it opens one of our own protected pages
     /// (`/account/sign-in`); `None` answers a problem document.
     pub sign_in_page: Option<String>,
@@ -50,6 +52,7 @@ impl GuardConfig {
             limits: LimitsConfig::default(),
             cors: CorsConfig::default(),
             head: HeadConfig::default(),
+            geo: None,
             sign_in_page: None,
             problem_page: None,
         }

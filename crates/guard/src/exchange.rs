@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use audit::{Agent, PathText, RequestInfo, Stages};
+use audit::{Agent, PathText, Place, RequestInfo, Stages, Threat};
 use base::{Id, Timestamp, kind};
 use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request};
@@ -31,6 +31,10 @@ pub struct Exchange {
     /// The client's true address and whether its side is encrypted; the peer's until `client` has looked.
     pub(crate) address: IpAddr,
     pub(crate) tls: bool,
+    /// Where that address lies, if the operator has a location file that knows it.
+    pub(crate) place: Option<Place>,
+    /// What the assessment of the content came to; `None` until and unless it was looked at.
+    pub(crate) threat: Option<Threat>,
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) caller: Caller,
     pub(crate) cors_origin: Option<HeaderValue>,
@@ -68,6 +72,8 @@ impl Exchange {
             bytes_in: 0,
             address: connection.peer.ip().to_canonical(),
             tls: connection.tls,
+            place: None,
+            threat: None,
             route: None,
             caller: Caller::Anonymous,
             cors_origin: None,
@@ -92,6 +98,9 @@ impl Exchange {
         info.method = Some(self.method.as_str().into());
         info.route = self.route.as_ref().map(|route| Arc::clone(route.name()));
         info.path = self.path.clone();
+        info.tier = self.caller.account().map(|caller| caller.tier.as_str());
+        info.place = self.place;
+        info.threat = self.threat.clone();
         info
     }
 

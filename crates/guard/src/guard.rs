@@ -16,6 +16,7 @@ use keys::Keys;
 
 use crate::assertion::Assertions;
 use crate::exchange::Exchange;
+use crate::geo::Geo;
 use crate::measure::Measures;
 use crate::refusal::Stage;
 use crate::stages::Stop;
@@ -69,6 +70,7 @@ pub struct Pipeline {
     pub(crate) proxies: ProxyRules,
     pub(crate) origins: OriginRules,
     pub(crate) rates: RateRules,
+    pub(crate) geo: Option<Geo>,
     pub(crate) identity: Identity,
     pub(crate) access: Access,
     pub(crate) assertions: Assertions,
@@ -93,6 +95,7 @@ impl Guard {
             proxies: ProxyRules::new(&config)?,
             origins: OriginRules::new(&config)?,
             rates: RateRules::new(&config.limits, &parts.entropy)?,
+            geo: config.geo,
             measures: Measures::new(&routes),
             assertions: Assertions::new(issuer, parts.keys),
             sign_in_page: config.sign_in_page,

@@ -32,6 +32,7 @@ mod config;
 mod cookies;
 mod endpoint;
 mod exchange;
+mod geo;
 mod guard;
 mod headers;
 mod hosts;
@@ -55,6 +56,7 @@ pub use cookies::SESSION_COOKIE;
 pub use endpoint::{Endpoint, OWN_BODY, Surface};
 #[doc(hidden)]
 pub use exchange::Exchange;
+pub use geo::{Geo, GeoError, Location};
 #[doc(hidden)]
 pub use guard::Pipeline;
 pub use guard::{Connection, Guard, Parts, Service};

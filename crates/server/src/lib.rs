@@ -18,6 +18,7 @@ mod doctor;
 mod error;
 mod folder;
 mod front;
+mod geo_watch;
 mod logs;
 mod ops;
 mod output;

@@ -7,7 +7,7 @@ use access::Permit;
 use audit::{Event, Record};
 use base::{Actor, Clock, Entropy, Timestamp};
 use gateway::{Forward, Guarded, ListenConfig, Listener, Shutdown, Tls, TlsFiles, UpstreamConfig, example};
-use guard::{Guard, GuardConfig};
+use guard::{Geo, Guard, GuardConfig};
 use identity::RequestMeta;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -19,7 +19,7 @@ use crate::folder::{self, Lock};
 use crate::front::Front;
 use crate::ops::{self, Readiness};
 use crate::services::{Mode, Services};
-use crate::{tls_watch, vouch, worker};
+use crate::{geo_watch, tls_watch, vouch, worker};
 
 /// A one-time link for the first operator.
 #[derive(Debug, Clone)]
@@ -56,6 +56,7 @@ pub struct Running {
 pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Running, StartError> {
     let (config, warnings) = validate(config).map_err(StartError::Config)?;
     let tls = tls(&config)?;
+    let geo = geo(&config)?;
     let listener = bind_public(&config, tls.clone()).await?;
     let ops = bind_ops(&config).await?;
     let public_addr = listener.address();
@@ -83,7 +84,7 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
         let _ = audience.set(routes[0].upstream.to_string());
         config = config.with_routes(routes);
     }
-    let guard = build_guard(&config, &services)?;
+    let guard = build_guard(&config, &services, geo.clone())?;
     let front = front(&config, &services, &guard, &shutdown)?;
     announce(&services).await?;
     let setup_link = first_link(&services).await?;
@@ -95,7 +96,10 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
         tokio::spawn(worker::run(services.clone(), stopped.clone())),
     ];
     if let (Some(tls), Some(files)) = (tls, &config.tls) {
-        tasks.push(tokio::spawn(tls_watch::run(tls, files.clone(), stopped)));
+        tasks.push(tokio::spawn(tls_watch::run(tls, files.clone(), stopped.clone())));
+    }
+    if let Some(geo) = geo {
+        tasks.push(tokio::spawn(geo_watch::run(geo, stopped)));
     }
     // Only now: a start that fails says one thing, why.
     for warning in &warnings {
@@ -186,7 +190,12 @@ fn example_routes(address: SocketAddr) -> Vec<Route> {
     vec![route("/", "public"), route("/private/**", "authenticated")]
 }
 
-fn build_guard(config: &Resolved, services: &Services) -> Result<Guard, StartError> {
+fn geo(config: &Resolved) -> Result<Option<Geo>, StartError> {
+    let open = |path| Geo::open(path).map_err(|error| StartError::Geo(error.to_string()));
+    config.geo.city.as_ref().map(open).transpose()
+}
+
+fn build_guard(config: &Resolved, services: &Services, geo: Option<Geo>) -> Result<Guard, StartError> {
     let mut endpoints = api::endpoints();
     endpoints.extend(console::endpoints());
     let mut guard = GuardConfig::new(config.public_url.to_string());
@@ -205,6 +214,7 @@ fn build_guard(config: &Resolved, services: &Services) -> Result<Guard, StartErr
         bytes: config.http.max_head.as_usize(),
         target_bytes: config.http.max_target.as_usize(),
     };
+    guard.geo = geo;
     guard.sign_in_page = Some(console::SIGN_IN_PAGE.to_owned());
     guard.problem_page = Some(console::problem_page);
     let parts = guard::Parts {

@@ -18,7 +18,7 @@ mod secrecy;
 mod writer;
 
 sql! {
-    COUNT = "SELECT count(*) FROM audit_outbox WHERE kind = $1";
+    COUNT = "SELECT count(*) FROM audit_event WHERE kind = $1";
 }
 
 const SYSTEM: Scope = Scope::System("test");
@@ -75,7 +75,9 @@ impl House {
             .during(self.request())
     }
 
+    /// How many events of a kind are in the log, once everything recorded is.
     async fn count(&self, kind: &str) -> i64 {
+        self.audit.core().sequenced(std::time::Duration::from_secs(10)).await.unwrap();
         let mut tx = self.db.begin_read(SYSTEM).await.unwrap();
         tx.query_one(COUNT, params![kind]).await.unwrap().get(0).unwrap()
     }

@@ -6,9 +6,9 @@ use super::{House, START, SYSTEM, operator, owner};
 use crate::{AuditError, Cursor, Event, Filter, Kind, MAX_PAGE, Outcome, Record};
 
 sql! {
-    SET_BODY = "UPDATE audit_outbox SET body = $2 WHERE id = $1";
-    BODY = "SELECT body FROM audit_outbox WHERE id = $1";
-    ALL_VISIBLE = "SELECT count(*) FROM audit_outbox";
+    SET_BODY = "UPDATE audit_event SET body = $2 WHERE id = $1";
+    BODY = "SELECT body FROM audit_event WHERE id = $1";
+    ALL_VISIBLE = "SELECT count(*) FROM audit_event";
 }
 
 #[tokio::test]
@@ -239,6 +239,7 @@ async fn erased_and_altered_bodies_are_told_apart_and_hide_nothing_else() {
             ids.push(house.audit.append(&mut tx, &house.critical(account)).await.unwrap());
             tx.commit().await.unwrap();
         }
+        house.audit.settled().await.unwrap();
         let mut tx = house.db.begin(SYSTEM).await.unwrap();
         house.keys.destroy_subject(&mut tx, Subject::Account(ada)).await.unwrap();
         // A body that was moved from another row is as good as altered.

@@ -176,8 +176,12 @@ pub(crate) fn cosigned_v1(time: u64, text: &str) -> Vec<u8> {
     format!("cosignature/v1\ntime {time}\n{text}").into_bytes()
 }
 
-/// The message of an ML-DSA-44 cosignature of a whole tree; `None` if a name is too long for it.
+/// The message of an ML-DSA-44 cosignature of a whole tree; `None` if a name is too long for it, or the
+/// checkpoint has extension lines: the message would not cover them.
 pub(crate) fn cosigned_subtree(cosigner: &str, time: u64, head: &Checkpoint) -> Option<Vec<u8>> {
+    if !head.extension.is_empty() {
+        return None;
+    }
     let mut message = b"subtree/v1\n\0".to_vec();
     push_short(&mut message, cosigner)?;
     message.extend_from_slice(&time.to_be_bytes());

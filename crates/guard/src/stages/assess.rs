@@ -1,6 +1,7 @@
 //! What the request contains. For now the strict parse that every detector stands on; the detector (EDGE-7) comes into
 //! this same place.
 
+use audit::Threat;
 use base::{Problem, ProblemKind};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, RANGE};
@@ -44,6 +45,9 @@ pub fn assess(_pipeline: &Pipeline, exchange: &mut Exchange, throttled: Throttle
             Ok(Assessed { routed })
         }
         None => {
+            // What was looked for was not found. Scores and methods other than this come with the detector; what the
+            // strict parse refuses is named by the stage's code, not by a score that nobody computed.
+            exchange.threat = Some(Threat::CLEAN);
             exchange.note(Stage::Assess, "ok");
             Ok(Assessed { routed })
         }

@@ -146,6 +146,7 @@ pub(super) fn run(command: Audit, loaded: Loaded, out: &mut impl Write) -> Resul
             let filter = Filter {
                 account: search.account,
                 kind: search.kind,
+                kinds: Vec::new(),
                 from: search.from.map(|when| when.resolve(clock)),
                 to: search.to.map(|when| when.resolve(clock)),
                 address: search.address,

@@ -116,6 +116,7 @@ fn example(section: &str, setting: &str) -> &'static str {
         ("tls", "key") => "\"/etc/fortissimo/key.pem\"",
         ("mail", "ca_file") => "\"/etc/fortissimo/mail-ca.pem\"",
         ("mail", "outbox_dir") => "\"outbox\"",
+        ("geo", "city") => "\"/var/lib/fortissimo/GeoLite2-City.mmdb\"",
         ("keys", "root_file") => "\"fortissimo-data/root.key\"",
         ("keys", "passphrase") => "\"env:FORTISSIMO_PASSPHRASE\"",
         _ => "\"\"",

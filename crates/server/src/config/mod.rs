@@ -11,6 +11,7 @@ pub mod document;
 mod explain;
 pub(crate) use explain::nearest;
 mod finding;
+mod geo;
 mod http;
 mod keys;
 mod load;
@@ -33,6 +34,7 @@ pub use accounts::Accounts;
 pub use cors::Cors;
 pub use database::Database;
 pub use finding::{Finding, Place};
+pub use geo::Geo;
 pub use http::Http;
 pub use keys::Keys;
 pub use load::{Flags, Loaded, Sources, load, validate};
@@ -65,6 +67,8 @@ pub struct Config {
     pub limits: guard::LimitsConfig,
     /// `[reputation]`
     pub reputation: Reputation,
+    /// `[geo]`
+    pub geo: Geo,
     /// `[accounts]`
     pub accounts: Accounts,
     /// `[tokens]`

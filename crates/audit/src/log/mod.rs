@@ -1,0 +1,88 @@
+//! The Merkle log: the sequencer that grows it, its files, and how it is read.
+
+mod growth;
+mod reading;
+mod sequencer;
+mod settle;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use base::Timestamp;
+use crypto::log::{Hash, empty_root};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::Entry;
+use crate::writer::Core;
+
+pub use reading::MAX_READ;
+pub(crate) use reading::read;
+
+/// Where the log lives beside the database, and what it is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The log's name, which every checkpoint carries. The first keys pin it: a later change does not rename the log.
+    pub origin: String,
+    /// Whether checkpoints carry a second signature, of ML-DSA-44.
+    pub post_quantum: bool,
+    /// Where the mirror of tiles, entries and checkpoint is kept, in the layout of C2SP tlog-tiles; `None` for none.
+    pub folder: Option<PathBuf>,
+    /// Where the newest checkpoint is kept a second time; `None` for nowhere.
+    pub anchor: Option<PathBuf>,
+}
+
+impl Default for LogSettings {
+    /// A log in the database alone.
+    fn default() -> Self {
+        Self { origin: "fortissimo.invalid/log".into(), post_quantum: false, folder: None, anchor: None }
+    }
+}
+
+/// One event with its place in the log; its bodies opened as far as keys exist.
+#[derive(Debug, Clone)]
+pub struct LogEntry {
+    /// Counted from 0, without holes.
+    pub index: u64,
+    /// The event.
+    pub entry: Entry,
+}
+
+/// The newest tree of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeHead {
+    /// How many events it has.
+    pub size: u64,
+    /// Its root hash (RFC 6962).
+    pub root: Hash,
+    /// The signed checkpoint (c2sp.org/tlog-checkpoint); empty before the first event.
+    pub checkpoint: Arc<str>,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+impl Default for TreeHead {
+    /// The empty tree.
+    fn default() -> Self {
+        Self { size: 0, root: empty_root(), checkpoint: "".into(), at: Timestamp::from_millis(0) }
+    }
+}
+
+/// What the log's tasks share.
+#[derive(Default)]
+pub(crate) struct State {
+    /// Traffic records that were queued and that were dealt with, since the start.
+    pub(crate) queued: AtomicU64,
+    pub(crate) handled: AtomicU64,
+    /// Why the log does not grow; `None` while it does.
+    pub(crate) failure: Mutex<Option<String>>,
+    /// Rung when somebody waits for the sequencer.
+    pub(crate) wanted: Notify,
+}
+
+/// Starts the tasks of the log; they end once the writer has written its last.
+pub(crate) fn start(core: &Arc<Core>, writer_done: oneshot::Receiver<()>) -> Vec<JoinHandle<()>> {
+    vec![tokio::spawn(sequencer::run(Arc::clone(core), writer_done))]
+}
