@@ -1,4 +1,4 @@
-//! `fortissimo account list|show|disable|enable|set-role|set-tier`.
+//! `fortissimo account list|show|disable|enable|set-role|set-tier|import`.
 
 use std::io::Write;
 
@@ -7,13 +7,13 @@ use base::{Id, kind};
 use clap::Subcommand;
 use identity::{AccountQuery, AccountStatus, AccountView, RequestMeta};
 
-use super::with_services;
+use super::{account_import, with_services};
 use crate::config::Loaded;
 use crate::output::{Failure, table};
 use crate::services::Services;
 
 /// Who acts, in the audit trail.
-const PART: &str = "command line";
+pub(super) const PART: &str = "command line";
 /// Accounts per page of the list.
 const PAGE: u32 = 200;
 
@@ -67,6 +67,8 @@ pub(super) enum Account {
         /// The tier
         tier: Tier,
     },
+    /// Import accounts with their password hashes from another system (docs/import.md)
+    Import(account_import::Import),
 }
 
 fn status(text: &str) -> Result<AccountStatus, &'static str> {
@@ -111,6 +113,7 @@ pub(super) fn run(command: Account, loaded: Loaded, out: &mut impl Write) -> Res
                 identity.set_role(Permit::for_system(PART), id, role, &meta).await?;
                 writeln!(out, "{id} is {role} now")?;
             }
+            Account::Import(import) => account_import::run(&services, &meta, &import, out).await?,
             Account::SetTier { account, tier } => {
                 let id = find(&services, &account, &meta).await?;
                 identity.set_tier(Permit::for_system(PART), id, tier, &meta).await?;

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod account;
+mod account_import;
 mod audit;
 mod config;
 mod keys;

@@ -5,6 +5,7 @@
 mod cli;
 mod crash;
 mod faults;
+mod import;
 mod journey;
 mod malformed;
 mod pages;

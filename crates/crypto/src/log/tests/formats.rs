@@ -200,7 +200,11 @@ fn a_proof_file_shows_that_an_entry_is_in_the_log() {
         text.replacen("extra YW", "extra Y W", 1),
         text.replacen("extra YW", "more YW", 1),
         text.replacen("\n\n", "\nAAAA\n\n", 1),
-        text.replacen("\n\n", &format!("\n{}\n", format!("{}\n", super::super::base64(&[0; 32])).repeat(64)), 1),
+        text.replacen(
+            "\n\n",
+            &format!("\n{}\n", format!("{}\n", super::super::base64(&[0; 32])).repeat(64)),
+            1,
+        ),
         text.replacen("\n\n", "\n", 2),
         String::new(),
     ] {
