@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["base"]),
     ("keys", &["base", "crypto", "store"]),
     ("audit", &["base", "crypto", "store", "keys"]),
+    ("sinks", &["base", "crypto", "store", "keys", "audit"]),
     ("identity", &["base", "crypto", "store", "keys", "audit", "access"]),
     ("guard", &["base", "crypto", "inspect", "store", "keys", "audit", "access", "identity"]),
     ("gateway", &["base", "audit", "guard"]),
@@ -25,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "base", "crypto", "inspect", "store", "keys", "audit", "access", "identity", "guard", "gateway",
+            "base", "crypto", "inspect", "store", "keys", "audit", "sinks", "access", "identity", "guard", "gateway",
             "api", "console",
         ],
     ),
@@ -40,7 +41,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("argon2", &["crypto"]),
     ("cedar-policy", &["access"]),
     ("axum", &["api", "console", "server", "axum-studio"]),
-    ("hyper", &["gateway", "server", "testkit", "axum-studio"]),
+    ("hyper", &["gateway", "sinks", "server", "testkit", "axum-studio"]),
     ("lettre", &["identity"]),
 ];
 

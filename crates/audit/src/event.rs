@@ -272,6 +272,19 @@ pub enum Event {
     SinkRecovered { sink: Short, since: Timestamp, behind: u64 },
     /// A sink refused one record again and again while it took others: it goes on without it.
     SinkRecordSkipped { sink: Short, index: Option<u64>, reason: Short },
+    /// A file of the log was `deleted`, `replaced`, `truncated` or `altered` by somebody else; `rebuilt` from the
+    /// database or left as it is, as evidence.
+    LogFileChanged { file: Short, what: &'static str, rebuilt: bool },
+    /// The database holds an older log than the `anchor` or `mirror` knows: a copy of yesterday came back.
+    LogRolledBack { place: &'static str, known: u64, found: u64 },
+    /// What the `anchor`, `mirror` or `database` says does not continue what is in the database.
+    LogInconsistent { place: &'static str, size: u64, reason: Short },
+    /// A folder of the log cannot be written any more.
+    LogReadOnly { folder: &'static str },
+    /// A folder of the log has hardly any room left.
+    LogDiskLow { folder: &'static str, free_mib: u64 },
+    /// The clock went back.
+    LogClockSteppedBack { by_ms: u64 },
 }
 
 impl Event {
@@ -354,6 +367,12 @@ impl Event {
             Self::SinkFailing { .. } => Kind::SinkFailing,
             Self::SinkRecovered { .. } => Kind::SinkRecovered,
             Self::SinkRecordSkipped { .. } => Kind::SinkRecordSkipped,
+            Self::LogFileChanged { .. } => Kind::LogFileChanged,
+            Self::LogRolledBack { .. } => Kind::LogRolledBack,
+            Self::LogInconsistent { .. } => Kind::LogInconsistent,
+            Self::LogReadOnly { .. } => Kind::LogReadOnly,
+            Self::LogDiskLow { .. } => Kind::LogDiskLow,
+            Self::LogClockSteppedBack { .. } => Kind::LogClockSteppedBack,
         }
     }
 

@@ -207,6 +207,12 @@ catalogue! {
     SinkFailing            "sink.failing"                     6008 1  4 Critical Long   [];
     SinkRecovered          "sink.recovered"                   6008 99 2 Critical Long   [];
     SinkRecordSkipped      "sink.record_skipped"              6008 1  4 Critical Long   [];
+    LogFileChanged         "log.file_changed"                 6008 1  5 Critical Long   [];
+    LogRolledBack          "log.rolled_back"                  6008 1  6 Critical Long   [];
+    LogInconsistent        "log.inconsistent"                 6008 1  6 Critical Long   [];
+    LogReadOnly            "log.read_only"                    6008 1  5 Critical Long   [];
+    LogDiskLow             "log.disk_nearly_full"             6008 1  4 Critical Long   [];
+    LogClockSteppedBack    "log.clock_stepped_back"           6008 1  4 Critical Long   [];
 }
 
 impl Kind {

@@ -31,6 +31,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 mod threat;
+pub mod verify;
 mod writer;
 
 use std::sync::Arc;
@@ -96,6 +97,9 @@ pub enum AuditError {
     /// The log's own data do not fit together.
     #[error("the log is damaged: {0}")]
     Damaged(String),
+    /// The log's files cannot be read or written.
+    #[error("the log's files: {0}")]
+    Files(String),
 }
 
 /// How the trail is doing, for `/ready`.
@@ -109,6 +113,8 @@ pub struct Health {
     pub dropped: u64,
     /// The last failure, in words without personal data; `None` while writable.
     pub failure: Option<String>,
+    /// What is wrong with the log: it does not grow, its files were touched, an older copy was restored. Empty is good.
+    pub problems: Vec<String>,
 }
 
 /// The audit trail of one process. Cheap to clone. Dropping the last clone ends the writer once its queues
@@ -223,6 +229,7 @@ impl Audit {
             queued: self.0.traffic.max_capacity() - self.0.traffic.capacity(),
             dropped: core.losses.dropped_ever(),
             failure,
+            problems: core.log.problems(),
         }
     }
 

@@ -32,6 +32,8 @@ pub mod kind {
         Key,
         /// One access token (`jti`).
         Token,
+        /// An alert.
+        Alert,
     }
 }
 

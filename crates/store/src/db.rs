@@ -157,6 +157,12 @@ impl Db {
         }
     }
 
+    /// How SQLite would run a statement, one line per step; without knowing its parameters' values.
+    pub(crate) async fn sqlite_plan(&self, sql: &Sql) -> Result<Vec<String>, DbError> {
+        let Kind::Sqlite(db) = &self.kind else { return Ok(Vec::new()) };
+        db.plan(sql).await
+    }
+
     /// Asks the database about its own schema.
     pub(crate) async fn catalogue(&self, sql: &Sql) -> Result<Vec<Row>, DbError> {
         match &self.kind {

@@ -1,13 +1,19 @@
 //! The Merkle log: the sequencer that grows it, its files, and how it is read.
 
+mod check;
+mod files;
 mod growth;
+mod keeper;
 mod reading;
 mod sequencer;
 mod settle;
+mod watch;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use base::Timestamp;
 use crypto::log::{Hash, empty_root};
@@ -32,12 +38,23 @@ pub struct LogSettings {
     pub folder: Option<PathBuf>,
     /// Where the newest checkpoint is kept a second time; `None` for nowhere.
     pub anchor: Option<PathBuf>,
+    /// The database's own file, to be watched; `None` if it has none.
+    pub database: Option<PathBuf>,
+    /// How often the log's files are looked at.
+    pub watch_every: Duration,
 }
 
 impl Default for LogSettings {
     /// A log in the database alone.
     fn default() -> Self {
-        Self { origin: "fortissimo.invalid/log".into(), post_quantum: false, folder: None, anchor: None }
+        Self {
+            origin: "fortissimo.invalid/log".into(),
+            post_quantum: false,
+            folder: None,
+            anchor: None,
+            database: None,
+            watch_every: Duration::from_secs(5),
+        }
     }
 }
 
@@ -78,11 +95,31 @@ pub(crate) struct State {
     pub(crate) handled: AtomicU64,
     /// Why the log does not grow; `None` while it does.
     pub(crate) failure: Mutex<Option<String>>,
+    /// What is wrong with the log's files and is not over, by a name of its own.
+    pub(crate) problems: Mutex<BTreeMap<String, String>>,
     /// Rung when somebody waits for the sequencer.
     pub(crate) wanted: Notify,
 }
 
+impl State {
+    /// Everything that is wrong now.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.problems.lock().values().cloned().collect();
+        all.extend(self.failure.lock().as_ref().map(|failure| format!("the log does not grow: {failure}")));
+        all
+    }
+}
+
 /// Starts the tasks of the log; they end once the writer has written its last.
 pub(crate) fn start(core: &Arc<Core>, writer_done: oneshot::Receiver<()>) -> Vec<JoinHandle<()>> {
-    vec![tokio::spawn(sequencer::run(Arc::clone(core), writer_done))]
+    let (ended, sequencer_done) = oneshot::channel();
+    let sequencer = Arc::clone(core);
+    let mut tasks = vec![tokio::spawn(async move {
+        sequencer::run(sequencer, writer_done).await;
+        let _ = ended.send(());
+    })];
+    if core.settings.folder.is_some() || core.settings.anchor.is_some() {
+        tasks.push(tokio::spawn(keeper::run(Arc::clone(core), sequencer_done)));
+    }
+    tasks
 }

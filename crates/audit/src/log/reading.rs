@@ -2,7 +2,7 @@
 //! every node has the same answers.
 
 use base::{Id, Scope, kind as ids};
-use crypto::log::{Tile, TileKind, TilePath, encode_bundle};
+use crypto::log::{Hash, Malformed, Node, ProofFile, Tile, TileKind, TilePath, TileReader, encode_bundle, inclusion_proof};
 use keys::Keys;
 use store::{Tx, params, sql};
 
@@ -13,6 +13,8 @@ use crate::{Audit, AuditError};
 sql! {
     FROM = concat!("SELECT ", entry_columns!(), " FROM audit_event WHERE idx >= $1 ORDER BY idx LIMIT $2");
     BY_ID = concat!("SELECT ", entry_columns!(), " FROM audit_event WHERE id = $1");
+    INDEX = "SELECT idx FROM audit_event WHERE id = $1";
+    AT = "SELECT 1 FROM audit_event WHERE idx = $1";
     HEAD = "SELECT size, root, checkpoint, at FROM audit_tree WHERE only_row = 1";
     TILE = "SELECT hashes FROM audit_tile WHERE level = $1 AND number = $2";
     LEAVES = "SELECT leaf FROM audit_event WHERE idx >= $1 AND idx < $2 ORDER BY idx";
@@ -54,6 +56,23 @@ impl Audit {
         Ok((head.size > 0).then(|| head.checkpoint.to_string()))
     }
 
+    /// The proof that an event is in the log, a `.tlog-proof` file (c2sp.org/tlog-proof) against the newest checkpoint.
+    /// The proven entry is the event's leaf. `None` if the log does not have the event (yet).
+    ///
+    /// # Errors
+    /// If the database fails or its tiles do not fit together.
+    pub async fn proof(&self, id: Id<ids::Event>) -> Result<Option<String>, AuditError> {
+        let mut tx = self.core().db.begin_read(READING).await?;
+        let Some(row) = tx.query_opt(INDEX, params![id]).await? else { return Ok(None) };
+        let index: u64 = row.get(0)?;
+        // Read after the event: on PostgreSQL the tree may have grown in between, never shrunk.
+        let head = head(&mut tx).await?;
+        let hashes = with_nodes(&mut tx, head.size, |read| inclusion_proof(index, head.size, read)).await?;
+        let Some(hashes) = hashes else { return Ok(None) };
+        let checkpoint = head.checkpoint.to_string();
+        Ok(Some(ProofFile { extra: None, index, hashes, checkpoint }.to_text()))
+    }
+
     /// What lies at a path below the log's prefix, for example `tile/0/000.p/7` or `tile/entries/000`; `None` if the
     /// path is malformed or the tree does not reach there.
     ///
@@ -72,6 +91,49 @@ impl Audit {
             TileKind::Hashes => hashes(&mut tx, path.tile).await.map(Some),
             TileKind::Entries => bundle(&mut tx, path.tile).await.map(Some),
         }
+    }
+}
+
+/// Computes something over the nodes of the tree of `size` leaves, such as a proof or a root.
+pub(crate) async fn with_nodes<T>(
+    tx: &mut Tx,
+    size: u64,
+    compute: impl Fn(&mut dyn FnMut(Node) -> Result<Hash, Lack>) -> Result<T, Lack>,
+) -> Result<T, AuditError> {
+    let mut read: Vec<(Tile, Vec<u8>)> = Vec::new();
+    loop {
+        // Computed without waiting; the tile that it lacks is fetched, then it is tried again. A way through the tree
+        // meets at most two tiles of each level.
+        let mut tiles = TileReader::new(size, |wanted: Tile| {
+            let found = read.iter().find(|(tile, _)| *tile == wanted);
+            found.map(|(_, bytes)| bytes.clone()).ok_or(Lack::Tile(wanted))
+        });
+        let computed = compute(&mut |node| tiles.node(node));
+        match computed {
+            Ok(result) => return Ok(result),
+            Err(Lack::Tile(tile)) => {
+                let bytes = hashes(tx, tile).await?;
+                read.push((tile, bytes));
+            }
+            Err(Lack::Malformed(error)) => return Err(AuditError::Damaged(error.to_string())),
+        }
+    }
+}
+
+/// Whether the log has an event at this index.
+pub(crate) async fn has_event(tx: &mut Tx, index: u64) -> Result<bool, AuditError> {
+    Ok(tx.query_opt(AT, params![integer(index)]).await?.is_some())
+}
+
+/// Why a computation over the tree is not complete yet.
+pub(crate) enum Lack {
+    Tile(Tile),
+    Malformed(Malformed),
+}
+
+impl From<Malformed> for Lack {
+    fn from(error: Malformed) -> Self {
+        Self::Malformed(error)
     }
 }
 

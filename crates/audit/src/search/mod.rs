@@ -6,6 +6,8 @@
 //! costs more than a page's work, however large the log is.
 
 mod statements;
+#[cfg(test)]
+mod tests;
 
 use base::{Actor, Id, Scope, Timestamp, kind as ids};
 use keys::Keys;

@@ -188,6 +188,12 @@ fn trail_samples(at: Timestamp) -> Vec<Event> {
         Event::SinkFailing { sink: "siem".into(), since: at, behind: 1_200, reason: "refused".into() },
         Event::SinkRecovered { sink: "siem".into(), since: at, behind: 1_200 },
         Event::SinkRecordSkipped { sink: "siem".into(), index: Some(7), reason: "400".into() },
+        Event::LogFileChanged { file: "tile/0/000".into(), what: "truncated", rebuilt: true },
+        Event::LogRolledBack { place: "anchor", known: 70_000, found: 65_000 },
+        Event::LogInconsistent { place: "mirror", size: 70_000, reason: "another root".into() },
+        Event::LogReadOnly { folder: "mirror" },
+        Event::LogDiskLow { folder: "data", free_mib: 40 },
+        Event::LogClockSteppedBack { by_ms: 90_000 },
         Event::AlertRaised {
             alert: "refresh-token-reuse".into(),
             level: "high".into(),

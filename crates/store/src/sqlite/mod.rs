@@ -141,6 +141,20 @@ impl Sqlite {
         statement::query(held.conn()?, sql, &[], true)
     }
 
+    /// The steps in which a statement would be run.
+    pub(crate) async fn plan(&self, sql: &Sql) -> Result<Vec<String>, DbError> {
+        let held = self.turn(Instant::now() + TURN).await?;
+        let conn = held.conn()?;
+        let failed = |error: rusqlite::Error| error::map(conn, sql.name(), &error);
+        let mut explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.sqlite())).map_err(failed)?;
+        let mut rows = explained.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            steps.push(row.get(3).map_err(failed)?);
+        }
+        Ok(steps)
+    }
+
     /// Empties the write-ahead log, so that deleted content is gone from it as well.
     pub(crate) async fn close(&self) -> Result<(), DbError> {
         let Some(file) = &self.file else { return Ok(()) };

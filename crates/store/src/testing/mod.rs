@@ -22,6 +22,15 @@ pub async fn databases() -> Vec<Db> {
     databases
 }
 
+/// How a database would run a statement, one line per step: the plan for any parameters, chosen from the indexes that
+/// there are, not from how few rows a test has. PostgreSQL is not asked.
+///
+/// # Errors
+/// If the statement is wrong.
+pub async fn sqlite_plan(db: &Db, sql: &Sql) -> Result<Vec<String>, crate::DbError> {
+    db.sqlite_plan(sql).await
+}
+
 /// Prepares every registered statement of every linked crate; one line per statement that fails.
 pub async fn prepare_all(db: &Db) -> Vec<String> {
     let mut failures = Vec::new();

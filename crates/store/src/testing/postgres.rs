@@ -52,6 +52,33 @@ pub async fn postgres() -> Option<TestPostgres> {
     Some(TestPostgres { db, config, owner_url })
 }
 
+impl TestPostgres {
+    /// How PostgreSQL would run a statement, one line per step: the plan for any parameters, where indexes are used
+    /// even if the tables are small.
+    ///
+    /// # Panics
+    /// If the statement is wrong.
+    pub async fn plan(&self, sql: &crate::Sql) -> Vec<String> {
+        let text = sql.postgres();
+        let count = (1..=64).rev().find(|n| text.contains(&format!("${n}"))).unwrap_or(0);
+        let values = vec!["NULL"; count].join(", ");
+        let values = if count == 0 { String::new() } else { format!("({values})") };
+        let client = connect(&self.owner_url).await;
+        client
+            .batch_execute(&format!(
+                "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; PREPARE asked AS {text}"
+            ))
+            .await
+            .expect("the statement prepares");
+        let told = client.simple_query(&format!("EXPLAIN (COSTS OFF) EXECUTE asked{values}")).await;
+        let line = |message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(ToOwned::to_owned),
+            _ => None,
+        };
+        told.expect("a plan").into_iter().filter_map(line).collect()
+    }
+}
+
 async fn make_roles(admin: &Client) {
     let mut text = format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK}); DO $$ BEGIN ");
     for role in [OWNER, SERVICE] {
