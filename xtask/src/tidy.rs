@@ -26,8 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "base", "crypto", "inspect", "store", "keys", "audit", "sinks", "access", "identity", "guard", "gateway",
-            "api", "console",
+            "base", "crypto", "inspect", "store", "keys", "audit", "sinks", "access", "identity", "guard",
+            "gateway", "api", "console",
         ],
     ),
 ];

@@ -20,6 +20,8 @@ pub mod kind {
         Account,
         /// A sign-in session.
         Session,
+        /// An account at another identity provider.
+        ProviderLink,
         /// A request through the pipeline.
         Request,
         /// An audit event.

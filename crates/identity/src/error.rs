@@ -56,6 +56,9 @@ pub enum Error {
     /// The database (or disk) cannot take this now. Nothing was changed.
     #[error("the store cannot do this now: {0}")]
     Unavailable(#[source] Source),
+    /// A sign-in with another identity provider came to nothing.
+    #[error("{0}")]
+    Provider(#[from] crate::ProviderFault),
     /// The settings are unusable; only at start.
     #[error("{0}")]
     Settings(&'static str),
@@ -87,6 +90,14 @@ impl Error {
             Self::PasswordCompromised => {
                 return Problem::new(ProblemKind::PasswordCompromised)
                     .detail("A link to set a new password is on its way to the account's address.");
+            }
+            Self::Provider(fault) => {
+                let kind = match fault {
+                    crate::ProviderFault::Unavailable => ProblemKind::BadGateway,
+                    crate::ProviderFault::UnknownFlow => ProblemKind::InvalidCode,
+                    _ => ProblemKind::Forbidden,
+                };
+                return Problem::new(kind).detail(fault.to_string());
             }
             Self::InvalidCode => ProblemKind::InvalidCode,
             Self::WrongCredentials => ProblemKind::WrongCredentials,

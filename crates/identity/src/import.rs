@@ -154,7 +154,7 @@ impl Inner {
 }
 
 /// A name made of what stands before the `@`.
-fn name_from(email: &Email) -> Result<Username, Error> {
+pub(crate) fn name_from(email: &Email) -> Result<Username, Error> {
     let local = email.as_str().split('@').next().unwrap_or_default();
     let mut name: String = local
         .chars()

@@ -24,6 +24,7 @@ store::sql! {
         (SELECT session_id FROM session WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2)";
     SWEEP_MAILS = "DELETE FROM mail WHERE mail_id IN \
         (SELECT mail_id FROM mail WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
+    SWEEP_FLOWS = "DELETE FROM provider_flow WHERE expires_at < $1";
     SWEEP_BUDGETS = "DELETE FROM mail_budget WHERE window_start < $1";
 }
 
@@ -44,6 +45,7 @@ impl Identity {
             mails: inner.sweep(SWEEP_MAILS, trace).await?,
         };
         let mut tx = inner.db.begin(Scope::System("janitor")).await?;
+        tx.execute(SWEEP_FLOWS, params![now]).await?;
         tx.execute(SWEEP_BUDGETS, params![now.plus_ms(-WINDOW_MS)]).await?;
         tx.commit().await?;
         if let Way::Folder(folder) = &inner.delivery.way {

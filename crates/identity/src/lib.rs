@@ -41,6 +41,7 @@ mod janitor;
 mod mail;
 mod operators;
 mod password;
+mod provider;
 mod refresh;
 mod register;
 mod remember;
@@ -57,6 +58,10 @@ pub use caller::{AccountCaller, Caller, Method, RequestMeta};
 pub use error::{Error, Source};
 pub use import::{ImportOutcome, ImportedAccount, ImportedHash, MAX_IMPORT};
 pub use mail::{DeliveryError, Mailer, ReadableLetter, SmtpConfig, SmtpSecurity};
+pub use provider::{
+    ProviderAnswer, ProviderConfig, ProviderFault, ProviderLink, ProviderOutcome, ProviderProtocol, ProviderPurpose,
+    ProviderStart,
+};
 pub use requests::{
     AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials,
     OutboxEntry, Registration, SessionKind, SessionView, Setup, SetupLink, Swept, TokenPair, Verified,

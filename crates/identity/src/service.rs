@@ -11,6 +11,7 @@ use store::{Db, Job, JobOptions, Tx, job};
 use crate::background::Background;
 use crate::hash_pool::HashPool;
 use crate::mail::Delivery;
+use crate::provider::Provider;
 use crate::remember::Remembered;
 use crate::{Error, Mailer, RequestMeta, Settings};
 
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) dummy_hash: String,
     pub(crate) remembered: Arc<Remembered>,
     pub(crate) background: Background,
+    pub(crate) providers: Vec<Provider>,
 }
 
 impl Identity {
@@ -71,6 +73,8 @@ impl Identity {
         let nobodys = Secret::new(hex(&entropy.bytes::<16>()));
         let dummy_hash = pool.hash(nobodys, keys.epoch(Purpose::Pepper)).await?;
         let delivery = Delivery::open(mailer, &settings)?;
+        let providers =
+            settings.providers.iter().cloned().map(Provider::open).collect::<Result<Vec<_>, _>>()?;
         let remembered = Arc::new(Remembered::new(settings.remembered_tokens, settings.remembered_sessions));
         let background = Background::start(db.clone(), Arc::clone(&remembered));
         Ok(Self(Arc::new(Inner {
@@ -85,6 +89,7 @@ impl Identity {
             dummy_hash,
             remembered,
             background,
+            providers,
         })))
     }
 

@@ -41,6 +41,17 @@ pub struct Expected<'a> {
     pub leeway_s: u32,
 }
 
+/// What a header may say.
+#[derive(Clone, Copy)]
+enum Kind<'a> {
+    /// Of any type.
+    Any,
+    /// Of this type.
+    Exactly(&'a str),
+    /// As OpenID Connect's providers write it.
+    IdToken,
+}
+
 /// Why a token was refused. For logs and audit; a client is told only that the token is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
@@ -144,8 +155,31 @@ impl VerifyingKeys {
         serde_json::from_slice(&payload).map_err(|_| TokenError::UnexpectedClaims)
     }
 
+    /// Checks an OpenID Connect ID token in the same order. Others make them, so the header may lack `typ` (or say `JWT`),
+    /// may carry a certificate's thumbprint, which is not looked at, and may lack `kid` where there is one key only.
+    ///
+    /// # Errors
+    /// See [`TokenError`]: the first fault found.
+    pub fn verify_id_token<T: DeserializeOwned>(
+        &self,
+        token: &str,
+        issuer: &str,
+        audience: &str,
+        now: Timestamp,
+        leeway_s: u32,
+    ) -> Result<T, TokenError> {
+        let payload = self.authentic_as(token, Kind::IdToken)?;
+        let claims = Members::parse(&payload).map_err(TokenError::Malformed)?;
+        check_claims(&claims, &Expected { typ: "JWT", issuer, audience, now, leeway_s })?;
+        serde_json::from_slice(&payload).map_err(|_| TokenError::UnexpectedClaims)
+    }
+
     /// The payload of a token whose form, key, algorithm, type (if one is asked for) and signature are right.
     pub(super) fn authentic(&self, token: &str, typ: Option<&str>) -> Result<Vec<u8>, TokenError> {
+        self.authentic_as(token, typ.map_or(Kind::Any, Kind::Exactly))
+    }
+
+    fn authentic_as(&self, token: &str, kind: Kind<'_>) -> Result<Vec<u8>, TokenError> {
         const BASE64: TokenError = TokenError::Malformed("a part is not canonical base64url");
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
@@ -156,25 +190,39 @@ impl VerifyingKeys {
             return Err(TokenError::Malformed("not three parts"));
         }
         let header = decode(header).ok_or(BASE64)?;
-        let key = self.key_for(&header, typ)?;
+        let key = self.key_for(&header, kind)?;
         let payload = decode(payload).ok_or(BASE64)?;
         let signature = decode(signature).ok_or(BASE64)?;
         key.verify_sig(signed.as_bytes(), &signature).map_err(|_| TokenError::BadSignature)?;
         Ok(payload)
     }
 
-    fn key_for(&self, header: &[u8], typ: Option<&str>) -> Result<&ParsedPublicKey, TokenError> {
+    fn key_for(&self, header: &[u8], kind: Kind<'_>) -> Result<&ParsedPublicKey, TokenError> {
         let header = Members::parse(header).map_err(TokenError::Malformed)?;
-        header.only(&["alg", "typ", "kid"]).map_err(TokenError::Malformed)?;
+        let known: &[&str] = match kind {
+            Kind::IdToken => &["alg", "typ", "kid", "x5t", "x5t#S256"],
+            Kind::Any | Kind::Exactly(_) => &["alg", "typ", "kid"],
+        };
+        header.only(known).map_err(TokenError::Malformed)?;
         let text = |name| header.text(name).map_err(TokenError::Malformed);
         let algorithm = text("alg")?.ok_or(TokenError::Malformed("no algorithm"))?;
         let algorithm = Algorithm::named(algorithm).ok_or(TokenError::AlgorithmNotAllowed)?;
-        let key = text("kid")?.and_then(|kid| self.find(kid)).ok_or(TokenError::UnknownKey)?;
+        let key = match (text("kid")?, kind, &self.keys[..]) {
+            (Some(kid), ..) => self.find(kid),
+            (None, Kind::IdToken, [only]) => Some(only),
+            (None, ..) => None,
+        };
+        let key = key.ok_or(TokenError::UnknownKey)?;
         if key.algorithm != algorithm {
             return Err(TokenError::AlgorithmNotAllowed);
         }
         let given = text("typ")?;
-        if typ.is_some_and(|typ| given.is_none_or(|given| !same_type(given, typ))) {
+        let right = match kind {
+            Kind::Any => true,
+            Kind::Exactly(typ) => given.is_some_and(|given| same_type(given, typ)),
+            Kind::IdToken => given.is_none_or(|given| same_type(given, "JWT")),
+        };
+        if !right {
             return Err(TokenError::WrongType);
         }
         Ok(&key.key)
