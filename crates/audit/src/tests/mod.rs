@@ -13,6 +13,7 @@ use crate::{Audit, Entry, Event, Filter, Page, Record, RequestInfo, Searcher, St
 mod append;
 mod catalogue;
 mod live;
+mod log;
 mod search;
 mod secrecy;
 mod writer;
