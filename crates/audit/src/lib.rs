@@ -16,7 +16,9 @@
 mod clean;
 mod entry;
 mod event;
+mod export;
 mod gap;
+mod hourly;
 mod kind;
 pub mod leaf;
 mod live;
@@ -54,6 +56,8 @@ use writer::{Core, Durable, Inbox};
 pub use clean::{Agent, Clean, Detail, PathText, Short};
 pub use entry::{Cursor, Entry, Filter, Page, Searcher};
 pub use event::{Event, Stage, Stages};
+pub use export::{Export, FORMAT as EXPORT_FORMAT, Selection};
+pub use hourly::{Count, Counts, DAY_MS, Grouping, HOUR_MS, MAX_COUNTS};
 pub use kind::{Durability, Kind, Personal, Retention, Spec, UnknownKind, Whose};
 pub use leaf::Leaf;
 pub use live::Subscription;

@@ -12,6 +12,8 @@ use crate::{Audit, Entry, Event, Filter, Page, Record, RequestInfo, Searcher, St
 
 mod append;
 mod catalogue;
+mod export;
+mod hourly;
 mod live;
 mod log;
 mod search;
