@@ -18,6 +18,7 @@ mod live;
 mod log;
 mod search;
 mod secrecy;
+mod tamper;
 mod writer;
 
 sql! {
