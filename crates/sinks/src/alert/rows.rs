@@ -149,10 +149,10 @@ pub(super) async fn open(
     audit: &audit::Audit,
     rule: &Rule,
     firing: &Firing,
-    id: Id<kind::Alert>,
     channels: &[(String, bool)],
     now: Timestamp,
 ) -> Result<(), SinksError> {
+    let id = firing.alert;
     let body = Body { who: firing.who.clone(), summary: summary(rule, firing.count), runbook: rule.runbook.clone() };
     let text = serde_json::to_vec(&body).expect("an alert is plain data");
     let sealed = keys.seal_system(Purpose::Audit, field(&id), &text);
