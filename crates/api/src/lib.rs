@@ -20,6 +20,7 @@ mod discovery;
 mod document;
 mod events;
 mod failure;
+mod log;
 mod operators;
 mod password;
 mod sessions;
@@ -101,6 +102,7 @@ pub fn router(api: Api) -> Router {
     let (router, document) = collected().split_for_parts();
     let document = document::finish(&document, &endpoints(), &public_url);
     let document = document::Document(Bytes::from(document.to_string()));
+    let router = router.merge(log::routes());
     router.layer(Extension(document)).layer(from_fn(failure::finish)).with_state(api)
 }
 
@@ -127,6 +129,12 @@ fn collected() -> OpenApiRouter<Api> {
         .routes(routes!(access_check::check))
         .routes(routes!(operators::list))
         .routes(routes!(operators::show, operators::change))
+}
+
+/// The log's files, for the guard's route table beside [`endpoints`]. Their form is C2SP's (tlog-tiles), not JSON, so
+/// they are not part of the OpenAPI document.
+pub fn log_endpoints() -> Vec<Endpoint> {
+    log::endpoints()
 }
 
 #[cfg(test)]

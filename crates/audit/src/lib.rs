@@ -13,10 +13,13 @@
 //! What this crate refuses to do: it sends nothing over a network, it never blocks the request path
 //! on a full queue, and no search goes unrecorded.
 
+mod checking;
 mod clean;
 mod entry;
 mod event;
+mod export;
 mod gap;
+mod hourly;
 mod kind;
 pub mod leaf;
 mod live;
@@ -51,9 +54,12 @@ use outbox::Keyless;
 use packed::Packer;
 use writer::{Core, Durable, Inbox};
 
+pub use checking::{ErasedBodies, Fault, FaultPlace, Progress, Report};
 pub use clean::{Agent, Clean, Detail, PathText, Short};
 pub use entry::{Cursor, Entry, Filter, Page, Searcher};
 pub use event::{Event, Stage, Stages};
+pub use export::{Export, FORMAT as EXPORT_FORMAT, Selection};
+pub use hourly::{Count, Counts, DAY_MS, Grouping, HOUR_MS, MAX_COUNTS};
 pub use kind::{Durability, Kind, Personal, Retention, Spec, UnknownKind, Whose};
 pub use leaf::Leaf;
 pub use live::Subscription;
@@ -152,6 +158,7 @@ impl Audit {
             written: Notify::new(),
             head: watch::Sender::new(TreeHead::default()),
             log: log::State::default(),
+            checking: checking::Checking::default(),
         });
         let (traffic, traffic_inbox) = mpsc::channel(TRAFFIC_QUEUE);
         let (durable, durable_inbox) = mpsc::channel(DURABLE_QUEUE);

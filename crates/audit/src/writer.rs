@@ -11,6 +11,7 @@ use store::{Db, DbError};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Notify, oneshot, watch};
 
+use crate::checking::Checking;
 use crate::gap::{Cause, Losses};
 use crate::outbox::{self, Keyless};
 use crate::packed::{Packer, SealedEvent};
@@ -48,6 +49,8 @@ pub(crate) struct Core {
     pub(crate) head: watch::Sender<TreeHead>,
     /// How the log is doing.
     pub(crate) log: log::State,
+    /// The verification that was asked for last.
+    pub(crate) checking: Checking,
 }
 
 /// The queues' other ends.

@@ -40,7 +40,7 @@ use std::sync::Arc;
 use base::{Clock, Entropy, Scope, Timestamp};
 use crypto::jws::{SigningKey, VerifyingKeys};
 use crypto::memory::LockedKey;
-use crypto::{Context, ContextKind, envelope, mac};
+use crypto::{Context, ContextKind, KeyRef, envelope, mac};
 use store::{Db, Tx};
 use tokio::task::AbortHandle;
 use zeroize::Zeroizing;
@@ -56,6 +56,7 @@ pub use log::LOG_KEY_OVERLAP_MS;
 pub use names::{Field, KeyUse, Purpose, Subject};
 pub use root::{FileRoot, RootKey};
 pub use signing::{Rotation, SigningSettings};
+pub use subject::KeyState;
 
 /// The keys of one deployment. Cheap to clone. While one clone lives, a task listens for changes and
 /// reloads.
@@ -135,6 +136,15 @@ impl Keys {
         subject::create(tx, &self.0.epochs, subject, &self.0.clock, &self.0.entropy).await
     }
 
+    /// The references of the keys that [`Keys::destroy_subject`] would destroy: the event of the erasure names them,
+    /// so that what can be read no more is known to be erased and not lost.
+    ///
+    /// # Errors
+    /// [`KeysError::OutOfScope`], or if the database fails.
+    pub async fn subject_keys(&self, tx: &mut Tx, subject: Subject) -> Result<Vec<KeyRef>, KeysError> {
+        subject::live(tx, subject).await
+    }
+
     /// Destroys the subject's keys in the caller's transaction: everything sealed under them is unreadable
     /// once it commits, here and (within a second) on every node. `false` if there was none left.
     ///
@@ -142,6 +152,18 @@ impl Keys {
     /// [`KeysError::OutOfScope`], or if the database fails.
     pub async fn destroy_subject(&self, tx: &mut Tx, subject: Subject) -> Result<bool, KeysError> {
         subject::destroy(tx, subject, self.0.clock.now()).await
+    }
+
+    /// What became of a key that a record names: a subject's, or the audit epoch key. For verification, in a
+    /// transaction of the system.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn key_state(&self, tx: &mut Tx, reference: KeyRef) -> Result<KeyState, KeysError> {
+        if self.0.epochs.by_ref(Purpose::Audit, reference).is_some() {
+            return Ok(KeyState::Live);
+        }
+        subject::state(tx, reference).await
     }
 
     /// Seals one field under the subject's current key.

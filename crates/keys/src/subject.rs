@@ -19,6 +19,9 @@ sql! {
                WHERE account_id = $1 AND subject_kind = $2 AND subject_id = $3 ORDER BY generation DESC LIMIT 1";
     EXACT = "SELECT id, generation, wrapped, epoch, created_at FROM subject_key
              WHERE account_id = $1 AND subject_kind = $2 AND subject_id = $3 AND id = $4";
+    LIVE = "SELECT id FROM subject_key
+            WHERE account_id = $1 AND subject_kind = $2 AND subject_id = $3 AND destroyed_at IS NULL ORDER BY generation";
+    STATE = "SELECT destroyed_at FROM subject_key WHERE id = $1";
     DESTROY = "UPDATE subject_key SET wrapped = NULL, destroyed_at = $4
                WHERE account_id = $1 AND subject_kind = $2 AND subject_id = $3 AND destroyed_at IS NULL";
 }
@@ -31,6 +34,33 @@ const TTL_MS: i64 = 60_000;
 /// committed. A writing transaction may have made the key itself and may still be undone; to go on sealing under such a key would lose data. No
 /// transaction lives that long.
 const SETTLED_MS: i64 = 60_000;
+
+/// Whether what a key sealed can still be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// The key is there.
+    Live,
+    /// It was destroyed; the row that says so is there.
+    Destroyed,
+    /// No such key is known.
+    Unknown,
+}
+
+/// What became of the subject key with this reference.
+pub(crate) async fn state(tx: &mut Tx, reference: KeyRef) -> Result<KeyState, KeysError> {
+    let Some(row) = tx.query_opt(STATE, params![reference.0]).await? else { return Ok(KeyState::Unknown) };
+    let destroyed: Option<Timestamp> = row.get(0)?;
+    Ok(if destroyed.is_some() { KeyState::Destroyed } else { KeyState::Live })
+}
+
+/// The references of a subject's keys that are not destroyed.
+pub(crate) async fn live(tx: &mut Tx, subject: Subject) -> Result<Vec<KeyRef>, KeysError> {
+    if !subject.is_covered_by(tx.scope()) {
+        return Err(KeysError::OutOfScope);
+    }
+    let rows = tx.query(LIVE, params![subject.account(), subject.kind(), subject.id()]).await?;
+    rows.iter().map(|row| Ok(KeyRef(row.get(0)?))).collect()
+}
 
 /// A subject's key with the reference that its records carry.
 #[derive(Clone)]

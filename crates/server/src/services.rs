@@ -1,7 +1,7 @@
 //! Everything between the configuration and the listeners, opened in the order of its dependencies.
 
 use access::Access;
-use audit::Audit;
+use audit::{Audit, LogSettings};
 use base::{Clock, Entropy};
 use crypto::jws;
 use identity::{Identity, Mailer, Parts, Settings, SmtpConfig, SmtpSecurity};
@@ -104,7 +104,8 @@ impl Services {
         let keys = Keys::open_with(&db, &root, signing(&config), clock.clone(), entropy.clone()).await?;
         // The root key has done its work; nothing after this needs it.
         drop(root);
-        let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
+        let log = log_settings(&config, mode);
+        let audit = Audit::start_with(db.clone(), keys.clone(), clock.clone(), entropy.clone(), log);
         let access = Access::builtin()?;
         let identity = Identity::open(Parts {
             db: db.clone(),
@@ -138,6 +139,22 @@ fn demand_data(config: &Resolved) -> Result<(), StartError> {
     match missing {
         Some(path) => Err(StartError::NoData { path }),
         None => folder::prepare(&config.server.data_dir),
+    }
+}
+
+fn log_settings(config: &Resolved, mode: Mode) -> LogSettings {
+    let files = mode == Mode::Serve;
+    LogSettings {
+        origin: config.log_origin.clone(),
+        post_quantum: config.audit.post_quantum,
+        // One process keeps the files: the one that serves the data folder.
+        folder: files.then(|| config.log_folder.clone()),
+        anchor: files.then(|| config.log_anchor.clone()),
+        database: match &config.database_url {
+            DatabaseUrl::Sqlite(path) if files => Some(path.clone()),
+            _ => None,
+        },
+        watch_every: std::time::Duration::from_millis(config.audit.watch_every.as_ms()),
     }
 }
 

@@ -197,6 +197,7 @@ fn geo(config: &Resolved) -> Result<Option<Geo>, StartError> {
 
 fn build_guard(config: &Resolved, services: &Services, geo: Option<Geo>) -> Result<Guard, StartError> {
     let mut endpoints = api::endpoints();
+    endpoints.extend(api::log_endpoints());
     endpoints.extend(console::endpoints());
     let mut guard = GuardConfig::new(config.public_url.to_string());
     guard.trusted_hosts = config.trusted_hosts.iter().map(ToString::to_string).collect();

@@ -23,6 +23,7 @@ pub(crate) struct House {
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
     pub(crate) identity: Identity,
+    pub(crate) audit: audit::Audit,
     guard: Guard,
     front: Front,
     db: Db,
@@ -44,6 +45,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: http::HeaderMap,
     pub(crate) json: Value,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -106,6 +108,7 @@ impl House {
         .unwrap();
         let mut config = GuardConfig::new(public_url);
         config.endpoints = api::endpoints();
+        config.endpoints.extend(api::log_endpoints());
         config.limits.enabled = false;
         let parts = guard::Parts {
             identity: identity.clone(),
@@ -116,8 +119,8 @@ impl House {
             entropy: entropy.clone(),
         };
         let guard = Guard::new(config, parts).unwrap();
-        let api = Api { identity: identity.clone(), audit, access, keys, clock: clock.clone() };
-        Self { clock, entropy, identity, guard, front: Front(api::router(api)), db, dir }
+        let api = Api { identity: identity.clone(), audit: audit.clone(), access, keys, clock: clock.clone() };
+        Self { clock, entropy, identity, audit, guard, front: Front(api::router(api)), db, dir }
     }
 
     pub(crate) async fn send_raw(&self, request: Request<Body>) -> Answer {
@@ -126,7 +129,7 @@ impl House {
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(axum::body::Body::new(body), 1 << 20).await.unwrap();
         let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status: parts.status, headers: parts.headers, json }
+        Answer { status: parts.status, headers: parts.headers, json, bytes: bytes.to_vec() }
     }
 
     pub(crate) async fn send(
@@ -150,6 +153,11 @@ impl House {
             None => Body::Empty,
         };
         self.send_raw(request.body(body).unwrap()).await
+    }
+
+    /// A GET by nobody.
+    pub(crate) async fn get_raw(&self, path: &str) -> Answer {
+        self.send("GET", path, None, None).await
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {

@@ -5,5 +5,6 @@
 mod access_check;
 mod house;
 mod life;
+mod log;
 mod operators;
 mod strictness;

@@ -99,7 +99,30 @@ impl Keeper {
         };
         let anchor = self.compare("anchor", core.settings.anchor.clone(), &head).await?;
         self.anchored = matches!(anchor, Found::Prefix { .. } | Found::Nothing { .. });
+        self.missing(&mirror, &anchor).await;
+        if let (Some(folder), Some(size)) = (&core.settings.folder, self.mirrored) {
+            // Partial tiles are not flushed to the disk one by one; a power cut may have left empty ones.
+            for tile in Tile::partial_in_tree(size) {
+                write(self.wanted(folder, tile).await?).await?;
+            }
+        }
         Ok(())
+    }
+
+    /// Where one place knows this log, the other was there as well.
+    async fn missing(&self, mirror: &Found, anchor: &Found) {
+        let settings = &self.core.settings;
+        let gone = Found::Nothing { damaged: false };
+        let known = |found: &Found| matches!(found, Found::Prefix { .. });
+        for (place, kept, missing) in [
+            ("mirror", settings.folder.is_some(), *mirror == gone && known(anchor)),
+            ("anchor", settings.anchor.is_some(), *anchor == gone && known(mirror)),
+        ] {
+            if kept && missing {
+                let file = format!("{place}/checkpoint").into();
+                self.record(Event::LogFileChanged { file, what: "deleted", rebuilt: true }).await;
+            }
+        }
     }
 
     async fn compare(

@@ -4,8 +4,8 @@ mod check;
 mod files;
 mod growth;
 mod keeper;
-mod reading;
-mod sequencer;
+pub(crate) mod reading;
+pub(crate) mod sequencer;
 mod settle;
 mod watch;
 

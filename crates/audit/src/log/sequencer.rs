@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base::{Actor, Id, Scope, Timestamp, kind as ids};
 use crypto::log::Edge;
-use store::{DbError, Tx, Value, params, sql};
+use store::{DbError, Row, Tx, Value, params, sql};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -99,6 +99,33 @@ pub(crate) struct Sequencer {
     edge: Edge,
     /// The size at which another leader was seen to stand still, and since when.
     still: Option<(u64, Instant)>,
+    /// Where the next step dies, as if the process had been killed there.
+    #[cfg(test)]
+    pub(crate) cut: Option<Cut>,
+    /// Leads whoever led last.
+    #[cfg(test)]
+    pub(crate) usurps: bool,
+}
+
+/// Points between two steps of a batch.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    BeforeWriting,
+    AfterMoving,
+    AfterEvents,
+    BeforeCommit,
+    AfterCommit,
+}
+
+/// Dies here if the test wants it.
+macro_rules! cut {
+    ($sequencer:expr, $point:ident) => {
+        #[cfg(test)]
+        if $sequencer.cut == Some(Cut::$point) {
+            return Err(AuditError::Damaged("cut".into()));
+        }
+    };
 }
 
 /// Runs until the writer has ended and nothing waits that this node could take.
@@ -133,7 +160,17 @@ pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>)
 impl Sequencer {
     pub(crate) fn new(core: Arc<Core>) -> Self {
         let me = core.entropy.bytes();
-        Self { core, me, origin: None, edge: Edge::new(), still: None }
+        Self {
+            core,
+            me,
+            origin: None,
+            edge: Edge::new(),
+            still: None,
+            #[cfg(test)]
+            cut: None,
+            #[cfg(test)]
+            usurps: false,
+        }
     }
 
     /// Looks at the outbox once and takes one batch. What fails is said once and tried again.
@@ -174,28 +211,17 @@ impl Sequencer {
         }
         drop(tx);
 
-        let (mut seqs, mut batch, mut unreadable) = (Vec::new(), Vec::with_capacity(BATCH), 0);
-        for row in &rows {
-            let (seq, packed): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-            seqs.push(seq);
-            match growth::read(&packed) {
-                Ok(events) => batch.extend(events),
-                Err(growth::Unreadable) => unreadable += 1,
-            }
-            if batch.len() >= BATCH {
-                break;
-            }
-        }
+        let Batch { seqs, mut events, unreadable } = batch(&rows)?;
         if unreadable > 0 {
-            batch.push(self.tell_of(unreadable).await?);
+            events.push(self.tell_of(unreadable).await?);
         }
-        match self.take(&head, &seqs, batch).await {
+        match self.take(&head, &seqs, events).await {
             Err(AuditError::Store(error)) if error.is_unique() => {
                 // An event is in the log already: a write whose answer was lost was done twice.
-                let again = rows.iter().take(seqs.len()).map(|row| row.get::<Vec<u8>>(1));
-                let again: Vec<Vec<u8>> = again.collect::<Result<_, _>>()?;
-                let events = again.iter().filter_map(|packed| growth::read(packed).ok()).flatten();
-                let fresh = self.without_known(events.collect()).await?;
+                let mut fresh = self.without_known(batch(&rows)?.events).await?;
+                if unreadable > 0 {
+                    fresh.push(self.tell_of(unreadable).await?);
+                }
                 self.take(&head, &seqs, fresh).await
             }
             taken => taken,
@@ -204,6 +230,10 @@ impl Sequencer {
 
     /// Whether this node sequences: it did last, or nobody does.
     fn may_lead(&mut self, leader: Option<[u8; 16]>, size: u64) -> bool {
+        #[cfg(test)]
+        if self.usurps {
+            return true;
+        }
         if leader.is_none_or(|leader| leader == self.me) {
             self.still = None;
             return true;
@@ -234,6 +264,7 @@ impl Sequencer {
         };
         let rows = rows(growth.from, &mut batch);
 
+        cut!(self, BeforeWriting);
         let mut tx = self.core.db.begin(SCOPE).await?;
         let moved = params![
             integer(growth.edge.size()),
@@ -247,7 +278,9 @@ impl Sequencer {
         if tx.execute(MOVE, moved).await? == 0 {
             return Ok(Step::Again);
         }
+        cut!(self, AfterMoving);
         insert(&mut tx, &rows).await?;
+        cut!(self, AfterEvents);
         for (index, next) in (growth.from..).zip(&batch) {
             for (slot, body) in (1_u32..).zip(&next.event.bodies[1..]) {
                 let body = params![integer(index), slot, next.leaf.id, body.account, body.record.as_slice()];
@@ -259,7 +292,9 @@ impl Sequencer {
         }
         let seqs = serde_json::to_string(seqs).expect("numbers serialise");
         tx.execute(TAKE, params![seqs]).await?;
+        cut!(self, BeforeCommit);
         tx.commit().await?;
+        cut!(self, AfterCommit);
 
         metrics::gauge!("fortissimo_log_size").set(growth.edge.size() as f64);
         self.publish(&TreeHead {
@@ -346,6 +381,30 @@ impl Sequencer {
             tracing::debug!(%error, "the log's leadership was not given back; others wait a moment longer");
         }
     }
+}
+
+/// What is taken from the outbox at once.
+struct Batch {
+    seqs: Vec<i64>,
+    events: Vec<Next>,
+    /// Rows that hold nothing readable.
+    unreadable: u64,
+}
+
+fn batch(rows: &[Row]) -> Result<Batch, AuditError> {
+    let mut batch = Batch { seqs: Vec::new(), events: Vec::with_capacity(BATCH), unreadable: 0 };
+    for row in rows {
+        let (seq, packed): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        batch.seqs.push(seq);
+        match growth::read(&packed) {
+            Ok(events) => batch.events.extend(events),
+            Err(growth::Unreadable) => batch.unreadable += 1,
+        }
+        if batch.events.len() >= BATCH {
+            break;
+        }
+    }
+    Ok(batch)
 }
 
 /// The edge of the tree in the database.

@@ -58,7 +58,12 @@ macro_rules! edge {
 }
 
 sql! {
-    pub(super) BY_REQUEST = page!(" AND request_id = $3" account kinds address outcome);
+    // A request has few events. They are taken first: PostgreSQL would rather walk through time until it meets them.
+    pub(super) BY_REQUEST = concat!(
+        "WITH candidate AS MATERIALIZED (SELECT r.idx AS i FROM audit_event AS r WHERE r.request_id = $3) SELECT ",
+        entry_columns!(), " FROM candidate CROSS JOIN audit_event WHERE idx = i AND id < $6 AND id >= $7",
+        account!(), kinds!(), address!(), outcome!(), " ORDER BY id DESC LIMIT $8",
+    );
     pub(super) BY_ADDRESS = page!(" AND address_index = $4" account kinds request outcome);
     pub(super) BY_ABOUT = page!(" AND account_id = $1" kinds request address outcome);
     pub(super) BY_KIND = page!(" AND kind = $2" account request address outcome);
@@ -78,7 +83,10 @@ sql! {
         "AND EXISTS (SELECT 1 FROM audit_body AS o WHERE o.idx = audit_event.idx AND o.account_id = $2)))",
     );
 
-    pub(super) EDGE_REQUEST = edge!("audit_event" " AND request_id = $4");
+    pub(super) EDGE_REQUEST = concat!(
+        "WITH candidate AS MATERIALIZED (SELECT id AS i FROM audit_event WHERE request_id = $4) ",
+        "SELECT i FROM candidate WHERE i < $1 AND i >= $2 ORDER BY i DESC LIMIT 1 OFFSET $3",
+    );
     pub(super) EDGE_ADDRESS = edge!("audit_event" " AND address_index = $4");
     pub(super) EDGE_ABOUT = edge!("audit_event" " AND account_id = $4");
     pub(super) EDGE_FURTHER = edge!("audit_body" " AND account_id = $4");

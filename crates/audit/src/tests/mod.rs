@@ -12,9 +12,13 @@ use crate::{Audit, Entry, Event, Filter, Page, Record, RequestInfo, Searcher, St
 
 mod append;
 mod catalogue;
+mod export;
+mod hourly;
 mod live;
+mod log;
 mod search;
 mod secrecy;
+mod tamper;
 mod writer;
 
 sql! {

@@ -4,6 +4,7 @@
 //! JSON schema are generated from these types ([`document`]). Paths are relative to the working directory.
 
 mod accounts;
+mod audit;
 mod check;
 mod cors;
 mod database;
@@ -31,6 +32,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use accounts::Accounts;
+pub use audit::Audit;
 pub use cors::Cors;
 pub use database::Database;
 pub use finding::{Finding, Place};
@@ -81,6 +83,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// `[keys]`
     pub keys: Keys,
+    /// `[audit]`
+    pub audit: Audit,
     /// `[cors]`
     pub cors: Cors,
     /// `[log]`

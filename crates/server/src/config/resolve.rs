@@ -26,6 +26,12 @@ pub struct Resolved {
     pub issuer: HttpOrigin,
     /// See `mail.port`.
     pub mail_port: u16,
+    /// See `audit.origin`.
+    pub log_origin: String,
+    /// See `audit.folder`.
+    pub log_folder: PathBuf,
+    /// See `audit.anchor`.
+    pub log_anchor: PathBuf,
 }
 
 impl Deref for Resolved {
@@ -59,6 +65,9 @@ impl Config {
             root_file: self.keys.root_file.clone().unwrap_or_else(|| server.data_dir.join("root.key")),
             issuer: self.tokens.issuer.clone().unwrap_or_else(|| public_url.clone()),
             mail_port: self.mail.port.unwrap_or(default_port),
+            log_origin: self.audit.origin.clone().unwrap_or_else(|| default_log_origin(&public_url)),
+            log_folder: self.audit.folder.clone().unwrap_or_else(|| server.data_dir.join("log")),
+            log_anchor: self.audit.anchor.clone().unwrap_or_else(|| server.data_dir.join("anchor/checkpoint")),
             public_url,
             config: self.clone(),
         }
@@ -96,6 +105,9 @@ impl Resolved {
         config.database.migrate_url = Some(self.migrate_url.clone());
         config.keys.root_file = Some(self.root_file.clone());
         config.tokens.issuer = Some(self.issuer.clone());
+        config.audit.origin = Some(self.log_origin.clone());
+        config.audit.folder = Some(self.log_folder.clone());
+        config.audit.anchor = Some(self.log_anchor.clone());
         if config.mail.host.is_some() {
             config.mail.port = Some(self.mail_port);
         }
@@ -121,6 +133,13 @@ impl Resolved {
 // "localhost" is a secure context in browsers even over plain HTTP, so the strict cookies work there.
 fn default_url(listen: SocketAddr, tls: bool) -> HttpOrigin {
     HttpOrigin::new(tls, "localhost", listen.port())
+}
+
+/// A log is known by a URL without its scheme (c2sp.org/tlog-checkpoint).
+fn default_log_origin(public_url: &HttpOrigin) -> String {
+    let url = public_url.to_string();
+    let place = url.split_once("://").map_or(url.as_str(), |(_, place)| place);
+    format!("{place}/log")
 }
 
 fn default_hosts(listen: SocketAddr) -> Vec<HostPattern> {

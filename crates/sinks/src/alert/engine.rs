@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base::{Id, Scope, Timestamp};
 use keys::{Field, Purpose};
-use store::Dialect;
+use store::{Dialect, Tx};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -67,6 +67,8 @@ struct Engine<'a> {
     source: Source,
     windows: Windows,
     next: u64,
+    /// The `next` that the database knows.
+    saved: u64,
     /// When messages went out.
     messages: VecDeque<i64>,
     /// The time of the latest event.
@@ -90,17 +92,17 @@ impl<'a> Engine<'a> {
             let busy = items.len() == BATCH;
             let mut firings = Vec::new();
             let now = alerts.parts.clock.now();
+            let id = || Id::at(now, &alerts.parts.entropy);
             for item in &items {
                 engine.next = item.index + 1;
                 engine.latest = engine.latest.max(item.entry.at.as_millis());
                 if now.since_ms(item.entry.at) <= TOO_OLD_MS {
-                    firings.extend(engine.windows.observe(item));
+                    firings.extend(engine.windows.observe(item, &id));
                 }
             }
-            let progress = !items.is_empty() && stored.elapsed() >= STORE_EVERY;
+            let progress = engine.is_unsaved() && stored.elapsed() >= STORE_EVERY;
             let renew = stored.elapsed() >= LOOK_EVERY && alerts.parts.db.dialect() == Dialect::Postgres;
-            let unsaved = engine.windows.is_dirty() && stored.elapsed() >= STORE_EVERY;
-            if !firings.is_empty() || progress || renew || unsaved {
+            if !firings.is_empty() || progress || renew {
                 if !engine.store(firings).await? {
                     return Ok(());
                 }
@@ -134,7 +136,11 @@ impl<'a> Engine<'a> {
         }
         drop(tx);
         let source = alerts.parts.source.clone();
-        Ok(Self { alerts, reader, source, windows, next: at.next, messages: state.messages, latest: 0 })
+        Ok(Self { alerts, reader, source, windows, next: at.next, saved: at.next, messages: state.messages, latest: 0 })
+    }
+
+    fn is_unsaved(&self) -> bool {
+        self.windows.is_dirty() || self.next > self.saved
     }
 
     /// Everything at once; `false` if another node does this now.
@@ -142,20 +148,17 @@ impl<'a> Engine<'a> {
         let parts = &self.alerts.parts;
         let now = parts.clock.now();
         let mut tx = parts.db.begin(Scope::System("alerts")).await?;
-        let mut due = firings;
-        for more in self.windows.take_more() {
-            if !rows::go_on(&mut tx, &more).await? {
-                due.extend(self.windows.closed(&more));
-            }
+        let mut raised = firings.len() as u64;
+        for firing in firings {
+            self.open(&mut tx, &firing, now).await?;
         }
-        let raised = due.len() as u64;
-        for firing in due {
-            let id = Id::at(now, &parts.entropy);
-            let rule = self.windows.rules[firing.rule].clone();
-            let channels = self.channels(rule.severity, now);
-            rows::open(&mut tx, &parts.keys, &parts.audit, &rule, &firing, id, &channels, now).await?;
-            self.windows.raised(&firing, id);
-            tracing::warn!(rule = rule.name, severity = rule.severity, count = firing.count, alert = %id, "an alert is raised");
+        for more in self.windows.take_more() {
+            if !rows::go_on(&mut tx, &more).await?
+                && let Some(firing) = self.windows.closed(&more, Id::at(now, &parts.entropy))
+            {
+                self.open(&mut tx, &firing, now).await?;
+                raised += 1;
+            }
         }
         let state = State { windows: self.windows.snapshot(self.latest), messages: self.messages.clone() };
         let text = serde_json::to_vec(&state).expect("counters are plain data");
@@ -164,11 +167,21 @@ impl<'a> Engine<'a> {
             return Ok(false);
         }
         tx.commit().await?;
+        self.saved = self.next;
         if raised > 0 {
             metrics::counter!("fortissimo_alerts_raised_total").increment(raised);
             self.alerts.woken.notify_one();
         }
         Ok(true)
+    }
+
+    async fn open(&mut self, tx: &mut Tx, firing: &Firing, now: Timestamp) -> Result<(), SinksError> {
+        let parts = &self.alerts.parts;
+        let rule = self.windows.rules[firing.rule].clone();
+        let channels = self.channels(rule.severity, now);
+        rows::open(tx, &parts.keys, &parts.audit, &rule, firing, &channels, now).await?;
+        tracing::warn!(rule = rule.name, severity = rule.severity, count = firing.count, alert = %firing.alert, "an alert is raised");
+        Ok(())
     }
 
     /// Where an alert goes, and whether the rate limit lets it go there.
@@ -199,13 +212,12 @@ impl<'a> Engine<'a> {
 
     /// Until the log has grown, or something is to be stored.
     async fn wait(&mut self) {
-        let unsaved = self.windows.is_dirty();
         if self.source.head().size > self.next {
             // Known before its rows are seen.
             tokio::time::sleep(Duration::from_millis(100)).await;
             return;
         }
-        let longest = if unsaved { STORE_EVERY } else { LOOK_EVERY };
+        let longest = if self.is_unsaved() { STORE_EVERY } else { LOOK_EVERY };
         tokio::select! {
             told = self.source.grown() => if !told { tokio::time::sleep(longest).await },
             () = tokio::time::sleep(longest) => {}

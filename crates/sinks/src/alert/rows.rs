@@ -149,12 +149,16 @@ pub(super) async fn open(
     audit: &audit::Audit,
     rule: &Rule,
     firing: &Firing,
-    id: Id<kind::Alert>,
     channels: &[(String, bool)],
     now: Timestamp,
 ) -> Result<(), SinksError> {
+<<<<<<< HEAD
     let body =
         Body { who: firing.who.clone(), summary: summary(rule, firing.count), runbook: rule.runbook.clone() };
+=======
+    let id = firing.alert;
+    let body = Body { who: firing.who.clone(), summary: summary(rule, firing.count), runbook: rule.runbook.clone() };
+>>>>>>> main
     let text = serde_json::to_vec(&body).expect("an alert is plain data");
     let sealed = keys.seal_system(Purpose::Audit, field(&id), &text);
     let group = keys.blind_index(

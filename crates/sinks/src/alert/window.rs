@@ -35,6 +35,7 @@ struct Raised {
 /// An alert to open.
 #[derive(Debug, Clone)]
 pub(crate) struct Firing {
+    pub(crate) alert: Id<kind::Alert>,
     pub(crate) rule: usize,
     pub(crate) who: Who,
     pub(crate) count: u64,
@@ -75,8 +76,8 @@ impl Windows {
         Self { rules, groups, opened, dirty: false }
     }
 
-    /// Counts one event; gives the alerts that are due. For each, [`Windows::raised`] must be called.
-    pub(crate) fn observe(&mut self, item: &Item) -> Vec<Firing> {
+    /// Counts one event; gives the alerts that are due. Further events of the same group belong to them at once.
+    pub(crate) fn observe(&mut self, item: &Item, id: &impl Fn() -> Id<kind::Alert>) -> Vec<Firing> {
         let mut due = Vec::new();
         let mut about: Vec<usize> = Vec::new();
         for (number, rule) in self.rules.iter().enumerate() {
@@ -89,12 +90,12 @@ impl Windows {
             about.retain(|number| !self.rules[*number].fallback);
         }
         for number in about {
-            due.extend(self.count(number, item));
+            due.extend(self.count(number, item, id));
         }
         due
     }
 
-    fn count(&mut self, number: usize, item: &Item) -> Option<Firing> {
+    fn count(&mut self, number: usize, item: &Item, id: &impl Fn() -> Id<kind::Alert>) -> Option<Firing> {
         self.dirty = true;
         let rule = &self.rules[number];
         let at = item.entry.at.as_millis();
@@ -141,13 +142,15 @@ impl Windows {
         } else {
             opened.push_back(at);
         }
-        Some(Firing { rule: number, who, count, last_at: at, index: item.index })
+        let firing = Firing { alert: id(), rule: number, who, count, last_at: at, index: item.index };
+        self.raised(&firing);
+        Some(firing)
     }
 
-    /// From now on further events belong to this alert.
-    pub(crate) fn raised(&mut self, firing: &Firing, alert: Id<kind::Alert>) {
-        let raised = Raised { alert, last_seen: firing.last_at, last_index: firing.index, fresh: 0 };
-        self.groups[firing.rule].entry(firing.who.clone()).or_default().raised = Some(raised);
+    fn raised(&mut self, firing: &Firing) {
+        let Firing { alert, last_at: last_seen, index: last_index, .. } = *firing;
+        self.groups[firing.rule].entry(firing.who.clone()).or_default().raised =
+            Some(Raised { alert, last_seen, last_index, fresh: 0 });
     }
 
     /// An alert from the database goes on.
@@ -187,7 +190,7 @@ impl Windows {
     }
 
     /// A person has closed the alert meanwhile: what came since is the beginning of another one.
-    pub(crate) fn closed(&mut self, more: &More) -> Option<Firing> {
+    pub(crate) fn closed(&mut self, more: &More, id: Id<kind::Alert>) -> Option<Firing> {
         let counter = self.groups[more.rule].get_mut(&more.who)?;
         counter.raised = None;
         let rule = &self.rules[more.rule];
@@ -196,7 +199,9 @@ impl Windows {
             return None;
         }
         let (who, last_at, index) = (more.who.clone(), more.last_at, more.index);
-        Some(Firing { rule: more.rule, who, count: more.count, last_at, index })
+        let firing = Firing { alert: id, rule: more.rule, who, count: more.count, last_at, index };
+        self.raised(&firing);
+        Some(firing)
     }
 
     /// Whether anything was counted since the last snapshot.

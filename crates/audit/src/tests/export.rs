@@ -1,0 +1,182 @@
+//! What an export says can be checked by anybody with the log's key and the text alone.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use crypto::log::{Checkpoint, Hash, leaf_hash, verify_inclusion};
+use keys::Subject;
+use serde_json::Value;
+use store::testing;
+
+use super::{House, SYSTEM, operator};
+use crate::leaf::Leaf;
+use crate::{AuditError, Event, Filter, Kind, Outcome, Record, Selection};
+
+async fn text(house: &House, selection: Selection) -> String {
+    let mut export = house.audit.export(&operator(), selection).await.unwrap();
+    let mut all = Vec::new();
+    while let Some(chunk) = export.next().await.unwrap() {
+        assert!(chunk.ends_with(b"\n"), "chunks are whole lines");
+        all.extend(chunk);
+    }
+    assert!(export.next().await.unwrap().is_none());
+    String::from_utf8(all).unwrap()
+}
+
+fn lines(text: &str) -> (Value, Vec<Value>, Value) {
+    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (head, end) = (lines.remove(0), lines.pop().unwrap());
+    (head, lines, end)
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    STANDARD.decode(value.as_str().unwrap()).unwrap()
+}
+
+fn hash(value: &Value) -> Hash {
+    bytes(value).try_into().unwrap()
+}
+
+/// Everything that can be checked without us; the index at fault, if there is one.
+fn check(head: &Value, events: &[Value], end: &Value) -> Result<(), u64> {
+    let checkpoint = Checkpoint::read_unverified(head["checkpoint"].as_str().unwrap()).unwrap();
+    assert_eq!((end["end"].as_bool(), end["events"].as_u64()), (Some(true), Some(events.len() as u64)));
+    assert_eq!(head["tree_size"], checkpoint.size);
+    for line in events {
+        let index = line["index"].as_u64().unwrap();
+        let leaf_bytes = bytes(&line["leaf"]);
+        let proof: Vec<Hash> = line["proof"].as_array().unwrap().iter().map(hash).collect();
+        if !verify_inclusion(&leaf_hash(&leaf_bytes), index, checkpoint.size, &proof, &checkpoint.root) {
+            return Err(index);
+        }
+        let leaf = Leaf::decode(&leaf_bytes).unwrap();
+        let bodies = line["bodies"].as_array().unwrap();
+        assert_eq!(bodies.len(), leaf.bodies.len());
+        for (body, commitment) in bodies.iter().zip(&leaf.bodies) {
+            if body.is_null() {
+                continue;
+            }
+            let plain = [bytes(&body["salt"]), body["text"].as_str().unwrap().as_bytes().to_vec()].concat();
+            if !commitment.is_of_body(&plain) {
+                return Err(index);
+            }
+        }
+        let event = &line["event"];
+        if event["metadata"]["uid"] != leaf.id.to_string()
+            || event["metadata"]["sequence"] != index
+            || event["metadata"]["event_code"] != leaf.kind
+            || event["time"] != leaf.at.as_millis()
+            || event["severity_id"] != leaf.severity
+        {
+            return Err(index);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_line_is_proven_against_the_first_and_what_is_altered_is_found() {
+    for db in testing::databases().await {
+        let house = House::new(db).await;
+        let ada = house.account().await;
+        for _ in 0..300 {
+            house.audit.record(house.traffic(200));
+        }
+        for _ in 0..5 {
+            house.audit.record_durable(house.critical(ada)).await.unwrap();
+        }
+        house.audit.settled().await.unwrap();
+        let (head, mut events, end) = lines(&text(&house, Selection::default()).await);
+        assert_eq!(head["format"], "fortissimo-audit-export/1");
+        assert_eq!(events.len() as u64, head["tree_size"].as_u64().unwrap());
+        assert!(events.len() >= 305);
+        let mut indexes: Vec<u64> = events.iter().map(|line| line["index"].as_u64().unwrap()).collect();
+        indexes.sort_unstable();
+        assert!(indexes.iter().copied().eq(0..events.len() as u64), "no event twice, none missing");
+        assert_eq!(check(&head, &events, &end), Ok(()));
+
+        let whole = events.clone();
+        let signed = events.iter().position(|line| line["event"]["metadata"]["event_code"] == "session.signed_in");
+        let signed = signed.unwrap();
+        let at = events[signed]["index"].as_u64().unwrap();
+        let body = events[signed]["bodies"][0]["text"].as_str().unwrap().replace("203.0.113.77", "203.0.113.78");
+        assert_ne!(body, events[signed]["bodies"][0]["text"]);
+        events[signed]["bodies"][0]["text"] = body.into();
+        assert_eq!(check(&head, &events, &end), Err(at));
+        events.clone_from(&whole);
+        let leaf = String::from_utf8(bytes(&events[signed]["leaf"])).unwrap().replace("success", "failure");
+        events[signed]["leaf"] = STANDARD.encode(leaf).into();
+        assert_eq!(check(&head, &events, &end), Err(at));
+        events.clone_from(&whole);
+        events[signed]["event"]["severity_id"] = 5.into();
+        assert_eq!(check(&head, &events, &end), Err(at));
+        events.clone_from(&whole);
+        events[signed]["proof"][0] = STANDARD.encode([0; 32]).into();
+        assert_eq!(check(&head, &events, &end), Err(at));
+    }
+}
+
+#[tokio::test]
+async fn time_and_kinds_select_and_the_export_is_on_record_before_its_first_line() {
+    for db in testing::databases().await {
+        let house = House::new(db).await;
+        let ada = house.account().await;
+        for _ in 0..3 {
+            house.audit.record_durable(house.critical(ada)).await.unwrap();
+            house.audit.record_durable(house.traffic(200)).await.unwrap();
+            house.clock.advance_ms(1_000);
+        }
+        let (start, now) = (super::START, house.clock.now());
+        let second = base::Timestamp::from_millis(start + 1_000);
+        let count = async |selection: Selection| lines(&text(&house, selection).await).1.len();
+        assert_eq!(count(Selection { from: Some(second), to: Some(now), kinds: vec![] }).await, 4);
+        let kinds = vec![Kind::SignedIn];
+        assert_eq!(count(Selection { from: Some(second), to: Some(now), kinds: kinds.clone() }).await, 2);
+        let both = vec![Kind::SignedIn, Kind::HttpRequest, Kind::SignedIn];
+        assert_eq!(count(Selection { to: Some(second), kinds: both, ..Selection::default() }).await, 2);
+        let none = Selection { from: Some(now), to: Some(second), kinds };
+        assert_eq!(count(none).await, 0);
+
+        let before = house.count("audit.exported").await;
+        let export = house.audit.export(&operator(), Selection::default()).await.unwrap();
+        assert_eq!(house.count("audit.exported").await, before + 1);
+        let filter = Filter { kind: Some(Kind::AuditExported), ..Filter::default() };
+        let wanted = serde_json::json!({ "by": [], "tree_size": export.tree_size() });
+        assert!(house.find(&filter).await.iter().any(|said| said.details == wanted));
+    }
+}
+
+#[tokio::test]
+async fn an_erased_body_is_null_and_everything_else_is_still_proven() {
+    for db in testing::databases().await {
+        let house = House::new(db).await;
+        let (ada, operator) = (house.account().await, house.account().await);
+        let event = Event::AccountDisabled { reason: Some("payment".into()) };
+        let record = Record::new(house.clock.now(), event)
+            .by(base::Actor::Account(operator))
+            .about(ada)
+            .during(house.request())
+            .ended(Outcome::Success);
+        house.audit.record_durable(record).await.unwrap();
+        house.audit.settled().await.unwrap();
+        let mut tx = house.db.begin(SYSTEM).await.unwrap();
+        house.keys.destroy_subject(&mut tx, Subject::Account(ada)).await.unwrap();
+        tx.commit().await.unwrap();
+        let selection = Selection { kinds: vec![Kind::AccountDisabled], ..Selection::default() };
+        let (head, events, end) = lines(&text(&house, selection).await);
+        assert_eq!(check(&head, &events, &end), Ok(()));
+        let bodies = events[0]["bodies"].as_array().unwrap();
+        assert_eq!(bodies.len(), 2);
+        assert!(bodies[0].is_null(), "the person's body is gone");
+        assert!(bodies[1]["text"].as_str().unwrap().contains("203.0.113.77"), "the operator's is not");
+        assert!(!events[0].to_string().contains("payment"));
+    }
+}
+
+#[tokio::test]
+async fn an_export_that_cannot_be_recorded_gives_nothing() {
+    let house = House::new(store::Db::memory()).await;
+    house.audit.record_durable(house.traffic(200)).await.unwrap();
+    house.audit.shutdown().await;
+    let refused = house.audit.export(&operator(), Selection::default()).await;
+    assert!(matches!(refused.err(), Some(AuditError::Stopped | AuditError::Refused(_))));
+}
