@@ -113,13 +113,7 @@ fn bodies(record: &Record, subjects: &Subjects) -> Vec<(Option<Id<ids::Account>>
 }
 
 /// Salt and text of one body.
-fn plain(
-    record: &Record,
-    subjects: &Subjects,
-    slot: Slot,
-    withhold: bool,
-    entropy: &Entropy,
-) -> Zeroizing<Vec<u8>> {
+fn plain(record: &Record, subjects: &Subjects, slot: Slot, withhold: bool, entropy: &Entropy) -> Zeroizing<Vec<u8>> {
     let sender = if subjects.actor.is_some() { Slot::Actor } else { Slot::About };
     let request = record.request.as_ref().filter(|_| !withhold && slot == sender);
     let body = Body {

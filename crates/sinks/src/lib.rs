@@ -32,9 +32,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use alert::{
-    Alert, AlertState, Alerts, AlertsConfig, Group, Mailing, OperatorMail, Rule, RuleError, SendMail,
-};
+pub use alert::{Alert, AlertState, Alerts, AlertsConfig, Group, Mailing, OperatorMail, Rule, RuleError, SendMail};
 pub use destination::{FilesConfig, HttpTarget, SyslogConfig, Target, WebhookConfig};
 pub use filter::{Filter, Pattern, PatternError};
 pub use form::Form;

@@ -204,9 +204,7 @@ impl Sinks {
         Some(match destination.send(&[&record]).await {
             Ok(verdicts) => verdicts.into_iter().try_for_each(|verdict| match verdict {
                 crate::destination::Verdict::Accepted => Ok(()),
-                crate::destination::Verdict::Later(reason) | crate::destination::Verdict::Refused(reason) => {
-                    Err(reason)
-                }
+                crate::destination::Verdict::Later(reason) | crate::destination::Verdict::Refused(reason) => Err(reason),
             }),
             Err(trouble) => Err(trouble.said.unwrap_or(trouble.reason)),
         })

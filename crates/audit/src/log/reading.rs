@@ -138,12 +138,7 @@ impl From<Malformed> for Lack {
 }
 
 /// Up to `limit` events from index `from` on.
-pub(crate) async fn read(
-    tx: &mut Tx,
-    keys: &Keys,
-    from: u64,
-    limit: usize,
-) -> Result<Vec<LogEntry>, AuditError> {
+pub(crate) async fn read(tx: &mut Tx, keys: &Keys, from: u64, limit: usize) -> Result<Vec<LogEntry>, AuditError> {
     let rows = tx.query_long(FROM, params![integer(from), integer(limit as u64)]).await?;
     let mut entries = Vec::with_capacity(rows.len());
     for row in &rows {

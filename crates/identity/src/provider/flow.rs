@@ -201,7 +201,7 @@ impl Inner {
                 if !same {
                     return Err(ProviderFault::UnknownFlow.into());
                 }
-                retry_races!(self.link(provider, &person, account, meta))?;
+                retry_races!(self.link_person(provider, &person, account, meta))?;
                 Ok(ProviderOutcome::Linked)
             }
             None => {
@@ -303,7 +303,7 @@ impl Inner {
         Account::load(tx, id).await
     }
 
-    async fn link(
+    async fn link_person(
         &self,
         provider: &Provider,
         person: &Person,

@@ -1,7 +1,7 @@
 //! The accounts elsewhere that sign in to an account here.
 
 use audit::{Event, Short};
-use base::{Id, Scope, Timestamp, kind};
+use base::{Id, Timestamp, kind};
 use store::{Tx, params};
 
 use crate::account::{Account, NO_PASSWORD};

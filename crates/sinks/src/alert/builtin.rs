@@ -133,8 +133,7 @@ pub fn rules() -> Vec<Rule> {
     rules.push(Rule {
         min_severity: 5,
         severity: 5,
-        runbook: "Something critical happened for which there is no rule of its own. Read the event."
-            .to_owned(),
+        runbook: "Something critical happened for which there is no rule of its own. Read the event.".to_owned(),
         fallback: true,
         ..Rule::new("critical-event", Vec::new())
     });

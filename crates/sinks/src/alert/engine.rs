@@ -120,8 +120,7 @@ impl<'a> Engine<'a> {
 
     async fn restore(alerts: &'a Alerts, reader: &'a Reader, at: Cursor) -> Result<Self, SinksError> {
         let mut windows = Windows::new(alerts.config.rules.clone());
-        let opened =
-            at.state.as_deref().map(|state| alerts.parts.keys.open_system(Purpose::Audit, STATE, state));
+        let opened = at.state.as_deref().map(|state| alerts.parts.keys.open_system(Purpose::Audit, STATE, state));
         // A state of another version or key is forgotten: counting begins anew, open alerts go on.
         let state: State = match opened {
             Some(Ok(text)) => serde_json::from_slice(&text).unwrap_or_default(),

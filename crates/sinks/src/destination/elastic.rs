@@ -38,8 +38,7 @@ struct Error {
 
 impl Elastic {
     pub(super) fn open(target: &HttpTarget, index: &str, around: &Surroundings) -> Result<Self, String> {
-        let endpoint =
-            Endpoint::open(target, "/_bulk", "ApiKey", around)?.with(CONTENT_TYPE, "application/x-ndjson");
+        let endpoint = Endpoint::open(target, "/_bulk", "ApiKey", around)?.with(CONTENT_TYPE, "application/x-ndjson");
         Ok(Self { endpoint, index: index.to_owned() })
     }
 

@@ -147,9 +147,7 @@ impl Files {
     /// Finds the newest file; goes on with it if it is not in the manifest.
     fn resume(&mut self) -> io::Result<()> {
         private_folder(&self.config.folder)?;
-        let Some(day) =
-            newest(&self.config.folder, |name| name.len() == 10 && name.starts_with(char::is_numeric))?
-        else {
+        let Some(day) = newest(&self.config.folder, |name| name.len() == 10 && name.starts_with(char::is_numeric))? else {
             return Ok(());
         };
         let Some(path) = newest(&day, |name| name.starts_with("events-") && name.ends_with(".jsonl"))? else {
@@ -161,8 +159,7 @@ impl Files {
         // A line that a crash cut off goes; it comes again whole.
         let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         content.truncate(whole);
-        let lines: Vec<&[u8]> =
-            content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&[u8]> = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
         self.written = lines.iter().map(|line| crypto::mac::sha256(line)).collect();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if manifest(&day, &self.deployment)?.files.iter().any(|closed| closed.name == name) {
