@@ -14,6 +14,7 @@ mod form;
 mod live;
 mod mail;
 mod page;
+mod provider;
 mod recovery;
 mod sign_in;
 mod sign_up;
@@ -65,6 +66,10 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/account/verify", "public"),
         get("/account/sign-in", "public"),
         post("/account/sign-in", "public").rate(RateClass::SignIn),
+        get("/auth/oauth/{provider}/start", "public").rate(RateClass::SignIn),
+        get("/auth/oauth/{provider}/callback", "public").rate(RateClass::SignIn),
+        get("/account/providers", own),
+        post("/account/providers/{id}/unlink", own),
         post("/account/sign-out", own),
         get("/account/forgot", "public"),
         post("/account/forgot", "public").rate(RateClass::Registration),
@@ -101,6 +106,10 @@ pub fn router(console: Console) -> Router {
         .route("/account/verify", get(sign_up::verify_form).post(sign_up::verify))
         .route("/account/setup", get(sign_up::setup_form).post(sign_up::setup))
         .route("/account/sign-in", get(sign_in::form).post(sign_in::submit))
+        .route("/auth/oauth/{provider}/start", get(provider::start))
+        .route("/auth/oauth/{provider}/callback", get(provider::callback))
+        .route("/account/providers", get(provider::list))
+        .route("/account/providers/{id}/unlink", post(provider::unlink))
         .route("/account/sign-out", post(sign_in::sign_out))
         .route("/account/forgot", get(recovery::forgot_form).post(recovery::forgot))
         .route("/account/reset", get(recovery::reset_form).post(recovery::reset))

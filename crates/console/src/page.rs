@@ -44,6 +44,8 @@ impl Notice {
             "verified" => "Your address is verified. Sign in to begin.",
             "reset" => "The password is set and all sessions have ended. Sign in with it.",
             "password" => "The password is changed and all other sessions have ended.",
+            "linked" => "The two accounts are linked.",
+            "unlinked" => "That account no longer signs in here.",
             "session" => "That session is signed out.",
             "others" => "All other sessions are signed out.",
             "named" => "The name is saved.",

@@ -5,12 +5,13 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use guard::SESSION_COOKIE;
 use http::{HeaderValue, StatusCode, header};
-use identity::Credentials;
+use identity::{BrowserSession, Credentials};
 use serde::Deserialize;
 
 use crate::Console;
 use crate::form::{Errors, Submitted};
 use crate::page::{Failure, Frame, go, render, render_again};
+use crate::provider::{Choice, choices};
 use crate::visit::Visit;
 
 #[derive(Template)]
@@ -20,6 +21,7 @@ struct SignInPage<'a> {
     next: &'a str,
     identifier: &'a str,
     errors: Errors,
+    choices: Vec<Choice>,
 }
 
 /// Where to go after signing in.
@@ -30,7 +32,7 @@ pub(crate) struct Next {
 }
 
 /// Only a path on this site; anything else is a redirect for somebody else's purposes.
-fn safe(next: &str) -> Option<&str> {
+pub(crate) fn safe(next: &str) -> Option<&str> {
     let path = next.starts_with('/')
         && !next.starts_with("//")
         && next.len() <= 2_048
@@ -49,7 +51,7 @@ pub(crate) async fn form(
     }
     let frame = visit.frame(&console, "sign-in");
     let next = safe(&query.next).unwrap_or("");
-    render(&visit, StatusCode::OK, &SignInPage { frame, next, identifier: "", errors: Errors::default() })
+    render(&visit, StatusCode::OK, &SignInPage { frame, next, identifier: "", errors: Errors::default(), choices: choices(&console) })
 }
 
 /// POST /account/sign-in
@@ -69,12 +71,7 @@ pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) 
         let credentials = Credentials { name: name.clone(), password, session_name: None, audience: None };
         match console.identity.sign_in_browser(credentials, &form.visit.meta).await {
             Ok(session) => {
-                let left_s = session.expires_at.since_ms(console.clock.now()).max(0) / 1000;
-                // Lax, so that a link in a mail still finds the person signed in.
-                let cookie = format!(
-                    "{SESSION_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={left_s}",
-                    session.cookie.expose()
-                );
+                let cookie = session_cookie(&console, &session);
                 return Ok(with_cookie(go(safe(form.text("next")).unwrap_or("/account")), &cookie));
             }
             Err(error) => {
@@ -84,8 +81,17 @@ pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) 
         }
     }
     let next = safe(form.text("next")).unwrap_or("");
-    let page = SignInPage { frame, next, identifier: &name, errors };
+    let page = SignInPage { frame, next, identifier: &name, errors, choices: choices(&console) };
     Ok(render_again(&form.visit, refused.as_ref(), &page))
+}
+
+/// The cookie of a new session. Lax, so that a link in a mail still finds the person signed in.
+pub(crate) fn session_cookie(console: &Console, session: &BrowserSession) -> String {
+    let left_s = session.expires_at.since_ms(console.clock.now()).max(0) / 1000;
+    format!(
+        "{SESSION_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={left_s}",
+        session.cookie.expose()
+    )
 }
 
 /// POST /account/sign-out
@@ -97,7 +103,7 @@ pub(crate) async fn sign_out(State(console): State<Console>, form: Submitted) ->
     Ok(response)
 }
 
-fn with_cookie(mut response: Response, cookie: &str) -> Response {
+pub(crate) fn with_cookie(mut response: Response, cookie: &str) -> Response {
     if let Ok(value) = HeaderValue::from_str(cookie) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }

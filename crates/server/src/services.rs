@@ -1,10 +1,12 @@
 //! Everything between the configuration and the listeners, opened in the order of its dependencies.
 
+use std::sync::Arc;
+
 use access::Access;
 use audit::{Audit, LogSettings};
 use base::{Clock, Entropy};
 use crypto::jws;
-use identity::{Identity, Mailer, Parts, Settings, SmtpConfig, SmtpSecurity};
+use identity::{Identity, Mailer, Parts, ProviderConfig, Settings, SmtpConfig, SmtpSecurity};
 use keys::{FileRoot, Keys, RootKey, SigningSettings};
 use store::{Db, DbConfig, DbUrl};
 
@@ -115,7 +117,7 @@ impl Services {
             clock: clock.clone(),
             entropy: entropy.clone(),
             mailer: mailer(&config)?,
-            settings: settings(&config, mode),
+            settings: Settings { providers: providers(&config)?, ..settings(&config, mode) },
         })
         .await?;
         Ok(Self { config, db, keys, audit, access, identity, clock, entropy })
@@ -197,6 +199,36 @@ fn settings(config: &Resolved, mode: Mode) -> Settings {
     }
 }
 
+fn providers(config: &Resolved) -> Result<Vec<ProviderConfig>, StartError> {
+    let one = |provider: &crate::config::Provider| {
+        let secret = |reference: &crate::config::value::SecretRef| {
+            reference
+                .resolve()
+                .map(Arc::new)
+                .map_err(|reason| StartError::Secret { setting: "provider.client_secret", reason })
+        };
+        Ok(ProviderConfig {
+            id: provider.id.clone(),
+            name: provider.shown_name().to_owned(),
+            protocol: provider
+                .protocol()
+                .map_err(|(setting, reason)| StartError::Secret { setting, reason: reason.to_owned() })?,
+            client_id: provider.client_id.clone(),
+            client_secret: provider.client_secret.as_ref().map(secret).transpose()?,
+            scopes: provider.asked_scopes(),
+            ca_pem: provider.ca_file.as_deref().map(|path| read_pem("provider.ca_file", path)).transpose()?,
+        })
+    };
+    config.provider.iter().map(one).collect()
+}
+
+fn read_pem(setting: &'static str, path: &std::path::Path) -> Result<Vec<u8>, StartError> {
+    std::fs::read(path).map_err(|error| StartError::Secret {
+        setting,
+        reason: format!("{} cannot be read: {error}", path.display()),
+    })
+}
+
 /// A display name as RFC 5322 wants it: quoted if it has more than letters, digits and spaces.
 fn quoted(name: &str) -> String {
     if name.chars().all(|c| c.is_alphanumeric() || c == ' ') {
@@ -222,13 +254,7 @@ fn mailer(config: &Resolved) -> Result<Mailer, StartError> {
         }
         _ => None,
     };
-    let ca_pem = match &mail.ca_file {
-        None => None,
-        Some(path) => Some(std::fs::read(path).map_err(|error| StartError::Secret {
-            setting: "mail.ca_file",
-            reason: format!("{} cannot be read: {error}", path.display()),
-        })?),
-    };
+    let ca_pem = mail.ca_file.as_deref().map(|path| read_pem("mail.ca_file", path)).transpose()?;
     Ok(Mailer::Smtp(SmtpConfig {
         host: host.clone(),
         port: config.mail_port,

@@ -4,11 +4,13 @@ use base::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crypto::jws::TokenError;
-use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType};
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
+};
 use oauth2::{
-    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
-    StandardRevocableToken, StandardTokenResponse, TokenResponse as _, TokenUrl,
+    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
+    Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
 
@@ -118,7 +120,8 @@ impl Provider {
                 Person::from_profile(&profile, &self.config.protocol)
             }
             ProviderProtocol::OpenIdConnect { .. } => {
-                let id_token = answer.extra_fields().id_token.as_deref().ok_or(ProviderFault::NotAuthentic)?;
+                let id_token =
+                    answer.extra_fields().id_token.as_deref().ok_or(ProviderFault::NotAuthentic)?;
                 let claims = self.id_claims(id_token, now).await?;
                 let digest = crypto::mac::sha256(access_token.as_bytes());
                 let half = URL_SAFE_NO_PAD.encode(&digest[..16]);

@@ -197,7 +197,8 @@ impl Inner {
         match kept.link {
             Some((account, session)) => {
                 // Whoever began it must still be who is here.
-                let same = caller.is_some_and(|caller| (caller.account, caller.session) == (account, session));
+                let same =
+                    caller.is_some_and(|caller| (caller.account, caller.session) == (account, session));
                 if !same {
                     return Err(ProviderFault::UnknownFlow.into());
                 }
@@ -211,7 +212,12 @@ impl Inner {
         }
     }
 
-    async fn take_flow(&self, provider: &Provider, state: &str, browser: Option<&str>) -> Result<Kept, Error> {
+    async fn take_flow(
+        &self,
+        provider: &Provider,
+        state: &str,
+        browser: Option<&str>,
+    ) -> Result<Kept, Error> {
         let unknown = || Error::Provider(ProviderFault::UnknownFlow);
         if !secret_text::is_plausible(state, "") {
             return Err(unknown());

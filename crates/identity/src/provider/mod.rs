@@ -103,7 +103,9 @@ pub enum ProviderFault {
     )]
     NoAddress,
     /// There is no account linked, and somebody has the address here.
-    #[error("an account here has the same e-mail address; sign in to it as usual and link the two under Security")]
+    #[error(
+        "an account here has the same e-mail address; sign in to it as usual and link the two under Security"
+    )]
     AddressTaken,
     /// The other account is linked to somebody else here.
     #[error("that account is linked to another account here already")]

@@ -65,12 +65,14 @@ impl Remote {
         let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let metadata: Metadata = self.get(&url, None).await?;
         let secure = |url: &str| url.starts_with("https://") || issuer.starts_with("http://");
-        let all_secure =
-            [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri]
-                .into_iter()
-                .all(|url| secure(url));
+        let all_secure = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri]
+            .into_iter()
+            .all(|url| secure(url));
         if metadata.issuer != issuer || !all_secure {
-            tracing::warn!(issuer, "a provider's metadata is of another issuer or names endpoints without TLS");
+            tracing::warn!(
+                issuer,
+                "a provider's metadata is of another issuer or names endpoints without TLS"
+            );
             return Err(ProviderFault::NotAuthentic);
         }
         let metadata = Arc::new(metadata);

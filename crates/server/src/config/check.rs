@@ -33,6 +33,7 @@ pub(super) fn check(config: &Resolved, origins: &Origins) -> Result<Vec<Finding>
     names(config, &mut checker);
     routes(config, &mut checker);
     mail(config, &mut checker);
+    providers(config, &mut checker);
     tokens(config, &mut checker);
     limits(config, &mut checker);
     http(config, &mut checker);
@@ -216,6 +217,25 @@ fn falls_through(earlier: &Route, later: &Route) -> bool {
     let every_method = Route { methods: Vec::new(), ..earlier.clone() };
     let same_way = Route { methods: Vec::new(), ..later.clone() };
     covers(&same_way, &every_method) && (later.methods.is_empty() || later.methods != earlier.methods)
+}
+
+fn providers(config: &Resolved, out: &mut Checker<'_>) {
+    for (index, provider) in config.provider.iter().enumerate() {
+        let at = index.to_string();
+        let mut error = |name: &str, message: &str| out.error(&["provider", &at, name], message);
+        if !provider.has_plain_id() {
+            error("id", "must be 1 to 32 lower-case letters, digits or hyphens");
+        }
+        if config.provider[..index].iter().any(|other| other.id == provider.id) {
+            error("id", "names another provider already");
+        }
+        if provider.client_id.is_empty() {
+            error("client_id", "must not be empty");
+        }
+        if let Err((name, message)) = provider.protocol() {
+            error(name, message);
+        }
+    }
 }
 
 fn mail(config: &Resolved, out: &mut Checker<'_>) {

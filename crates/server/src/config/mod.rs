@@ -19,6 +19,7 @@ mod load;
 mod locate;
 mod log;
 mod mail;
+mod provider;
 mod reputation;
 mod resolve;
 mod route;
@@ -42,6 +43,7 @@ pub use keys::Keys;
 pub use load::{Flags, Loaded, Sources, load, validate};
 pub use log::{Log, LogFormat};
 pub use mail::{Mail, MailTls};
+pub use provider::{Preset, Provider};
 pub use reputation::Reputation;
 pub use resolve::Resolved;
 pub use route::Route;
@@ -75,6 +77,8 @@ pub struct Config {
     pub accounts: Accounts,
     /// `[tokens]`
     pub tokens: Tokens,
+    /// `[[provider]]`
+    pub provider: Vec<Provider>,
     /// `[mail]`
     pub mail: Mail,
     /// `[tls]`; absent: plain HTTP, on loopback only.
