@@ -65,7 +65,7 @@ fn each_mistake_is_named_with_its_place_and_remedy() {
         ("[server]\nlisten = ", "f.toml:2:10: string values must be quoted, expected literal string"),
         ("[server]\n  lisen = \"127.0.0.1:1\"", "f.toml:2:3: unknown key `lisen`; did you mean `listen`?"),
         ("[servr]\nlisten = 1", "f.toml:1:2: unknown key `servr`; did you mean `server`?"),
-        ("[server]\nissuer = 1", "f.toml:2:1: unknown key `issuer`; it belongs to [tokens]"),
+        ("[server]\nissuer = 1", "f.toml:2:1: unknown key `issuer`; it belongs to [tokens] or [[provider]]"),
         ("[reputation]\nlists = 1", "f.toml:2:1: unknown key `lists`; known here: enabled"),
         (
             "[server]\nlisten = 8080",

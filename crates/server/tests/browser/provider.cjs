@@ -1,0 +1,75 @@
+// Signing in with another provider, linking and unlinking, in a real Chromium.
+"use strict";
+const path = require("path");
+const { chromium } = require("playwright-core");
+
+const { BASE, PROVIDER, PASSWORD, SHOTS, CHROMIUM } = process.env;
+
+function must(condition, what) {
+  if (!condition) throw new Error(what);
+}
+
+(async () => {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  const visit = async () => (await browser.newContext({ baseURL: BASE, viewport: { width: 1100, height: 760 } })).newPage();
+  const shot = (page, name) => page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
+  const as = (who) => fetch(`${PROVIDER}/as?login_as=${who}`);
+
+  // A new person comes by the provider and has an account.
+  await as("ada");
+  const ada = await visit();
+  await ada.goto("/account/sign-in?next=/account");
+  await shot(ada, "provider-1-sign-in");
+  await ada.click("text=Sign in with Studio ID");
+  await ada.waitForURL("**/account");
+  must((await ada.textContent("main")).includes("ada@example.com"), "the address is not shown");
+  await ada.click("text=Linked accounts");
+  await ada.waitForSelector("text=ada@example.com");
+  await shot(ada, "provider-2-linked");
+  // The only way in cannot be removed.
+  await ada.click("button:has-text('Unlink')");
+  must((await ada.textContent("main")).includes("only way to sign in"), "the last way in was removed");
+
+  // Somebody with an account links another one, and signs in with it from then on.
+  await as("shy");
+  const bob = await visit();
+  await bob.goto("/account/sign-in");
+  await bob.click("text=Sign in with Studio ID");
+  await bob.waitForSelector("text=That did not work");
+  must((await bob.textContent("main")).includes("vouches for no e-mail address"), "an account without an address was made");
+  await shot(bob, "provider-3-refused");
+  await bob.goto("/account/sign-in");
+  await bob.fill("#identifier", "bob");
+  await bob.fill("#password", PASSWORD);
+  await bob.click("main button");
+  await bob.waitForURL("**/account");
+  await bob.goto("/account/providers");
+  await bob.click("text=Link Studio ID");
+  await bob.waitForURL("**/account/providers?done=linked");
+  const again = await visit();
+  await again.goto("/account/sign-in");
+  await again.click("text=Sign in with Studio ID");
+  await again.waitForURL("**/account");
+  must((await again.textContent("main")).includes("bob@example.com"), "the linked account did not sign in");
+  // Linked to somebody else already. (The provider remembers who was there; it must ask again.)
+  await ada.context().clearCookies({ domain: "127.0.0.1" });
+  await ada.goto("/account/providers");
+  await ada.click("text=Link Studio ID");
+  await ada.waitForSelector("text=linked to another account here already");
+  // Unlinked, it signs in no longer.
+  await bob.goto("/account/providers");
+  await bob.click("button:has-text('Unlink')");
+  await bob.waitForURL("**/account/providers?done=unlinked");
+  const stranger = await visit();
+  await stranger.goto("/account/sign-in");
+  await stranger.click("text=Sign in with Studio ID");
+  await stranger.waitForSelector("text=That did not work");
+  await browser.close();
+  console.log("providers complete");
+})().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
