@@ -17,6 +17,7 @@ mod database;
 mod diagnose;
 mod finding;
 mod folder;
+mod prove;
 mod rows;
 mod signature;
 mod tree;
@@ -30,6 +31,7 @@ pub use anchor::anchored;
 pub use database::Database;
 pub use finding::{Finding, Findings, MAX_FINDINGS, Part};
 pub use folder::Folder;
+pub use prove::{ProveError, Wanted, prove};
 pub use rows::{Erasure, Rows, rows};
 pub use tree::tree;
 

@@ -1,4 +1,7 @@
-//! `fortissimo audit tail|search`.
+//! `fortissimo audit tail|search|verify|prove`.
+
+mod prove;
+mod verify;
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -33,6 +36,11 @@ pub(super) enum Audit {
     },
     /// Events that match everything that is given, newest first
     Search(Search),
+    /// Verify the log, or one proof: offline, without changing anything. Exit code 0: whole, 1: something is wrong,
+    /// 2: it could not be looked at
+    Verify(verify::Verify),
+    /// Write the proof that an event is in the log (.tlog-proof)
+    Prove(prove::Prove),
 }
 
 /// What is looked for.
@@ -112,7 +120,13 @@ fn searcher() -> Searcher {
 }
 
 pub(super) fn run(command: Audit, loaded: Loaded, out: &mut impl Write) -> Result<(), Failure> {
+    let command = match command {
+        Audit::Verify(command) => return verify::run(command, loaded, out),
+        Audit::Prove(command) => return prove::run(command, loaded, out),
+        reading => reading,
+    };
     with_services(loaded, async |services| match command {
+        Audit::Verify(_) | Audit::Prove(_) => Ok(()),
         Audit::Tail { lines, follow, json } => {
             // Subscribed before the search, so that nothing falls in between; the overlap is cut by id.
             let live = follow.then(|| services.audit.subscribe());
