@@ -72,6 +72,9 @@ pub enum StartError {
     /// Accounts and sessions.
     #[error("{0}")]
     Identity(#[from] identity::Error),
+    /// Sinks and alerts.
+    #[error("{0}")]
+    Sinks(#[from] sinks::SinksError),
     /// The pipeline.
     #[error("{0}")]
     Guard(#[from] guard::GuardError),

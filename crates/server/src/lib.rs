@@ -24,6 +24,7 @@ mod ops;
 mod output;
 mod services;
 mod signing;
+mod sink_setup;
 mod start;
 mod tls_watch;
 mod vouch;

@@ -71,6 +71,7 @@ runtime_failures!(
     store::DbError,
     keys::KeysError,
     audit::AuditError,
+    sinks::SinksError,
     identity::Error,
     crate::signing::StepError
 );

@@ -19,7 +19,7 @@ use crate::folder::{self, Lock};
 use crate::front::Front;
 use crate::ops::{self, Readiness};
 use crate::services::{Mode, Services};
-use crate::{geo_watch, tls_watch, vouch, worker};
+use crate::{geo_watch, sink_setup, tls_watch, vouch, worker};
 
 /// A one-time link for the first operator.
 #[derive(Debug, Clone)]
@@ -86,15 +86,22 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
     }
     let guard = build_guard(&config, &services, geo.clone())?;
     let front = front(&config, &services, &guard, &shutdown)?;
+    // Opened before anything is announced: a certificate that cannot be read is a start that fails.
+    let sinks = sink_setup::open(&services)?;
+    let alerts = sink_setup::open_alerts(&services)?;
     announce(&services).await?;
     let setup_link = first_link(&services).await?;
 
     let (stop, stopped) = watch::channel(false);
-    let readiness = Readiness::of(&services);
+    let readiness = Readiness::of(&services, sinks.clone());
     let mut tasks = vec![
         tokio::spawn(ops::serve(ops, readiness, stopped.clone())),
         tokio::spawn(worker::run(services.clone(), stopped.clone())),
     ];
+    tasks.extend(sinks.start(&stopped)?);
+    if config.alerts.enabled {
+        tasks.push(alerts.start(stopped.clone()));
+    }
     if let (Some(tls), Some(files)) = (tls, &config.tls) {
         tasks.push(tokio::spawn(tls_watch::run(tls, files.clone(), stopped.clone())));
     }

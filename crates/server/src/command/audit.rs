@@ -1,6 +1,7 @@
 //! `fortissimo audit tail|search|verify|prove`.
 
 mod prove;
+mod sinks;
 mod verify;
 
 use std::io::Write;
@@ -41,6 +42,17 @@ pub(super) enum Audit {
     Verify(verify::Verify),
     /// Write the proof that an event is in the log (.tlog-proof)
     Prove(prove::Prove),
+    /// How far every sink has come, and how it is doing
+    Sinks {
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send one test record to a sink and say what it answers
+    SinkTest {
+        /// The sink's name, from the configuration
+        name: String,
+    },
 }
 
 /// What is looked for.
@@ -127,6 +139,8 @@ pub(super) fn run(command: Audit, loaded: Loaded, out: &mut impl Write) -> Resul
     };
     with_services(loaded, async |services| match command {
         Audit::Verify(_) | Audit::Prove(_) => Ok(()),
+        Audit::Sinks { json } => sinks::list(&services, json, out).await,
+        Audit::SinkTest { name } => sinks::test(&services, &name, out).await,
         Audit::Tail { lines, follow, json } => {
             // Subscribed before the search, so that nothing falls in between; the overlap is cut by id.
             let live = follow.then(|| services.audit.subscribe());

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod account;
+mod alert;
 mod audit;
 mod config;
 mod keys;
@@ -64,6 +65,9 @@ enum Command {
     /// Read the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// See alerts, and say that you look into them
+    #[command(subcommand)]
+    Alert(alert::Alert),
     /// Read the outbox that is used without a mail server
     #[command(subcommand)]
     Mail(mail::Mail),
@@ -99,6 +103,7 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         Command::SetupLink => setup_link::run(common.load()?, &mut out),
         Command::Account(command) => account::run(command, common.load()?, &mut out),
         Command::Audit(command) => audit::run(command, common.load()?, &mut out),
+        Command::Alert(command) => alert::run(command, common.load()?, &mut out),
         Command::Mail(command) => mail::run(&command, common.load()?, &mut out),
         Command::Keys(command) => keys::run(&command, common.load()?, &mut out),
         Command::Doctor => return doctor(common, &mut out),
