@@ -9,9 +9,11 @@ mod journey;
 mod malformed;
 mod pages;
 mod rights;
+mod sinks;
 mod smtp;
 mod studio;
 mod tokens;
+mod verify;
 
 use testkit::{Program, Settings};
 
