@@ -28,7 +28,7 @@ pub(crate) struct Verify {
     /// The text of a `.tlog-proof` file.
     #[serde(default)]
     proof: Option<String>,
-    /// With a proof: the leaf that it is about, in base64. Without it, the log's own entry at the proof's index.
+    /// With a proof: the leaf that it is about, in base64. Without it, what the file carries, else the log's own entry.
     #[serde(default)]
     leaf: Option<String>,
 }

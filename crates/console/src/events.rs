@@ -144,7 +144,7 @@ fn time(text: &str) -> Option<Timestamp> {
 
 /// A time as those fields want it: without its zone. What cannot be read stays as it was typed.
 fn as_field(text: &str) -> String {
-    time(text.trim()).map_or_else(|| text.to_owned(), |at| at.to_rfc3339().chars().take(19).collect())
+    time(text.trim()).map_or_else(|| text.to_owned(), |at| at.to_rfc3339().chars().take(16).collect())
 }
 
 fn older_link(typed: &Typed, next: Cursor) -> String {
@@ -191,7 +191,7 @@ mod tests {
         let at = Timestamp::parse_rfc3339("2026-01-31T10:20:00Z");
         for text in ["2026-01-31T10:20", "2026-01-31T10:20:00", "2026-01-31T10:20:00Z", "2026-01-31T11:20:00+01:00"] {
             assert_eq!(time(text), at, "{text}");
-            assert_eq!(as_field(text), "2026-01-31T10:20:00");
+            assert_eq!(as_field(text), "2026-01-31T10:20");
         }
         assert_eq!(time("2026-01-31"), Timestamp::parse_rfc3339("2026-01-31T00:00:00Z"));
         for wrong in ["", "10:20", "2026-01-31T25:00", "2026-01-31T10", "<b>"] {

@@ -23,7 +23,10 @@ pub(crate) struct EventRow {
 impl EventRow {
     pub(crate) fn of(entry: &Entry) -> Self {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        // What the program did to the trail, the alerts and the like says more than the path that asked for it.
+        let own = ["audit.", "log.", "alert.", "sink."].iter().any(|part| entry.kind.starts_with(part));
         let what = match (&entry.path, &entry.route) {
+            _ if own => details(&entry.details),
             (Some(path), _) => format!("{} {path}", text(&entry.method)),
             (None, Some(route)) => format!("{} {route}", text(&entry.method)),
             (None, None) => details(&entry.details),
