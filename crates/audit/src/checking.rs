@@ -314,13 +314,10 @@ async fn examine(core: &Core) -> Result<Report, VerifyError> {
         }
         sizes.extend(files.head.iter().map(|head| head.size));
         let tree = database(core, &trust, &sizes, &mut report).await?;
-        // Two trees that are each in order may still be two.
-        if let Some(head) = &files.head
-            && tree.earlier.iter().any(|(size, root)| *size == head.size && *root != head.root)
-        {
-            let mut forked = Findings::default();
-            forked.add(Finding::Forked { at: head.size });
-            report.add(FaultPlace::Files, &forked);
+        // The files follow the database, never the other way round: a database that ends before them was cut, and two
+        // trees that are each in order may still be two.
+        if !files.signed_by.is_empty() {
+            report.add(FaultPlace::Database, &verify::anchored(&tree, Some(&files.checkpoint), &trust));
         }
         compare(core, &tree, anchor.as_deref(), &trust, &mut report);
     } else {

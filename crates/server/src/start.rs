@@ -98,6 +98,8 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
         tokio::spawn(ops::serve(ops, readiness, stopped.clone())),
         tokio::spawn(worker::run(services.clone(), stopped.clone())),
     ];
+    let (audit, stop_counting) = (services.audit.clone(), stopped.clone());
+    tasks.push(tokio::spawn(async move { audit.count_hours(stop_counting).await }));
     tasks.extend(sinks.start(&stopped)?);
     if config.alerts.enabled {
         tasks.push(alerts.start(stopped.clone()));
@@ -146,7 +148,7 @@ async fn finish(mut task: JoinHandle<()>, patience: Duration) {
     }
 }
 
-fn tls(config: &Resolved) -> Result<Option<Tls>, StartError> {
+pub(crate) fn tls(config: &Resolved) -> Result<Option<Tls>, StartError> {
     let Some(tls) = &config.tls else { return Ok(None) };
     let files = TlsFiles {
         certificate: tls.cert.clone(),
@@ -156,7 +158,7 @@ fn tls(config: &Resolved) -> Result<Option<Tls>, StartError> {
     Tls::load(files).map(Some).map_err(|error| StartError::Gateway(format!("[tls]: {error}")))
 }
 
-async fn bind_public(config: &Resolved, tls: Option<Tls>) -> Result<Listener, StartError> {
+pub(crate) async fn bind_public(config: &Resolved, tls: Option<Tls>) -> Result<Listener, StartError> {
     let (http, address) = (&config.http, config.server.listen);
     let limits = gateway::Limits {
         connections: usize::try_from(http.max_connections).unwrap_or(usize::MAX),

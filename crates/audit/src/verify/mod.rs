@@ -15,6 +15,7 @@ mod align;
 mod anchor;
 mod database;
 mod diagnose;
+mod export;
 mod finding;
 mod folder;
 mod prove;
@@ -29,6 +30,7 @@ use crypto::log::{Checkpoint, Hash, VerifierKey};
 
 pub use anchor::anchored;
 pub use database::Database;
+pub use export::{ExportFault, Exported, export};
 pub use finding::{Finding, Findings, MAX_FINDINGS, Part};
 pub use folder::Folder;
 pub use prove::{ProveError, Wanted, prove};

@@ -1,5 +1,6 @@
-//! `fortissimo audit tail|search|verify|prove`.
+//! `fortissimo audit tail|search|export|verify|prove`.
 
+mod export;
 mod prove;
 mod sinks;
 mod verify;
@@ -37,7 +38,9 @@ pub(super) enum Audit {
     },
     /// Events that match everything that is given, newest first
     Search(Search),
-    /// Verify the log, or one proof: offline, without changing anything. Exit code 0: whole, 1: something is wrong,
+    /// A part of the trail as JSON lines, each event with its proof. The export is on record
+    Export(export::Export),
+    /// Verify the log, one proof or an export: offline, without changing anything. Exit code 0: whole, 1: something is wrong,
     /// 2: it could not be looked at
     Verify(verify::Verify),
     /// Write the proof that an event is in the log (.tlog-proof)
@@ -139,6 +142,7 @@ pub(super) fn run(command: Audit, loaded: Loaded, out: &mut impl Write) -> Resul
     };
     with_services(loaded, async |services| match command {
         Audit::Verify(_) | Audit::Prove(_) => Ok(()),
+        Audit::Export(command) => export::run(&services, command, out).await,
         Audit::Sinks { json } => sinks::list(&services, json, out).await,
         Audit::SinkTest { name } => sinks::test(&services, &name, out).await,
         Audit::Tail { lines, follow, json } => {

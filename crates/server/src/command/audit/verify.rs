@@ -20,7 +20,7 @@ use crate::services;
 /// What is verified, and whom to trust.
 #[derive(Debug, clap::Args)]
 pub(in crate::command) struct Verify {
-    /// A proof (.tlog-proof); without it, a whole log
+    /// A proof (.tlog-proof) or an export (.jsonl); without it, a whole log
     proof: Option<PathBuf>,
     /// The files of a log (checkpoint and tile/), alone; without it, files, second place and database of this
     /// installation
@@ -53,7 +53,10 @@ pub(super) fn run(command: Verify, loaded: Loaded, out: &mut impl Write) -> Resu
     crate::logs::start(&crate::config::Log { level: "warn".to_owned(), ..loaded.config.log.clone() });
     crate::command::runtime(1)?.block_on(async {
         let mut report = Report { json: command.json, found: 0 };
-        if let Some(path) = &command.proof {
+        if let Some(path) = command.proof.as_ref().filter(|path| path.extension().is_some_and(|end| end == "jsonl")) {
+            let trust = command.trust(&loaded.resolved).await?;
+            report.found = super::export::check(path, &trust, command.json, out)?;
+        } else if let Some(path) = &command.proof {
             one_proof(&command, path, &loaded.resolved, &mut report, out).await?;
         } else if let Some(folder) = &command.log {
             files_alone(&command, folder, &loaded.resolved, &mut report, out).await?;
