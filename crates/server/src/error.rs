@@ -30,6 +30,9 @@ pub enum StartError {
         /// The system's words.
         source: io::Error,
     },
+    /// The witness cannot be what it should be.
+    #[error("{0}")]
+    Witness(String),
     /// A file or folder cannot be used.
     #[error("cannot use {path}: {source} ({hint})")]
     Folder {

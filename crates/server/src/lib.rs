@@ -28,6 +28,7 @@ mod sink_setup;
 mod start;
 mod tls_watch;
 mod vouch;
+mod witness;
 mod worker;
 
 #[cfg(test)]

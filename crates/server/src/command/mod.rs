@@ -9,6 +9,7 @@ mod mail;
 mod migrate;
 mod serve;
 mod setup_link;
+mod witness;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -76,6 +77,8 @@ enum Command {
     Keys(keys::Keys),
     /// Check this installation and say what to do
     Doctor,
+    /// Watch the logs of others and cosign what continues them (settings: [witness])
+    Witness,
 }
 
 /// Runs the command line and gives the exit code: 0, 1 if it could not be done, 2 if it was asked wrongly.
@@ -107,6 +110,10 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         Command::Mail(command) => mail::run(&command, common.load()?, &mut out),
         Command::Keys(command) => keys::run(&command, common.load()?, &mut out),
         Command::Doctor => return doctor(common, &mut out),
+        Command::Witness => {
+            drop(out);
+            return witness::run(common.load()?);
+        }
     };
     done?;
     out.flush()?;

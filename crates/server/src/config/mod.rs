@@ -29,6 +29,7 @@ mod sink;
 mod tls;
 mod tokens;
 mod upstream;
+mod witness;
 pub mod value;
 
 use schemars::JsonSchema;
@@ -54,6 +55,7 @@ pub use sink::{Sink, SinkForm, SinkKind};
 pub use tls::{Tls, TlsVersion};
 pub use tokens::{Algorithm, Tokens};
 pub use upstream::{HostField, Upstream};
+pub use witness::Witness;
 
 /// The whole configuration as written; [`Config::resolve`] fills in what follows from other settings.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -100,6 +102,8 @@ pub struct Config {
     pub cors: Cors,
     /// `[log]`
     pub log: Log,
+    /// `[witness]`
+    pub witness: Witness,
 }
 
 #[cfg(test)]
