@@ -42,6 +42,8 @@ pub(crate) fn prepare_all() -> Result<Tools> {
         ("/usr/bin/npm", "npm"),
         ("/usr/bin/curl", "curl"),
         ("/usr/bin/python3", "python3"),
+        ("/usr/sbin/rsyslogd", "rsyslog"),
+        ("/usr/share/doc/rsyslog-openssl", "rsyslog-openssl"),
     ])?;
     // Debian's Python comes without what makes environments.
     if !answers("python3", &["-m", "ensurepip", "--version"]) {

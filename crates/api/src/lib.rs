@@ -23,9 +23,11 @@ mod failure;
 mod log;
 mod operators;
 mod password;
+mod report;
 mod sessions;
 mod strict;
 mod tokens;
+mod verification;
 mod words;
 
 use access::Access;
@@ -88,7 +90,16 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/.well-known/openid-configuration", open),
         get("/.well-known/oauth-authorization-server", open),
         get("/v1/openapi.json", open),
+        get("/auth/events", own),
+        get("/auth/events/{id}", own),
+        get("/auth/events/{id}/proof", own),
         get("/v1/audit/events", "system:logs"),
+        get("/v1/audit/events/{id}", "system:logs"),
+        get("/v1/audit/events/{id}/proof", "system:logs"),
+        get("/v1/audit/export", "system:logs"),
+        get("/v1/audit/aggregates", "system:logs"),
+        post("/v1/audit/verify", "system:logs"),
+        get("/v1/audit/verify", "system:logs"),
         post("/v1/access/check", own),
         get("/v1/accounts", "user:read"),
         get("/v1/accounts/{id}", "user:read"),
@@ -126,6 +137,14 @@ fn collected() -> OpenApiRouter<Api> {
         .routes(routes!(discovery::oauth))
         .routes(routes!(document::show))
         .routes(routes!(events::search))
+        .routes(routes!(events::one))
+        .routes(routes!(events::proof))
+        .routes(routes!(events::search_own))
+        .routes(routes!(events::one_own))
+        .routes(routes!(events::proof_own))
+        .routes(routes!(report::export))
+        .routes(routes!(report::aggregates))
+        .routes(routes!(verification::start, verification::show))
         .routes(routes!(access_check::check))
         .routes(routes!(operators::list))
         .routes(routes!(operators::show, operators::change))

@@ -157,9 +157,13 @@ where
 
 /// For times in a query.
 pub(crate) fn from_rfc3339<'de, D: Deserializer<'de>>(input: D) -> Result<Option<base::Timestamp>, D::Error> {
+    required_rfc3339(input).map(Some)
+}
+
+/// For times that a query must have.
+pub(crate) fn required_rfc3339<'de, D: Deserializer<'de>>(input: D) -> Result<base::Timestamp, D::Error> {
     let text: String = serde::Deserialize::deserialize(input)?;
     base::Timestamp::parse_rfc3339(&text)
-        .map(Some)
         .ok_or_else(|| serde::de::Error::custom("must be a time such as 2026-01-02T03:04:05Z"))
 }
 

@@ -195,7 +195,7 @@ impl Audit {
 
     /// Verifies a proof (`.tlog-proof`) against the log's keys and the log itself: the signature, the way from the leaf
     /// to the signed root, and that the signed tree is the beginning of today's. `leaf` are the proven bytes; without
-    /// them, those of the log's own entry are taken. The result is on record before it is given.
+    /// them, those that the file carries, or those of the log's own entry. The result is on record before it is given.
     ///
     /// # Errors
     /// If the database fails or the result cannot be recorded; what is wrong with the proof is in the report.
@@ -314,13 +314,10 @@ async fn examine(core: &Core) -> Result<Report, VerifyError> {
         }
         sizes.extend(files.head.iter().map(|head| head.size));
         let tree = database(core, &trust, &sizes, &mut report).await?;
-        // Two trees that are each in order may still be two.
-        if let Some(head) = &files.head
-            && tree.earlier.iter().any(|(size, root)| *size == head.size && *root != head.root)
-        {
-            let mut forked = Findings::default();
-            forked.add(Finding::Forked { at: head.size });
-            report.add(FaultPlace::Files, &forked);
+        // The files follow the database, never the other way round: a database that ends before them was cut, and two
+        // trees that are each in order may still be two.
+        if !files.signed_by.is_empty() {
+            report.add(FaultPlace::Database, &verify::anchored(&tree, Some(&files.checkpoint), &trust));
         }
         compare(core, &tree, anchor.as_deref(), &trust, &mut report);
     } else {
@@ -388,14 +385,13 @@ async fn prove(
     let trust = trust(core);
     let origin = trust.origin.clone().unwrap_or_default();
     let mut tx = core.db.begin_read(SCOPE).await?;
-    let ours: Option<Vec<u8>> = match leaf {
-        Some(leaf) => Some(leaf.to_vec()),
-        None => match tx.query_opt(LEAF_AT, params![integer(file.index)]).await? {
-            Some(row) => Some(row.get(0)?),
-            None => None,
-        },
+    let ours: Option<Vec<u8>> = match tx.query_opt(LEAF_AT, params![integer(file.index)]).await? {
+        Some(row) => Some(row.get(0)?),
+        None => None,
     };
-    let Some(leaf) = ours else {
+    // What was given, else what the file carries (our own do), else what the log has now.
+    let given = leaf.map(<[u8]>::to_vec).or_else(|| file.extra.clone());
+    let Some(leaf) = given.or_else(|| ours.clone()) else {
         return Ok(Err(("missing", format!("the log has no entry {}", file.index))));
     };
     report.leaves = 1;
@@ -416,6 +412,14 @@ async fn prove(
         return Ok(Err(("replayed", text)));
     }
     let now: Hash = with_nodes(&mut tx, head.size, |read: &mut dyn FnMut(Node) -> _| root_at(size, read)).await?;
+    match ours {
+        None => return Ok(Err(("missing", format!("entry {} is proven, but the log no longer has it", file.index)))),
+        Some(ours) if ours != leaf => {
+            let text = format!("entry {} is proven, but the log now has another there", file.index);
+            return Ok(Err(("altered", text)));
+        }
+        Some(_) => {}
+    }
     if now != root {
         let text = format!("the log's first {size} entries are not those that the proof's checkpoint has signed");
         return Ok(Err(("rewritten", text)));

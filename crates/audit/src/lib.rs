@@ -16,6 +16,7 @@
 mod checking;
 mod clean;
 mod entry;
+mod erase;
 mod event;
 mod export;
 mod gap;

@@ -14,7 +14,7 @@ function cell(row, text, className) {
 function link(td, text, href, title) {
   const a = document.createElement("a");
   a.href = href;
-  a.title = title;
+  if (title) a.title = title;
   a.textContent = text;
   td.replaceChildren(a);
 }
@@ -27,7 +27,7 @@ function show(event) {
   time.dateTime = event.at;
   time.textContent = event.at.slice(0, 10) + " " + event.at.slice(11, 19);
   row.insertCell().append(time);
-  cell(row, event.kind);
+  link(cell(row, ""), event.kind, "/console/events/" + event.id, "");
   const tag = document.createElement("span");
   tag.className = "tag " + event.tone;
   tag.textContent = event.outcome;

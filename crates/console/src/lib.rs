@@ -9,9 +9,11 @@
 mod account;
 mod accounts;
 mod assets;
+mod event;
 mod events;
 mod form;
 mod live;
+mod log;
 mod mail;
 mod page;
 mod provider;
@@ -87,6 +89,11 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/console/assets/{file}", "public"),
         get("/console/events", "system:logs"),
         get("/console/events/stream", "system:logs"),
+        get("/console/events/{id}", "system:logs"),
+        get("/console/events/{id}/proof", "system:logs"),
+        post("/console/events/{id}/verify", "system:logs"),
+        get("/console/log", "system:logs"),
+        post("/console/log/verify", "system:logs"),
         get("/console/accounts", "user:read"),
         get("/console/accounts/{id}", "user:read"),
         post("/console/accounts/{id}/disable", "user:admin"),
@@ -122,6 +129,11 @@ pub fn router(console: Console) -> Router {
         .route("/console", get(live::page))
         .route("/console/events", get(events::page))
         .route("/console/events/stream", get(live::stream))
+        .route("/console/events/{id}", get(event::page))
+        .route("/console/events/{id}/proof", get(event::proof))
+        .route("/console/events/{id}/verify", post(event::verify))
+        .route("/console/log", get(log::page))
+        .route("/console/log/verify", post(log::verify))
         .route("/console/accounts", get(accounts::list))
         .route("/console/accounts/{id}", get(accounts::show))
         .route("/console/accounts/{id}/disable", post(accounts::disable))

@@ -1,12 +1,13 @@
 //! How things are shown: rows of events and accounts, and the filters of the templates.
 
-use audit::Entry;
+use audit::{Entry, FaultPlace, Report};
 use identity::{AccountLine, AccountStatus, AccountView};
 use serde::Serialize;
 
 /// A row of the event table, and the JSON of the live stream.
 #[derive(Serialize)]
 pub(crate) struct EventRow {
+    pub(crate) id: String,
     pub(crate) at: String,
     pub(crate) kind: String,
     pub(crate) outcome: String,
@@ -22,26 +23,111 @@ pub(crate) struct EventRow {
 impl EventRow {
     pub(crate) fn of(entry: &Entry) -> Self {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        // What the program did to the trail, the alerts and the like says more than the path that asked for it.
+        let own = ["audit.", "log.", "alert.", "sink."].iter().any(|part| entry.kind.starts_with(part));
         let what = match (&entry.path, &entry.route) {
+            _ if own => details(&entry.details),
             (Some(path), _) => format!("{} {path}", text(&entry.method)),
             (None, Some(route)) => format!("{} {route}", text(&entry.method)),
             (None, None) => details(&entry.details),
         };
         Self {
+            id: entry.id.to_string(),
             at: entry.at.to_rfc3339(),
             kind: entry.kind.clone(),
             outcome: entry.outcome.clone(),
-            tone: match entry.outcome.as_str() {
-                "success" => "good",
-                "denied" => "bad",
-                _ => "warn",
-            },
+            tone: tone_of(&entry.outcome),
             account: entry.account.map(|id| id.to_string()).unwrap_or_default(),
             actor: entry.actor.clone(),
-            what: if entry.erased { "(erased)".to_owned() } else { what.trim().to_owned() },
+            what: match entry {
+                Entry { erased: true, .. } => "(erased)".to_owned(),
+                Entry { damaged: true, .. } => "(altered: cannot be read)".to_owned(),
+                _ => what.trim().to_owned(),
+            },
             status: entry.status.map(|status| status.to_string()).unwrap_or_default(),
             address: entry.address.map(|address| address.to_string()).unwrap_or_default(),
             request: entry.request.map(|id| id.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+/// The colour of an outcome.
+pub(crate) fn tone_of(outcome: &str) -> &'static str {
+    match outcome {
+        "success" => "good",
+        "denied" => "bad",
+        _ => "warn",
+    }
+}
+
+/// What a verification came to, in words.
+pub(crate) struct Verdict {
+    pub(crate) right: bool,
+    pub(crate) verdict: String,
+    pub(crate) sentence: String,
+    pub(crate) faults: Vec<String>,
+    pub(crate) tree_size: u64,
+    pub(crate) index: String,
+    pub(crate) checkpoint: String,
+    pub(crate) signed_by: String,
+    pub(crate) compared: String,
+}
+
+impl Verdict {
+    pub(crate) fn of(report: &Report) -> Self {
+        let sentence = match (report.right, report.what) {
+            (true, "proof") => "the leaf leads to the signed checkpoint, and today's log continues it.".to_owned(),
+            (true, _) => format!(
+                "all {} entries and {} sealed bodies are what was signed. Verified at {} UTC in {} ms.",
+                report.leaves,
+                report.bodies,
+                report.at.to_rfc3339().replace('T', " ").chars().take(19).collect::<String>(),
+                report.took_ms
+            ),
+            (false, _) => {
+                let all = report.faults.len() as u64 + report.more;
+                let faults = if all == 1 { "one fault".to_owned() } else { format!("{all} faults") };
+                match report.index {
+                    Some(index) => format!("{faults}, the first at entry {index}."),
+                    None => format!("{faults}."),
+                }
+            }
+        };
+        let place = |place: FaultPlace| match place {
+            FaultPlace::Database => "Database",
+            FaultPlace::Files => "Files",
+            FaultPlace::Anchor => "Second place",
+            FaultPlace::Proof => "Proof",
+        };
+        let mut faults: Vec<String> =
+            report.faults.iter().take(50).map(|fault| format!("{}: {}", place(fault.place), fault.text)).collect();
+        let more = report.more + report.faults.len().saturating_sub(50) as u64;
+        if more > 0 {
+            faults.push(format!("… and {more} more"));
+        }
+        let erased: u64 = report.erased.iter().map(|erased| erased.bodies).sum();
+        let compared = match report.what {
+            "proof" => String::new(),
+            _ => format!(
+                "{} Erased with authority: {erased} bodies.",
+                match (report.files, report.anchor) {
+                    (true, true) => "Database, files and the checkpoint in the second place were compared.",
+                    (true, false) => "Database and files were compared; there is no second place.",
+                    (false, true) => "Database and the checkpoint in the second place were compared; there are no files.",
+                    (false, false) => "The database was verified; there are no files and no second place.",
+                }
+            ),
+        };
+        Self {
+            right: report.right,
+            verdict: report.verdict.clone(),
+            sentence,
+            faults,
+            tree_size: report.tree_size,
+            index: report.index.map(|index| index.to_string()).unwrap_or_default(),
+            checkpoint: report.checkpoint.clone(),
+            signed_by: report.signed_by.join(", "),
+            compared,
         }
     }
 }

@@ -9,10 +9,9 @@
 //! an account already".
 
 use access::Role;
-use audit::leaf::KeyHandle;
-use audit::{Event, Outcome, Record};
+use audit::{Event, Outcome};
 use base::{Actor, Id, Scope, Secret, Username, kind};
-use keys::{Purpose, Subject};
+use keys::Purpose;
 use store::{Change, Tx, params};
 
 use crate::account::{self, Account, NewAccount};
@@ -186,14 +185,8 @@ impl Inner {
     pub(crate) async fn delete_pending(&self, tx: &mut Tx, id: Id<kind::Account>) -> Result<u64, Error> {
         let deleted = tx.execute(DELETE_PENDING, params![id]).await?;
         if deleted > 0 {
-            let subject = Subject::Account(id);
-            let keys = self.keys.subject_keys(tx, subject).await?;
-            self.keys.destroy_subject(tx, subject).await?;
             // Names the keys, so that verification knows the attempt's events to be erased and not lost.
-            let keys = keys.iter().map(|key| KeyHandle(key.0).to_hex().as_str().into()).collect();
-            let event = Event::SubjectErased { keys, authority: "retention" };
-            let record = Record::new(self.now(), event).by(Actor::System("registration")).about(id);
-            self.audit.append(tx, &record).await?;
+            self.audit.erase_subject(tx, id, Actor::System("registration"), "retention", None).await?;
         }
         Ok(deleted)
     }

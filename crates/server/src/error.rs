@@ -30,6 +30,9 @@ pub enum StartError {
         /// The system's words.
         source: io::Error,
     },
+    /// The witness cannot be what it should be.
+    #[error("{0}")]
+    Witness(String),
     /// A file or folder cannot be used.
     #[error("cannot use {path}: {source} ({hint})")]
     Folder {
@@ -72,6 +75,9 @@ pub enum StartError {
     /// Accounts and sessions.
     #[error("{0}")]
     Identity(#[from] identity::Error),
+    /// Sinks and alerts.
+    #[error("{0}")]
+    Sinks(#[from] sinks::SinksError),
     /// The pipeline.
     #[error("{0}")]
     Guard(#[from] guard::GuardError),

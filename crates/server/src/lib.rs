@@ -24,9 +24,11 @@ mod ops;
 mod output;
 mod services;
 mod signing;
+mod sink_setup;
 mod start;
 mod tls_watch;
 mod vouch;
+mod witness;
 mod worker;
 
 #[cfg(test)]

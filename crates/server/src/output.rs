@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     Config(Vec<Finding>),
     /// It could not be done; exit code 1.
     Runtime(String),
+    /// Something is wrong with what was looked at, and has been said on standard output; exit code 1.
+    Found,
     /// Whoever reads our output has seen enough, as `head` does; no failure.
     Closed,
 }
@@ -26,6 +28,7 @@ impl Failure {
             Self::Usage(line) => (vec![line], 2),
             Self::Config(findings) => (findings.iter().map(ToString::to_string).collect(), 2),
             Self::Runtime(line) => (vec![line], 1),
+            Self::Found => return ExitCode::FAILURE,
             Self::Closed => return ExitCode::SUCCESS,
         };
         let mut error = io::stderr().lock();
@@ -68,6 +71,7 @@ runtime_failures!(
     store::DbError,
     keys::KeysError,
     audit::AuditError,
+    sinks::SinksError,
     identity::Error,
     crate::signing::StepError
 );

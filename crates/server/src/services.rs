@@ -132,7 +132,8 @@ impl Services {
     }
 }
 
-fn demand_data(config: &Resolved) -> Result<(), StartError> {
+/// Refuses to go on where there is no installation: a typing error in a folder's name must not make one.
+pub(crate) fn demand_data(config: &Resolved) -> Result<(), StartError> {
     let missing = match &config.database_url {
         DatabaseUrl::Sqlite(path) if !path.exists() => Some(path.clone()),
         _ if !config.root_file.exists() => Some(config.root_file.clone()),
@@ -160,7 +161,7 @@ fn log_settings(config: &Resolved, mode: Mode) -> LogSettings {
     }
 }
 
-fn signing(config: &Resolved) -> SigningSettings {
+pub(crate) fn signing(config: &Resolved) -> SigningSettings {
     let tokens = &config.tokens;
     SigningSettings {
         algorithm: match tokens.algorithm {

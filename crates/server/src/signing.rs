@@ -1,4 +1,4 @@
-//! Moves token signing keys on and records it, both in one transaction.
+//! Moves signing keys on, those of tokens and those of the log, and records it, both in one transaction.
 
 use audit::{Event, Record};
 use base::{Actor, Scope};
@@ -55,4 +55,22 @@ pub(crate) async fn step(
     services.audit.append(&mut tx, &Record::new(now, event).by(Actor::System(part))).await?;
     tx.commit().await?;
     Ok(done)
+}
+
+/// Gives the log new keys beside the old ones.
+pub(crate) async fn rotate_log(
+    services: &Services,
+    part: &'static str,
+) -> Result<Vec<crypto::log::VerifierKey>, StepError> {
+    let now = services.clock.now();
+    let mut tx = services.db.begin(Scope::System("log keys")).await?;
+    let made = services.keys.rotate_log_keys(&mut tx, now).await?;
+    for key in &made {
+        // The key's name and id, as signature lines have them.
+        let id = format!("{}+{:08x}", key.name(), key.id());
+        let event = Event::KeyRotated { key: id.as_str().into(), purpose: key.kind().name().into() };
+        services.audit.append(&mut tx, &Record::new(now, event).by(Actor::System(part))).await?;
+    }
+    tx.commit().await?;
+    Ok(made)
 }

@@ -19,7 +19,7 @@ use crate::folder::{self, Lock};
 use crate::front::Front;
 use crate::ops::{self, Readiness};
 use crate::services::{Mode, Services};
-use crate::{geo_watch, tls_watch, vouch, worker};
+use crate::{geo_watch, sink_setup, tls_watch, vouch, worker};
 
 /// A one-time link for the first operator.
 #[derive(Debug, Clone)]
@@ -86,15 +86,24 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
     }
     let guard = build_guard(&config, &services, geo.clone())?;
     let front = front(&config, &services, &guard, &shutdown)?;
+    // Opened before anything is announced: a certificate that cannot be read is a start that fails.
+    let sinks = sink_setup::open(&services)?;
+    let alerts = sink_setup::open_alerts(&services)?;
     announce(&services).await?;
     let setup_link = first_link(&services).await?;
 
     let (stop, stopped) = watch::channel(false);
-    let readiness = Readiness::of(&services);
+    let readiness = Readiness::of(&services, sinks.clone());
     let mut tasks = vec![
         tokio::spawn(ops::serve(ops, readiness, stopped.clone())),
         tokio::spawn(worker::run(services.clone(), stopped.clone())),
     ];
+    let (audit, stop_counting) = (services.audit.clone(), stopped.clone());
+    tasks.push(tokio::spawn(async move { audit.count_hours(stop_counting).await }));
+    tasks.extend(sinks.start(&stopped)?);
+    if config.alerts.enabled {
+        tasks.push(alerts.start(stopped.clone()));
+    }
     if let (Some(tls), Some(files)) = (tls, &config.tls) {
         tasks.push(tokio::spawn(tls_watch::run(tls, files.clone(), stopped.clone())));
     }
@@ -139,7 +148,7 @@ async fn finish(mut task: JoinHandle<()>, patience: Duration) {
     }
 }
 
-fn tls(config: &Resolved) -> Result<Option<Tls>, StartError> {
+pub(crate) fn tls(config: &Resolved) -> Result<Option<Tls>, StartError> {
     let Some(tls) = &config.tls else { return Ok(None) };
     let files = TlsFiles {
         certificate: tls.cert.clone(),
@@ -149,7 +158,7 @@ fn tls(config: &Resolved) -> Result<Option<Tls>, StartError> {
     Tls::load(files).map(Some).map_err(|error| StartError::Gateway(format!("[tls]: {error}")))
 }
 
-async fn bind_public(config: &Resolved, tls: Option<Tls>) -> Result<Listener, StartError> {
+pub(crate) async fn bind_public(config: &Resolved, tls: Option<Tls>) -> Result<Listener, StartError> {
     let (http, address) = (&config.http, config.server.listen);
     let limits = gateway::Limits {
         connections: usize::try_from(http.max_connections).unwrap_or(usize::MAX),

@@ -36,7 +36,7 @@ pub use alert::{Alert, AlertState, Alerts, AlertsConfig, Group, Mailing, Operato
 pub use destination::{FilesConfig, HttpTarget, SyslogConfig, Target, WebhookConfig};
 pub use filter::{Filter, Pattern, PatternError};
 pub use form::Form;
-pub use sinks::{Parts, SinkConfig, SinkStatus, Sinks};
+pub use sinks::{Parts, SinkConfig, SinkStatus, Sinks, statuses};
 pub use source::{Item, Source};
 pub use tls::{ClientCertificate, TlsConfig};
 

@@ -121,6 +121,30 @@ pub struct Parts {
     pub version: String,
 }
 
+/// How sinks of these names and kinds are doing, on whichever node they run, in a log of this size.
+///
+/// # Errors
+/// If the database fails.
+pub async fn statuses(db: &Db, size: u64, named: &[(String, &'static str)]) -> Result<Vec<SinkStatus>, SinksError> {
+    let mut rows: BTreeMap<_, _> = cursor::all(db).await?.into_iter().map(|row| (row.name.clone(), row)).collect();
+    let status = |(name, kind): &(String, &'static str)| {
+        let row = rows.remove(name);
+        let next_index = row.as_ref().map_or(0, |row| row.next);
+        SinkStatus {
+            name: name.clone(),
+            kind,
+            next_index,
+            lag: size.saturating_sub(next_index),
+            sent: row.as_ref().map_or(0, |row| row.sent),
+            skipped: row.as_ref().map_or(0, |row| row.skipped),
+            last_sent_at: row.as_ref().and_then(|row| row.last_sent_at),
+            failing_since: row.as_ref().and_then(|row| row.failing_since),
+            last_error: row.and_then(|row| row.last_error),
+        }
+    };
+    Ok(named.iter().map(status).collect())
+}
+
 /// All sinks of a deployment. Cheap to clone.
 #[derive(Clone)]
 pub struct Sinks {
@@ -169,25 +193,8 @@ impl Sinks {
     /// # Errors
     /// If the database fails.
     pub async fn status(&self) -> Result<Vec<SinkStatus>, SinksError> {
-        let mut rows: BTreeMap<_, _> =
-            cursor::all(&self.parts.db).await?.into_iter().map(|row| (row.name.clone(), row)).collect();
-        let size = self.parts.source.head().size;
-        let status = |config: &SinkConfig| {
-            let row = rows.remove(&config.name);
-            let next_index = row.as_ref().map_or(0, |row| row.next);
-            SinkStatus {
-                name: config.name.clone(),
-                kind: config.kind(),
-                next_index,
-                lag: size.saturating_sub(next_index),
-                sent: row.as_ref().map_or(0, |row| row.sent),
-                skipped: row.as_ref().map_or(0, |row| row.skipped),
-                last_sent_at: row.as_ref().and_then(|row| row.last_sent_at),
-                failing_since: row.as_ref().and_then(|row| row.failing_since),
-                last_error: row.and_then(|row| row.last_error),
-            }
-        };
-        Ok(self.configs.iter().map(status).collect())
+        let named: Vec<_> = self.configs.iter().map(|config| (config.name.clone(), config.kind())).collect();
+        statuses(&self.parts.db, self.parts.source.head().size, &named).await
     }
 
     /// Sends one test record; `None` if there is no sink of this name.

@@ -26,7 +26,7 @@ pub(crate) struct House {
     pub(crate) audit: audit::Audit,
     guard: Guard,
     front: Front,
-    db: Db,
+    pub(crate) db: Db,
     dir: tempfile::TempDir,
 }
 

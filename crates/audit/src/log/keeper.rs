@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::check::{self, Found};
 use super::files::{self, Wanted, blocking};
-use super::watch::Watch;
+use super::watch::{self, Watch};
 use super::{TreeHead, reading};
 use crate::writer::Core;
 use crate::{AuditError, Event, Outcome, Record, outbox};
@@ -180,19 +180,20 @@ impl Keeper {
         if head.size == 0 {
             return Ok(());
         }
+        if self.written.as_ref().is_some_and(|written| written.checkpoint == head.checkpoint) {
+            return Ok(());
+        }
+        watch::checkpoints(self).await;
         let core = Arc::clone(&self.core);
         let checkpoint = head.checkpoint.as_bytes();
         if let (Some(folder), Some(from)) = (&core.settings.folder, self.mirrored)
-            && (from < head.size || self.written.is_none())
         {
             self.mirror(folder, from, head.size).await?;
             write(vec![durable(folder.join("checkpoint"), checkpoint)]).await?;
             self.mirrored = Some(head.size);
             sweep(folder, from, head.size).await?;
         }
-        if let Some(anchor) = core.settings.anchor.as_deref().filter(|_| self.anchored)
-            && self.written.as_ref().is_none_or(|written| written.checkpoint != head.checkpoint)
-        {
+        if let Some(anchor) = core.settings.anchor.as_deref().filter(|_| self.anchored) {
             write(vec![durable(anchor.to_owned(), checkpoint)]).await?;
         }
         self.written = Some(head);

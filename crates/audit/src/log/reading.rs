@@ -13,7 +13,7 @@ use crate::{Audit, AuditError};
 sql! {
     FROM = concat!("SELECT ", entry_columns!(), " FROM audit_event WHERE idx >= $1 ORDER BY idx LIMIT $2");
     BY_ID = concat!("SELECT ", entry_columns!(), " FROM audit_event WHERE id = $1");
-    INDEX = "SELECT idx FROM audit_event WHERE id = $1";
+    INDEX = "SELECT idx, leaf FROM audit_event WHERE id = $1";
     AT = "SELECT 1 FROM audit_event WHERE idx = $1";
     HEAD = "SELECT size, root, checkpoint, at FROM audit_tree WHERE only_row = 1";
     TILE = "SELECT hashes FROM audit_tile WHERE level = $1 AND number = $2";
@@ -57,20 +57,20 @@ impl Audit {
     }
 
     /// The proof that an event is in the log, a `.tlog-proof` file (c2sp.org/tlog-proof) against the newest checkpoint.
-    /// The proven entry is the event's leaf. `None` if the log does not have the event (yet).
+    /// The proven entry is the event's leaf, which the file brings along as its extra data. `None` if the log does not have the event (yet).
     ///
     /// # Errors
     /// If the database fails or its tiles do not fit together.
     pub async fn proof(&self, id: Id<ids::Event>) -> Result<Option<String>, AuditError> {
         let mut tx = self.core().db.begin_read(READING).await?;
         let Some(row) = tx.query_opt(INDEX, params![id]).await? else { return Ok(None) };
-        let index: u64 = row.get(0)?;
+        let (index, leaf): (u64, Vec<u8>) = (row.get(0)?, row.get(1)?);
         // Read after the event: on PostgreSQL the tree may have grown in between, never shrunk.
         let head = head(&mut tx).await?;
         let hashes = with_nodes(&mut tx, head.size, |read| inclusion_proof(index, head.size, read)).await?;
         let Some(hashes) = hashes else { return Ok(None) };
         let checkpoint = head.checkpoint.to_string();
-        Ok(Some(ProofFile { extra: None, index, hashes, checkpoint }.to_text()))
+        Ok(Some(ProofFile { extra: Some(leaf), index, hashes, checkpoint }.to_text()))
     }
 
     /// What lies at a path below the log's prefix, for example `tile/0/000.p/7` or `tile/entries/000`; `None` if the

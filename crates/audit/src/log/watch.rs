@@ -170,8 +170,9 @@ fn changed(path: &Path, size: Option<u64>) -> io::Result<Option<Change>> {
     })
 }
 
-/// The two places of the newest checkpoint: do they hold what was written?
-async fn checkpoints(keeper: &mut Keeper) {
+/// The two places of the newest checkpoint: do they hold what was written? Asked before a newer one is written there, too:
+/// otherwise a busy log would cover up what was done to its files.
+pub(super) async fn checkpoints(keeper: &mut Keeper) {
     let Some(written) = keeper.written.clone() else { return };
     let settings = keeper.core.settings.clone();
     let mirror = settings.folder.filter(|_| keeper.mirrored().is_some()).map(|folder| folder.join("checkpoint"));

@@ -2,13 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crypto::log::{Checkpoint, Hash, leaf_hash, verify_inclusion};
 use keys::Subject;
 use serde_json::Value;
 use store::testing;
 
 use super::{House, SYSTEM, operator};
-use crate::leaf::Leaf;
+use crate::verify::{self, Trust};
 use crate::{AuditError, Event, Filter, Kind, Outcome, Record, Selection};
 
 async fn text(house: &House, selection: Selection) -> String {
@@ -32,45 +31,23 @@ fn bytes(value: &Value) -> Vec<u8> {
     STANDARD.decode(value.as_str().unwrap()).unwrap()
 }
 
-fn hash(value: &Value) -> Hash {
-    bytes(value).try_into().unwrap()
+/// The lines, put together again.
+fn joined(head: &Value, events: &[Value], end: &Value) -> String {
+    let all = std::iter::once(head).chain(events).chain(std::iter::once(end));
+    all.map(|line| format!("{line}\n")).collect()
 }
 
-/// Everything that can be checked without us; the index at fault, if there is one.
-fn check(head: &Value, events: &[Value], end: &Value) -> Result<(), u64> {
-    let checkpoint = Checkpoint::read_unverified(head["checkpoint"].as_str().unwrap()).unwrap();
-    assert_eq!((end["end"].as_bool(), end["events"].as_u64()), (Some(true), Some(events.len() as u64)));
-    assert_eq!(head["tree_size"], checkpoint.size);
-    for line in events {
-        let index = line["index"].as_u64().unwrap();
-        let leaf_bytes = bytes(&line["leaf"]);
-        let proof: Vec<Hash> = line["proof"].as_array().unwrap().iter().map(hash).collect();
-        if !verify_inclusion(&leaf_hash(&leaf_bytes), index, checkpoint.size, &proof, &checkpoint.root) {
-            return Err(index);
-        }
-        let leaf = Leaf::decode(&leaf_bytes).unwrap();
-        let bodies = line["bodies"].as_array().unwrap();
-        assert_eq!(bodies.len(), leaf.bodies.len());
-        for (body, commitment) in bodies.iter().zip(&leaf.bodies) {
-            if body.is_null() {
-                continue;
-            }
-            let plain = [bytes(&body["salt"]), body["text"].as_str().unwrap().as_bytes().to_vec()].concat();
-            if !commitment.is_of_body(&plain) {
-                return Err(index);
-            }
-        }
-        let event = &line["event"];
-        if event["metadata"]["uid"] != leaf.id.to_string()
-            || event["metadata"]["sequence"] != index
-            || event["metadata"]["event_code"] != leaf.kind
-            || event["time"] != leaf.at.as_millis()
-            || event["severity_id"] != leaf.severity
-        {
-            return Err(index);
-        }
+fn trust(house: &House) -> Trust {
+    Trust { origin: None, keys: house.keys.log_verifiers(), witnesses: Vec::new() }
+}
+
+/// What the verifier says: the first fault's word and index.
+fn check(house: &House, text: &str) -> Result<u64, (&'static str, Option<u64>)> {
+    let found = verify::export(text.as_bytes(), &trust(house)).unwrap();
+    match found.faults.first() {
+        Some(fault) => Err((fault.word, fault.index)),
+        None => Ok(found.events),
     }
-    Ok(())
 }
 
 #[tokio::test]
@@ -92,7 +69,8 @@ async fn every_line_is_proven_against_the_first_and_what_is_altered_is_found() {
         let mut indexes: Vec<u64> = events.iter().map(|line| line["index"].as_u64().unwrap()).collect();
         indexes.sort_unstable();
         assert!(indexes.iter().copied().eq(0..events.len() as u64), "no event twice, none missing");
-        assert_eq!(check(&head, &events, &end), Ok(()));
+        let text_of = |events: &[Value]| joined(&head, events, &end);
+        assert_eq!(check(&house, &text_of(&events)), Ok(events.len() as u64));
 
         let whole = events.clone();
         let signed = events.iter().position(|line| line["event"]["metadata"]["event_code"] == "session.signed_in");
@@ -101,17 +79,42 @@ async fn every_line_is_proven_against_the_first_and_what_is_altered_is_found() {
         let body = events[signed]["bodies"][0]["text"].as_str().unwrap().replace("203.0.113.77", "203.0.113.78");
         assert_ne!(body, events[signed]["bodies"][0]["text"]);
         events[signed]["bodies"][0]["text"] = body.into();
-        assert_eq!(check(&head, &events, &end), Err(at));
+        assert_eq!(check(&house, &text_of(&events)), Err(("altered", Some(at))));
         events.clone_from(&whole);
         let leaf = String::from_utf8(bytes(&events[signed]["leaf"])).unwrap().replace("success", "failure");
         events[signed]["leaf"] = STANDARD.encode(leaf).into();
-        assert_eq!(check(&head, &events, &end), Err(at));
+        assert_eq!(check(&house, &text_of(&events)), Err(("altered", Some(at))));
         events.clone_from(&whole);
         events[signed]["event"]["severity_id"] = 5.into();
-        assert_eq!(check(&head, &events, &end), Err(at));
+        assert_eq!(check(&house, &text_of(&events)), Err(("altered", Some(at))));
         events.clone_from(&whole);
         events[signed]["proof"][0] = STANDARD.encode([0; 32]).into();
-        assert_eq!(check(&head, &events, &end), Err(at));
+        assert_eq!(check(&house, &text_of(&events)), Err(("altered", Some(at))));
+        events.clone_from(&whole);
+        events.remove(signed);
+        assert_eq!(check(&house, &text_of(&events)), Err(("truncated", None)));
+        events.clone_from(&whole);
+        events[signed] = events[0].clone();
+        let twice = events[0]["index"].as_u64();
+        assert_eq!(check(&house, &text_of(&events)), Err(("repeated", twice)));
+
+        // What is cut, edited, signed by somebody else, or no export at all.
+        let text = joined(&head, &whole, &end);
+        let cut = &text[..text.len() - 5];
+        assert_eq!(check(&house, cut), Err(("truncated", None)));
+        let without_end = &text[..text.trim_end().rfind('\n').unwrap() + 1];
+        assert_eq!(check(&house, without_end), Err(("truncated", None)));
+        assert_eq!(check(&house, &(text.clone() + "{}\n")), Err(("malformed", None)));
+        let size = head["tree_size"].as_u64().unwrap();
+        let edited = text.replacen(&format!("\\n{size}\\n"), &format!("\\n{}\\n", size + 1), 1);
+        assert_ne!(edited, text);
+        assert_eq!(check(&house, &edited), Err(("edited", None)));
+        let stranger = Trust { keys: Vec::new(), ..trust(&house) };
+        let foreign = verify::export(text.as_bytes(), &stranger).unwrap();
+        assert_eq!((foreign.faults[0].word, foreign.signed_by.len()), ("foreign", 0));
+        for nothing in ["", "\n", "{}\n", "<html>\n", "{\"format\":\"other/1\",\"tree_size\":1,\"checkpoint\":\"\"}\n"] {
+            assert!(check(&house, nothing).is_err(), "{nothing}");
+        }
     }
 }
 
@@ -163,7 +166,7 @@ async fn an_erased_body_is_null_and_everything_else_is_still_proven() {
         tx.commit().await.unwrap();
         let selection = Selection { kinds: vec![Kind::AccountDisabled], ..Selection::default() };
         let (head, events, end) = lines(&text(&house, selection).await);
-        assert_eq!(check(&head, &events, &end), Ok(()));
+        assert_eq!(check(&house, &joined(&head, &events, &end)), Ok(1));
         let bodies = events[0]["bodies"].as_array().unwrap();
         assert_eq!(bodies.len(), 2);
         assert!(bodies[0].is_null(), "the person's body is gone");

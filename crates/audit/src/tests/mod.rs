@@ -15,6 +15,7 @@ mod catalogue;
 mod export;
 mod hourly;
 mod live;
+mod files;
 mod log;
 mod search;
 mod secrecy;

@@ -15,8 +15,10 @@ mod align;
 mod anchor;
 mod database;
 mod diagnose;
+mod export;
 mod finding;
 mod folder;
+mod prove;
 mod rows;
 mod signature;
 mod tree;
@@ -28,8 +30,10 @@ use crypto::log::{Checkpoint, Hash, VerifierKey};
 
 pub use anchor::anchored;
 pub use database::Database;
+pub use export::{ExportFault, Exported, export};
 pub use finding::{Finding, Findings, MAX_FINDINGS, Part};
 pub use folder::Folder;
+pub use prove::{ProveError, Wanted, prove};
 pub use rows::{Erasure, Rows, rows};
 pub use tree::tree;
 

@@ -208,9 +208,12 @@ fn scrypt_params(phc: &Phc<'_>, p: u32) -> Result<scrypt::Params, UnsupportedHas
     scrypt::Params::new(log_n, r, p).map_err(|_| UnsupportedHash::Malformed)
 }
 
-/// Rounds, salt and hash of passlib's `$scheme$rounds$salt$hash`, whose base64 has `.` for `+`; `None` if the string
+/// Rounds, salt and hash.
+type Pbkdf2 = (u32, Vec<u8>, Vec<u8>);
+
+/// Reads passlib's `$scheme$rounds$salt$hash`, whose base64 has `.` for `+`; `None` if the string
 /// is in PHC form.
-fn passlib(stored: &str) -> Result<Option<(u32, Vec<u8>, Vec<u8>)>, UnsupportedHash> {
+fn passlib(stored: &str) -> Result<Option<Pbkdf2>, UnsupportedHash> {
     let parts: Vec<&str> = stored.splitn(7, '$').collect();
     let ["", _, rounds, salt, hash] = parts[..] else { return Ok(None) };
     if !rounds.bytes().all(|b| b.is_ascii_digit()) {

@@ -56,7 +56,7 @@ fn part(kind: header::ContentType, text: String) -> SinglePart {
 
 /// `Auto-Submitted: auto-generated`.
 #[derive(Debug, Clone)]
-struct AutoSubmitted;
+pub(super) struct AutoSubmitted;
 
 impl header::Header for AutoSubmitted {
     fn name() -> header::HeaderName {

@@ -4,6 +4,7 @@ mod deliver;
 mod letter;
 mod mailer;
 mod message;
+mod notice;
 mod outbox;
 mod queue;
 mod reader;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use access::{Permit, Role, Tier};
-use base::{Id, kind};
+use base::{Actor, Id, Scope, kind};
 use clap::Subcommand;
 use identity::{AccountQuery, AccountStatus, AccountView, RequestMeta};
 
@@ -47,6 +47,17 @@ pub(super) enum Account {
     Disable {
         /// Username, e-mail address or id
         account: String,
+    },
+    /// Destroy a person's key: everything sealed for them is unreadable for ever, the log stays whole and says so
+    Erase {
+        /// Username, e-mail address or id
+        account: String,
+        /// Why; it is said in the program's own log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Really: there is no way back, not even with a backup of the database
+        #[arg(long, required = true)]
+        yes: bool,
     },
     /// Let a disabled account sign in again
     Enable {
@@ -103,6 +114,11 @@ pub(super) fn run(command: Account, loaded: Loaded, out: &mut impl Write) -> Res
                 identity.disable_account(Permit::for_system(PART), id, &meta).await?;
                 writeln!(out, "disabled {id}; its sessions have ended")?;
             }
+            Account::Erase { account, reason, yes: _ } => {
+                let id = find(&services, &account, &meta).await?;
+                erase(&services, id, &reason, &meta).await?;
+                writeln!(out, "erased {id}: its key is destroyed, its sessions have ended")?;
+            }
             Account::Enable { account } => {
                 let id = find(&services, &account, &meta).await?;
                 identity.enable_account(Permit::for_system(PART), id, &meta).await?;
@@ -122,6 +138,28 @@ pub(super) fn run(command: Account, loaded: Loaded, out: &mut impl Write) -> Res
         }
         Ok(())
     })
+}
+
+async fn erase(
+    services: &Services,
+    id: Id<kind::Account>,
+    reason: &str,
+    meta: &RequestMeta,
+) -> Result<(), Failure> {
+    match services.identity.disable_account(Permit::for_system(PART), id, meta).await {
+        Ok(()) => {}
+        // Disabled already. The last operator is another conflict, and stays.
+        Err(identity::Error::Conflict(why)) if why.contains("active account") => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut tx = services.db.begin(Scope::System("erasing a person")).await?;
+    if !services.audit.erase_subject(&mut tx, id, Actor::System(PART), "operator", None).await? {
+        return Err(Failure::Runtime("there is no key of such an account left: it was erased already".to_owned()));
+    }
+    tx.commit().await?;
+    tracing::warn!(account = %id, reason, "a person was erased");
+    services.audit.settled().await?;
+    Ok(())
 }
 
 async fn find(services: &Services, name: &str, meta: &RequestMeta) -> Result<Id<kind::Account>, Failure> {

@@ -1,4 +1,9 @@
-//! `fortissimo audit tail|search`.
+//! `fortissimo audit tail|search|export|verify|prove`.
+
+mod export;
+mod prove;
+mod sinks;
+mod verify;
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -33,6 +38,24 @@ pub(super) enum Audit {
     },
     /// Events that match everything that is given, newest first
     Search(Search),
+    /// A part of the trail as JSON lines, each event with its proof. The export is on record
+    Export(export::Export),
+    /// Verify the log, one proof or an export: offline, without changing anything. Exit code 0: whole, 1: something is wrong,
+    /// 2: it could not be looked at
+    Verify(verify::Verify),
+    /// Write the proof that an event is in the log (.tlog-proof)
+    Prove(prove::Prove),
+    /// How far every sink has come, and how it is doing
+    Sinks {
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send one test record to a sink and say what it answers
+    SinkTest {
+        /// The sink's name, from the configuration
+        name: String,
+    },
 }
 
 /// What is looked for.
@@ -112,7 +135,16 @@ fn searcher() -> Searcher {
 }
 
 pub(super) fn run(command: Audit, loaded: Loaded, out: &mut impl Write) -> Result<(), Failure> {
+    let command = match command {
+        Audit::Verify(command) => return verify::run(command, loaded, out),
+        Audit::Prove(command) => return prove::run(command, loaded, out),
+        reading => reading,
+    };
     with_services(loaded, async |services| match command {
+        Audit::Verify(_) | Audit::Prove(_) => Ok(()),
+        Audit::Export(command) => export::run(&services, command, out).await,
+        Audit::Sinks { json } => sinks::list(&services, json, out).await,
+        Audit::SinkTest { name } => sinks::test(&services, &name, out).await,
         Audit::Tail { lines, follow, json } => {
             // Subscribed before the search, so that nothing falls in between; the overlap is cut by id.
             let live = follow.then(|| services.audit.subscribe());

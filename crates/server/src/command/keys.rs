@@ -1,4 +1,4 @@
-//! `fortissimo keys list|rotate-signing`.
+//! `fortissimo keys list|rotate-signing|rotate-log`.
 
 use std::io::Write;
 
@@ -13,10 +13,12 @@ use crate::signing::{self, Wish};
 /// See keys and rotate those that sign.
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
-    /// List epochs by purpose, and the published signing keys
+    /// List epochs by purpose, the published signing keys, and the log's keys as vkeys
     List,
     /// Publish a next signing key, or let the published one sign if its time has come
     RotateSigning,
+    /// Give the log a new key; the old one signs beside it for 30 days, for those who trust it
+    RotateLog,
 }
 
 pub(super) fn run(command: &Keys, loaded: Loaded, out: &mut impl Write) -> Result<(), Failure> {
@@ -40,7 +42,19 @@ pub(super) fn run(command: &Keys, loaded: Loaded, out: &mut impl Write) -> Resul
                 for kid in published(&keys.jwks()) {
                     rows.push(vec!["published".to_owned(), kid]);
                 }
+                for key in keys.log_verifiers() {
+                    rows.push(vec!["log".to_owned(), key.to_string()]);
+                }
                 table(out, &["purpose", "key"], &rows)?;
+            }
+            Keys::RotateLog => {
+                let made = signing::rotate_log(&services, "command line").await?;
+                if made.is_empty() {
+                    writeln!(out, "the log has no key yet; it gets one with its first event")?;
+                }
+                for key in made {
+                    writeln!(out, "{key} signs from now on")?;
+                }
             }
             Keys::RotateSigning => {
                 for key_use in KeyUse::ALL {

@@ -1,7 +1,11 @@
 //! The command line.
 
 mod account;
+<<<<<<< HEAD
 mod account_import;
+=======
+mod alert;
+>>>>>>> main
 mod audit;
 mod config;
 mod keys;
@@ -9,6 +13,7 @@ mod mail;
 mod migrate;
 mod serve;
 mod setup_link;
+mod witness;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -65,6 +70,9 @@ enum Command {
     /// Read the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// See alerts, and say that you look into them
+    #[command(subcommand)]
+    Alert(alert::Alert),
     /// Read the outbox that is used without a mail server
     #[command(subcommand)]
     Mail(mail::Mail),
@@ -73,6 +81,8 @@ enum Command {
     Keys(keys::Keys),
     /// Check this installation and say what to do
     Doctor,
+    /// Watch the logs of others and cosign what continues them (settings: [witness])
+    Witness,
 }
 
 /// Runs the command line and gives the exit code: 0, 1 if it could not be done, 2 if it was asked wrongly.
@@ -100,9 +110,14 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         Command::SetupLink => setup_link::run(common.load()?, &mut out),
         Command::Account(command) => account::run(command, common.load()?, &mut out),
         Command::Audit(command) => audit::run(command, common.load()?, &mut out),
+        Command::Alert(command) => alert::run(command, common.load()?, &mut out),
         Command::Mail(command) => mail::run(&command, common.load()?, &mut out),
         Command::Keys(command) => keys::run(&command, common.load()?, &mut out),
         Command::Doctor => return doctor(common, &mut out),
+        Command::Witness => {
+            drop(out);
+            return witness::run(common.load()?);
+        }
     };
     done?;
     out.flush()?;

@@ -47,20 +47,20 @@ async fn serve(loaded: Loaded, files: u64) -> Result<ExitCode, Failure> {
 }
 
 /// The two signals that ask a server to stop.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, StartError> {
+    pub(super) fn listen() -> Result<Self, StartError> {
         let listen = |kind| {
             signal(kind).map_err(|source| StartError::System { what: "cannot receive signals", source })
         };
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

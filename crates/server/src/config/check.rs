@@ -5,20 +5,21 @@ use std::path::Path;
 use access::{Access, Requirement};
 use guard::RouteTable;
 
+use super::check_sinks;
 use super::finding::Finding;
 use super::load::Origins;
 use super::resolve::is_loopback;
 use super::value::{Period, Size};
 use super::{MailTls, Resolved, Route, TlsTerminatedBy};
 
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     origins: &'a Origins,
     errors: Vec<Finding>,
     warnings: Vec<Finding>,
 }
 
 impl Checker<'_> {
-    fn error(&mut self, path: &[&str], message: impl Into<String>) {
+    pub(super) fn error(&mut self, path: &[&str], message: impl Into<String>) {
         self.errors.push(self.origins.finding(path, &message.into()));
     }
     fn warn(&mut self, path: &[&str], message: impl Into<String>) {
@@ -38,6 +39,8 @@ pub(super) fn check(config: &Resolved, origins: &Origins) -> Result<Vec<Finding>
     limits(config, &mut checker);
     http(config, &mut checker);
     rest(config, &mut checker);
+    check_sinks::sinks(config, &mut checker);
+    check_sinks::alerts(config, &mut checker);
     if checker.errors.is_empty() { Ok(checker.warnings) } else { Err(checker.errors) }
 }
 

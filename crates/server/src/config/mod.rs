@@ -4,8 +4,10 @@
 //! JSON schema are generated from these types ([`document`]). Paths are relative to the working directory.
 
 mod accounts;
+mod alert;
 mod audit;
 mod check;
+mod check_sinks;
 mod cors;
 mod database;
 pub mod document;
@@ -24,15 +26,18 @@ mod reputation;
 mod resolve;
 mod route;
 mod server;
+mod sink;
 mod tls;
 mod tokens;
 mod upstream;
+mod witness;
 pub mod value;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use accounts::Accounts;
+pub use alert::{Alert, AlertGroup, AlertSeverity, Alerts};
 pub use audit::Audit;
 pub use cors::Cors;
 pub use database::Database;
@@ -48,9 +53,11 @@ pub use reputation::Reputation;
 pub use resolve::Resolved;
 pub use route::Route;
 pub use server::{Server, TlsTerminatedBy};
+pub use sink::{Sink, SinkForm, SinkKind};
 pub use tls::{Tls, TlsVersion};
 pub use tokens::{Algorithm, Tokens};
 pub use upstream::{HostField, Upstream};
+pub use witness::Witness;
 
 /// The whole configuration as written; [`Config::resolve`] fills in what follows from other settings.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -89,10 +96,18 @@ pub struct Config {
     pub keys: Keys,
     /// `[audit]`
     pub audit: Audit,
+    /// `[[sink]]`
+    pub sink: Vec<Sink>,
+    /// `[alerts]`
+    pub alerts: Alerts,
+    /// `[[alert]]`
+    pub alert: Vec<Alert>,
     /// `[cors]`
     pub cors: Cors,
     /// `[log]`
     pub log: Log,
+    /// `[witness]`
+    pub witness: Witness,
 }
 
 #[cfg(test)]

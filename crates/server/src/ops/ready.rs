@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use base::Scope;
 use serde::Serialize;
+use sinks::Sinks;
 use store::{Job, JobOptions};
 use tokio::sync::Mutex;
 
@@ -44,6 +45,7 @@ impl Check {
 /// Answers `/ready`.
 pub(crate) struct Readiness {
     services: Services,
+    sinks: Sinks,
     /// Where the data and the database are; often the same file system.
     folders: Vec<PathBuf>,
     last: Mutex<Option<(Instant, Vec<Check>)>>,
@@ -51,7 +53,7 @@ pub(crate) struct Readiness {
 
 impl Readiness {
     /// Checks these services.
-    pub(crate) fn of(services: &Services) -> Self {
+    pub(crate) fn of(services: &Services, sinks: Sinks) -> Self {
         let mut folders = vec![services.config.server.data_dir.clone()];
         if let DatabaseUrl::Sqlite(path) = &services.config.database_url
             && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
@@ -59,7 +61,7 @@ impl Readiness {
         {
             folders.push(folder.to_owned());
         }
-        Self { services: services.clone(), folders, last: Mutex::default() }
+        Self { services: services.clone(), sinks, folders, last: Mutex::default() }
     }
 
     /// All checks, or what they said a moment ago.
@@ -75,6 +77,7 @@ impl Readiness {
             Check::of("audit", self.audit()),
             Check::of("log", self.log()),
             Check::of("disk", self.disk()),
+            Check::of("sinks", Ok(self.sinks().await)),
             Check::of("keys", self.keys()),
         ];
         *last = Some((Instant::now(), checks.clone()));
@@ -116,6 +119,23 @@ impl Readiness {
             return Ok(Some(format!("{size} events")));
         }
         Err(problems.join("; "))
+    }
+
+    /// A sink that is away makes nobody wait, so it is told and is no reason to take this process out of service.
+    async fn sinks(&self) -> Option<String> {
+        let all = match tokio::time::timeout(PATIENCE, self.sinks.status()).await {
+            Ok(Ok(all)) => all,
+            // The database has a check of its own.
+            Ok(Err(_)) | Err(_) => return Some("cannot be asked".to_owned()),
+        };
+        let failing = all.iter().filter(|status| !status.is_well());
+        let told: Vec<String> = failing
+            .map(|status| {
+                let reason = status.last_error.as_deref().unwrap_or("no reason");
+                format!("degraded: {} takes nothing ({reason}), {} events behind", status.name, status.lag)
+            })
+            .collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
     fn disk(&self) -> Result<Option<String>, String> {

@@ -11,9 +11,11 @@ mod malformed;
 mod pages;
 mod provider;
 mod rights;
+mod sinks;
 mod smtp;
 mod studio;
 mod tokens;
+mod verify;
 
 use testkit::{Program, Settings};
 

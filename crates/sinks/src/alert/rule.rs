@@ -47,7 +47,7 @@ pub struct Rule {
     /// What a person who reads the alert should do.
     pub runbook: String,
     /// Only for what no other rule is about.
-    pub(crate) fallback: bool,
+    pub fallback: bool,
 }
 
 /// Why a rule is not usable.

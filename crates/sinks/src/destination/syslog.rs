@@ -43,11 +43,14 @@ impl Syslog {
     pub(super) fn open(config: &SyslogConfig, around: &Surroundings) -> Result<Self, String> {
         let name = ServerName::try_from(config.host.clone())
             .map_err(|_| "address: expected a host name or network address and a port".to_owned())?;
+        let mut tls = config.tls.client_config(true)?;
+        // rsyslog over OpenSSL names no session context and refuses to resume a session with a client certificate.
+        tls.resumption = rustls::client::Resumption::disabled();
         Ok(Self {
             host: config.host.clone(),
             port: config.port,
             name,
-            connector: TlsConnector::from(Arc::new(config.tls.client_config(true)?)),
+            connector: TlsConnector::from(Arc::new(tls)),
             timeout: around.timeout,
             max_message: config.max_message.max(LEAST_MESSAGE),
             frame: Frame { host: plain(&config.origin, 255), json: Writer::is_json(&around.writer) },

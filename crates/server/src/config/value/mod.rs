@@ -7,6 +7,7 @@ mod origin;
 mod period;
 mod secret_ref;
 mod size;
+mod vkey;
 
 pub use database_url::DatabaseUrl;
 pub use host::HostPattern;
@@ -15,6 +16,7 @@ pub use origin::HttpOrigin;
 pub use period::Period;
 pub use secret_ref::SecretRef;
 pub use size::Size;
+pub use vkey::Vkey;
 
 /// Gives a `FromStr<Err = String>` + `Display` type its serde and schema form: a string. The error text of
 /// `FromStr` says what would be right and never repeats the value, which may be a secret in the wrong place.

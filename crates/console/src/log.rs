@@ -1,0 +1,115 @@
+//! How the log is: its tree, what is wrong with it, and the button that verifies all of it.
+
+use std::time::Duration;
+
+use askama::Template;
+use audit::{Filter, Kind, Progress};
+use axum::extract::State;
+use axum::response::Response;
+use base::Timestamp;
+use http::StatusCode;
+
+use crate::Console;
+use crate::events::searcher;
+use crate::form::Submitted;
+use crate::page::{Failure, Frame, go, render};
+use crate::view::{EventRow, Verdict, filters};
+use crate::visit::Visit;
+
+/// How long the button waits for the verdict; the page looks again for what takes longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+const SHOWN: usize = 15;
+
+#[derive(Template)]
+#[template(path = "log.html")]
+struct LogPage {
+    frame: Frame,
+    figures: Vec<Figure>,
+    problems: Vec<String>,
+    checkpoint: String,
+    /// Since when a verification runs.
+    running: String,
+    failed: bool,
+    verdict: Option<Verdict>,
+    events: Vec<EventRow>,
+}
+
+struct Figure {
+    value: String,
+    label: &'static str,
+}
+
+/// GET /console/log
+pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Result<Response, Failure> {
+    let filter = Filter { kinds: of_itself(), ..Filter::default() };
+    let found = console.audit.search(&searcher(&visit), &filter, None, SHOWN).await?;
+    let health = console.audit.health();
+    let head = console.audit.tree().borrow().clone();
+    let (mut running, mut failed, mut verdict) = (String::new(), false, None);
+    match console.audit.verification() {
+        Progress::None => {}
+        Progress::Running(since) => running = since.to_rfc3339(),
+        Progress::Done(report) => verdict = Some(Verdict::of(&report)),
+        Progress::Failed(_) => failed = true,
+    }
+    let figure = |value: String, label| Figure { value, label };
+    let page = LogPage {
+        frame: visit.frame(&console, "log"),
+        figures: vec![
+            figure(head.size.to_string(), "events in the tree"),
+            figure(age(head.at, console.clock.now(), head.size), "since the newest checkpoint"),
+            figure(health.queued.to_string(), "events waiting to be written"),
+            figure(health.dropped.to_string(), "traffic lines lost since start"),
+        ],
+        problems: health.failure.into_iter().chain(health.problems).collect(),
+        checkpoint: head.checkpoint.to_string(),
+        running,
+        failed,
+        verdict,
+        events: found.entries.iter().map(EventRow::of).collect(),
+    };
+    Ok(render(&visit, StatusCode::OK, &page))
+}
+
+/// POST /console/log/verify
+pub(crate) async fn verify(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+    console.audit.verify_log(&searcher(&form.visit), PATIENCE).await;
+    Ok(go("/console/log"))
+}
+
+/// What the trail records about itself.
+fn of_itself() -> Vec<Kind> {
+    let kinds = Kind::ALL.iter().copied();
+    kinds
+        .filter(|kind| {
+            let name = kind.name();
+            name.starts_with("log.")
+                || matches!(kind, Kind::AuditGap | Kind::AuditVerified | Kind::AuditExported | Kind::SubjectErased)
+        })
+        .collect()
+}
+
+/// A time span as people say it.
+fn age(from: Timestamp, now: Timestamp, size: u64) -> String {
+    if size == 0 {
+        return "–".to_owned();
+    }
+    match now.as_millis().saturating_sub(from.as_millis()).max(0) / 1_000 {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_said_in_one_unit() {
+        let at = |s: i64| age(Timestamp::from_millis(0), Timestamp::from_millis(s * 1_000), 1);
+        assert_eq!([at(-5), at(3), at(300), at(7_300), at(900_000)], ["0 s", "3 s", "5 min", "2 h", "10 days"]);
+        assert_eq!(age(Timestamp::from_millis(0), Timestamp::from_millis(1), 0), "–");
+    }
+}

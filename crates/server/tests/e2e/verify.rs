@@ -1,0 +1,172 @@
+//! `fortissimo audit verify|prove` over a real data folder: while the server runs, after it stopped, and after
+//! somebody has laid hands on it. (What each kind of tampering is called is tested in `audit`.)
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::Value;
+use testkit::{Program, Settings};
+
+use crate::{BINARY, start};
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Runs a command that must end with this code, and gives what it printed.
+fn expect(output: &Output, code: i32) -> String {
+    let printed = text(output);
+    assert_eq!(output.status.code(), Some(code), "{printed}");
+    printed
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The entries of the log's files by their checkpoint.
+fn size(folder: &Path) -> u64 {
+    let checkpoint = fs::read_to_string(folder.join("log/checkpoint")).unwrap_or_default();
+    checkpoint.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0)
+}
+
+async fn traffic(program: &Program, requests: u64) {
+    let (client, before) = (program.client(), size(&program.data()));
+    for _ in 0..requests {
+        client.get("/").await;
+    }
+    for _ in 0..400 {
+        if size(&program.data()) >= before + requests {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("the log's files do not follow: {} after {before}", size(&program.data()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_log_is_verified_and_proven_offline() {
+    let mut program = start(Settings::default());
+    program.operator().await;
+    traffic(&program, 280).await;
+    let data = program.data();
+    // A running server is no obstacle.
+    let whole = expect(&program.output(&["audit", "verify"]), 0);
+    assert!(whole.contains("\nwhole: ") && whole.contains("files: "), "{whole}");
+    let yesterday = program.folder().join("yesterday");
+    copy(&data.join("log"), &yesterday.join("log"));
+    traffic(&program, 20).await;
+    let listed = expect(&program.output(&["keys", "list"]), 0);
+    let vkey = listed.lines().find_map(|line| line.strip_prefix("log")).expect("the log's key").trim().to_owned();
+
+    let proof = program.folder().join("first.tlog-proof");
+    expect(&program.output(&["audit", "prove", "3", "-o", proof.to_str().unwrap()]), 0);
+    // Whoever has the proof and the key needs nothing else: another machine, another folder.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let alone = |arguments: &[&str]| {
+        Command::new(BINARY).args(arguments).current_dir(elsewhere.path()).output().unwrap()
+    };
+    let proven = expect(&alone(&["audit", "verify", proof.to_str().unwrap(), "--key", &vkey]), 0);
+    assert!(proven.starts_with("proven: entry 3 (event "), "{proven}");
+    let id = proven.split("(event ").nth(1).and_then(|rest| rest.split(')').next()).unwrap();
+    let by_id = expect(&program.output(&["audit", "prove", id]), 0);
+    assert!(by_id.starts_with("c2sp.org/tlog-proof@v1\nextra ") && by_id.contains("\nindex 3\n"), "{by_id}");
+    let altered = fs::read_to_string(&proof).unwrap().replacen("index 3", "index 4", 1);
+    let bad = program.folder().join("bad.tlog-proof");
+    fs::write(&bad, altered).unwrap();
+    assert!(expect(&alone(&["audit", "verify", bad.to_str().unwrap(), "--key", &vkey]), 1).starts_with("altered: "));
+    let stranger = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
+    let foreign = expect(&alone(&["audit", "verify", proof.to_str().unwrap(), "--key", stranger]), 1);
+    assert!(foreign.starts_with("foreign: "), "{foreign}");
+    expect(&program.output(&["audit", "prove", "1000000"]), 1);
+
+    // What cannot be looked at is neither whole nor not.
+    for arguments in [
+        &["audit", "verify", "--log", "nowhere", "--key", vkey.as_str()][..],
+        &["audit", "verify", "--key", "no key"],
+        &["audit", "verify", "nothing.tlog-proof", "--key", &vkey],
+        &["audit", "verify", "--log", elsewhere.path().to_str().unwrap()],
+    ] {
+        expect(&alone(arguments), 2);
+    }
+
+    assert!(program.stop());
+    expect(&program.output(&["audit", "verify"]), 0);
+    let log = |folder: &Path| folder.join("log").to_str().unwrap().to_owned();
+    let files = |folder: &Path, anchor: &[&str]| {
+        let (folder, mut arguments) = (log(folder), vec!["audit", "verify", "--key", vkey.as_str(), "--log"]);
+        arguments.push(&folder);
+        arguments.extend(anchor);
+        alone(&arguments)
+    };
+    let anchor = data.join("anchor/checkpoint");
+    let anchor = ["--anchor", anchor.to_str().unwrap()];
+    expect(&files(&data, &anchor), 0);
+    // Yesterday's copy is whole in itself; the second place knows better.
+    assert!(expect(&files(&yesterday, &[]), 0).contains("note: without a second place"));
+    assert!(expect(&files(&yesterday, &anchor), 1).contains("replayed: "));
+
+    // One byte of one entry, seen by the files alone and by the whole installation.
+    let bundle = data.join("log/tile/entries/000");
+    let mut bytes = fs::read(&bundle).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&bundle, &bytes).unwrap();
+    assert!(expect(&files(&data, &anchor), 1).contains("files: altered: entry 0 is not what was signed\n"));
+    let json = expect(&program.output(&["audit", "verify", "--json"]), 1);
+    let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines[0]["place"].as_str(), lines[0]["word"].as_str()), (Some("files"), Some("altered")));
+    assert_eq!(lines.last().unwrap()["verdict"], "not whole");
+    bytes[100] ^= 1;
+    fs::write(&bundle, &bytes).unwrap();
+    expect(&program.output(&["audit", "verify"]), 0);
+
+    // The second place remembers even if database and files were both put back.
+    fs::remove_dir_all(data.join("log")).unwrap();
+    copy(&yesterday.join("log"), &data.join("log"));
+    // Files that are behind are what a crash leaves; they are made up at the next start.
+    expect(&program.output(&["audit", "verify"]), 0);
+    fs::remove_file(data.join("anchor/checkpoint")).unwrap();
+    assert!(expect(&program.output(&["audit", "verify"]), 1).contains("anchor: the second place has no checkpoint"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rotated_log_key_signs_beside_the_old_one() {
+    let program = start(Settings::default());
+    program.operator().await;
+    traffic(&program, 3).await;
+    let keys = || {
+        let listed = expect(&program.output(&["keys", "list"]), 0);
+        listed.lines().filter_map(|line| line.strip_prefix("log")).map(|key| key.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let old = keys();
+    assert_eq!(old.len(), 1);
+    let rotated = expect(&program.output(&["keys", "rotate-log"]), 0);
+    let both = keys();
+    assert!(both.len() == 2 && both.contains(&old[0]) && rotated.contains(both.iter().find(|k| **k != old[0]).unwrap()));
+    // The running server learns of it and signs with both.
+    let log = program.data().join("log");
+    let mut signed = false;
+    for _ in 0..100 {
+        traffic(&program, 1).await;
+        let verdicts = both.iter().map(|key| {
+            let arguments = ["audit", "verify", "--log", log.to_str().unwrap(), "--key", key];
+            program.output(&arguments).status.code()
+        });
+        signed = verdicts.into_iter().all(|code| code == Some(0));
+        if signed {
+            break;
+        }
+    }
+    assert!(signed, "a checkpoint carries both signatures");
+}
