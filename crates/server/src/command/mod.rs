@@ -1,11 +1,8 @@
 //! The command line.
 
 mod account;
-<<<<<<< HEAD
 mod account_import;
-=======
 mod alert;
->>>>>>> main
 mod audit;
 mod config;
 mod keys;
