@@ -48,7 +48,7 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { notify: 0.3, step_up: 0.5, deny: 1.6, learned_step_up: 0.4, first_sign_in: Outcome::Notify }
+        Self { notify: 0.3, step_up: 0.5, deny: 1.6, learned_step_up: -0.75, first_sign_in: Outcome::Notify }
     }
 }
 

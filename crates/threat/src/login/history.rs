@@ -33,7 +33,7 @@ impl Past {
             line: sighting.line(),
             provider: sighting.provider(),
             place: sighting.place,
-            hidden: sighting.network.anonymous,
+            hidden: sighting.hidden() == Some(true),
             shape: sighting.agent.shape,
             family: sighting.agent.family,
             version: sighting.agent.version,

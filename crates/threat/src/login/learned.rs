@@ -32,12 +32,10 @@ struct Kind {
 
 /// The four kinds of the literature (Freeman et al. 2016; Wiefling et al. 2022): knows the password only; hides behind a
 /// VPN in the right country; is in the right city with the right kind of program; sits at the same provider with the
-/// same user agent. `shape` and `family` are how common this sighting's user agent is: a stranger with a common one is
-/// easily mistaken for the owner.
-fn kinds(shape: f32, family: f32) -> [Kind; 4] {
-    let guess = shape.clamp(0.002, 0.4);
-    let in_family = (shape / family).clamp(0.01, 0.5);
-    let stranger = [0.0001, 0.3 * guess, 0.1 * guess, 0.1 * guess, 0.5 * guess, 0.5 * guess, 0.2, 0.78];
+/// same user agent. A person whose devices are common is easily mistaken for somebody else.
+fn kinds(luck: Luck) -> [Kind; 4] {
+    let Luck { device: guess, family, in_family } = luck;
+    let stranger = [0.0001, 0.3 * guess, 0.1 * guess, 0.1 * guess, 0.5 * guess, 0.5 * guess, family, 0.98 - family];
     [
         Kind { weight: 0.25, net: [0.0005, 0.015, 0.01, 0.10, 0.875], device: stranger, hidden: 0.3, near: false },
         Kind { weight: 0.25, net: [0.0005, 0.015, 0.20, 0.775, 0.01], device: stranger, hidden: 0.9, near: false },
@@ -67,6 +65,39 @@ fn kinds(shape: f32, family: f32) -> [Kind; 4] {
     ]
 }
 
+/// How likely a stranger's device looks like one of this person's by chance.
+#[derive(Clone, Copy)]
+struct Luck {
+    /// Like one of their devices.
+    device: f32,
+    /// The same system and program as one of them.
+    family: f32,
+    /// Like one of their devices, when it is known what system and program they use.
+    in_family: f32,
+}
+
+impl Luck {
+    fn of(sighting: &Sighting, history: &History, population: &Population) -> Self {
+        let (mut shapes, mut families): (Vec<_>, Vec<_>) =
+            history.past.iter().map(|past| ((past.shape, past.family), past.family)).unzip();
+        shapes.sort_unstable();
+        shapes.dedup();
+        families.sort_unstable();
+        families.dedup();
+        let wanted = sighting.agent.family;
+        let sum = |shapes: &mut dyn Iterator<Item = &(u64, u64)>| -> f32 {
+            shapes.map(|(shape, _)| population.shapes.share(*shape)).sum()
+        };
+        let family: f32 = families.iter().map(|family| population.families.share(*family)).sum();
+        let alike = sum(&mut shapes.iter().filter(|(_, family)| *family == wanted));
+        Self {
+            device: sum(&mut shapes.iter()).clamp(0.002, 0.4),
+            family: family.clamp(0.02, 0.8),
+            in_family: (alike / population.families.share(wanted)).clamp(0.01, 0.5),
+        }
+    }
+}
+
 /// The score and what it is made of. `None` if there is no history.
 pub(crate) fn score(
     sighting: &Sighting,
@@ -77,15 +108,14 @@ pub(crate) fn score(
         return None;
     }
     let (net, device) = (status::net(sighting, history), status::device(sighting, history));
-    let agent = sighting.agent;
-    let kinds = kinds(population.shapes.share(agent.shape), population.families.share(agent.family));
+    let kinds = kinds(Luck::of(sighting, history, population));
 
     // The owner.
     let owner_together = population.joint(history.len(), net, device);
     let (owner_net, owner_device) = (population.net(net), population.device(device));
     let address = address_habit(sighting, history, population, net);
-    let hidden = sighting.bad_network();
-    let chance = |share: f32| if hidden { share } else { 1.0 - share };
+    let hidden = sighting.hidden();
+    let chance = |share: f32| hidden.map_or(1.0, |hidden| if hidden { share } else { 1.0 - share });
     let rtt = RttChances::of(sighting, history, population);
 
     // The attackers.
@@ -152,12 +182,16 @@ impl RttChances {
         let unknown = Self { owner: 1.0, near: 1.0, far: 1.0 };
         let Some(rtt) = sighting.rtt_ms.map(log_rtt) else { return unknown };
         let Some(own) = own_rtt(history, sighting.provider()) else { return unknown };
-        let (drift, drift_width) = population.rtt_drift.normal(0.0, 0.5);
-        let (mean, width) = population.rtt.normal(3.5, 0.7);
+        // How far a person's own times foretell the next one is learned: where they do not, this part says nothing.
+        let (_, drift) = population.rtt_drift.normal(0.0, 0.5);
+        let (mean, width) = population.rtt_usual.normal(3.5, 0.6);
+        let reliability = (1.0 - (drift / width).powi(2)).clamp(0.0, 1.0);
+        let expected = mean + reliability * (own - mean);
+        let spread = (reliability * drift.powi(2) + (1.0 - reliability) * width.powi(2)).sqrt();
         // Tails are fat: a train in a tunnel is not an attack.
-        let chance = |mean: f32, width: f32| 0.95 * normal(rtt, mean, width) + 0.05 * normal(rtt, mean, 3.0 * width);
+        let chance = |mean: f32, width: f32| 0.9 * normal(rtt, mean, width) + 0.1 * normal(rtt, mean, 3.0 * width);
         Self {
-            owner: chance(own + drift, drift_width),
+            owner: chance(expected, spread),
             near: chance(mean, width),
             far: chance(mean + 0.7, 1.5 * width),
         }

@@ -29,10 +29,11 @@ pub struct Population {
     pub(crate) lines: Lines,
     pub(crate) shapes: Sketch,
     pub(crate) families: Sketch,
-    pub(crate) providers: Sketch,
-    /// Those through a network that hides where people are.
+    /// Sign-ins of which it was known whether the network hides where people are, and those where it does.
+    classified: f32,
     hidden: f32,
-    pub(crate) rtt: Spread,
+    /// Round-trip times of people through providers that they know.
+    pub(crate) rtt_usual: Spread,
     /// How a round-trip time stands to the person's own on the same provider.
     pub(crate) rtt_drift: Spread,
 }
@@ -61,17 +62,19 @@ impl Population {
         for (sketch, key) in [
             (&mut self.shapes, sighting.agent.shape),
             (&mut self.families, sighting.agent.family),
-            (&mut self.providers, sighting.provider()),
         ] {
             if key != 0 {
                 sketch.add(key);
             }
         }
-        self.hidden += f32::from(u8::from(sighting.bad_network()));
+        if let Some(hidden) = sighting.hidden() {
+            self.classified += 1.0;
+            self.hidden += f32::from(u8::from(hidden));
+        }
         if let Some(rtt) = sighting.rtt_ms {
             let log = log_rtt(rtt);
-            self.rtt.add(log);
             if let Some(own) = own_rtt(history, sighting.provider()) {
+                self.rtt_usual.add(log);
                 self.rtt_drift.add(log - own);
             }
         }
@@ -85,22 +88,22 @@ impl Population {
             *cell += more;
         }
         self.firsts += other.firsts;
+        self.classified += other.classified;
         self.hidden += other.hidden;
         self.lines.merge(&other.lines);
         self.shapes.merge(&other.shapes);
         self.families.merge(&other.families);
-        self.providers.merge(&other.providers);
-        self.rtt.merge(&other.rtt);
+        self.rtt_usual.merge(&other.rtt_usual);
         self.rtt_drift.merge(&other.rtt_drift);
         if self.sign_ins() > FADE_AT {
             self.table.iter_mut().flatten().flatten().for_each(|cell| *cell *= 0.5);
             self.firsts *= 0.5;
+            self.classified *= 0.5;
             self.hidden *= 0.5;
             self.lines.halve();
             self.shapes.halve();
             self.families.halve();
-            self.providers.halve();
-            self.rtt.halve();
+            self.rtt_usual.halve();
             self.rtt_drift.halve();
         }
     }
@@ -130,7 +133,7 @@ impl Population {
 
     /// The chance that an owner comes through a network that hides where people are.
     pub(crate) fn hidden(&self) -> f32 {
-        (self.hidden + 1.0) / (self.sign_ins() + 50.0)
+        (self.hidden + 1.0) / (self.classified + 50.0)
     }
 
     /// The form to store; versioned.
@@ -138,12 +141,12 @@ impl Population {
         let mut out = Writer::new(MAGIC, VERSION);
         self.table.iter().flatten().flatten().for_each(|cell| out.f32(*cell));
         out.f32(self.firsts);
+        out.f32(self.classified);
         out.f32(self.hidden);
         self.lines.write(&mut out);
         self.shapes.write(&mut out);
         self.families.write(&mut out);
-        self.providers.write(&mut out);
-        self.rtt.write(&mut out);
+        self.rtt_usual.write(&mut out);
         self.rtt_drift.write(&mut out);
         out.finish()
     }
@@ -159,12 +162,12 @@ impl Population {
             *cell = input.count()?;
         }
         read.firsts = input.count()?;
+        read.classified = input.count()?;
         read.hidden = input.count()?;
         read.lines = Lines::read(&mut input)?;
         read.shapes = Sketch::read(&mut input)?;
         read.families = Sketch::read(&mut input)?;
-        read.providers = Sketch::read(&mut input)?;
-        read.rtt = Spread::read(&mut input)?;
+        read.rtt_usual = Spread::read(&mut input)?;
         read.rtt_drift = Spread::read(&mut input)?;
         input.end()?;
         Ok(read)

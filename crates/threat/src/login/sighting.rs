@@ -12,8 +12,8 @@ use super::sketch::hash;
 pub struct Network {
     /// Number of the autonomous system, if a file that knows it is configured.
     pub provider: Option<u32>,
-    /// A VPN, proxy, Tor exit or other network that hides where people are.
-    pub anonymous: bool,
+    /// A VPN, proxy, Tor exit or other network that hides where people are. `None` if nobody was asked.
+    pub anonymous: Option<bool>,
     /// A data centre.
     pub hosting: bool,
     /// Known for attacks: 0 nothing known, 1 certain.
@@ -103,8 +103,13 @@ impl Sighting {
         }
     }
 
+    /// Whether the network hides where people are; `None` if that is not known.
+    pub(crate) fn hidden(&self) -> Option<bool> {
+        if self.network.hosting { Some(true) } else { self.network.anonymous }
+    }
+
     /// The network hides where people are, or is known for attacks.
     pub(crate) fn bad_network(&self) -> bool {
-        self.network.anonymous || self.network.hosting || self.network.reputation >= 0.5
+        self.network.anonymous == Some(true) || self.network.hosting || self.network.reputation >= 0.5
     }
 }

@@ -70,7 +70,7 @@ fn signals_count_as_written_and_reaching_the_limit_counts() {
     assert_eq!((codes(&assessment), assessment.outcome), (vec!["new-place", "unusual-hour"], Outcome::StepUp));
 
     let mut hidden = at_home(30);
-    hidden.network.anonymous = true;
+    hidden.network.anonymous = Some(true);
     let assessment = engine.assess(&hidden, &history, &population);
     assert_eq!((codes(&assessment), assessment.outcome), (vec!["bad-network"], Outcome::StepUp));
 
@@ -92,9 +92,9 @@ fn travel_is_impossible_only_with_another_device_and_in_the_open() {
     far.agent = Agent::parse(IPHONE);
     let open = engine.assess(&far, &history, &population);
     assert!(codes(&open).contains(&"impossible-travel"));
-    far.network.anonymous = true;
+    far.network.anonymous = Some(true);
     assert!(!codes(&engine.assess(&far, &history, &population)).contains(&"impossible-travel"));
-    far.network.anonymous = false;
+    far.network.anonymous = Some(false);
     far.circumstances.account_failures = 9;
     far.circumstances.breached_password = true;
     assert_eq!(engine.assess(&far, &history, &population).outcome, Outcome::Deny, "several strong ones together");
@@ -232,7 +232,7 @@ proptest! {
             sighting.address = Some(IpAddr::from(address.to_be_bytes()));
             sighting.agent = Agent::parse(&"x".repeat(usize::from(agent)));
             sighting.network.provider = (asn % 3 > 0).then_some(u32::from(asn));
-            sighting.network.anonymous = hidden;
+            sighting.network.anonymous = Some(hidden);
             sighting.rtt_ms = (rtt % 2 == 0).then_some(rtt);
             sighting.place = hidden.then_some(SYDNEY);
             let assessment = engine.assess(&sighting, &history, &population);
