@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use base::{Actor, Id, Scope, Timestamp, kind as ids};
 use serde::Serialize;
 
-use crate::{Kind, Outcome, RequestInfo};
+use crate::{Kind, Outcome, Place, RequestInfo, Threat};
 
 /// One event as read back.
 #[derive(Debug, Clone, Serialize)]
@@ -38,6 +38,12 @@ pub struct Entry {
     pub agent: Option<String>,
     /// The concrete path; withheld likewise.
     pub path: Option<String>,
+    /// The actor's tier then; withheld likewise.
+    pub tier: Option<String>,
+    /// Where the address lies; withheld likewise.
+    pub place: Option<Place>,
+    /// What the assessment came to; `None` where nothing was assessed. Withheld likewise.
+    pub threat: Option<Threat>,
     /// What the kind's own fields say; an object.
     pub details: serde_json::Value,
     /// The body cannot be read any more, because the person's key was destroyed.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base::{Id, Timestamp, kind as ids};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::{Detail, Kind, Short};
+use crate::{Detail, Kind, Short, ThreatLevel};
 
 /// A stage of the pipeline, in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -178,6 +178,95 @@ pub enum Event {
     MailDelivered { mail: Id<ids::Mail>, template: Short },
     /// A mail could not be handed over.
     MailFailed { mail: Id<ids::Mail>, template: Short, attempt: u32, error: Detail },
+    /// A second factor (`totp`, `recovery_codes`) was set up; passkeys have an event of their own.
+    MfaEnrolled { factor: &'static str },
+    /// A second factor was taken away.
+    MfaRemoved { factor: &'static str, reason: &'static str },
+    /// A second factor was given rightly: in a sign-in, or to step up a session.
+    MfaPassed { factor: &'static str, session: Option<Id<ids::Session>> },
+    /// A second factor was wrong.
+    MfaFailed { factor: &'static str, reason: &'static str },
+    /// New recovery codes replaced those that were left.
+    RecoveryCodesIssued { count: u32 },
+    /// A recovery code was used up.
+    RecoveryCodeUsed { remaining: u32 },
+    /// A passkey was registered; `name` is what its owner calls it.
+    PasskeyRegistered { credential: Short, name: Short },
+    /// A passkey was removed.
+    PasskeyRemoved { credential: Short, reason: &'static str },
+    /// A passkey's counter went back (WebAuthn §6.1.1): there may be two of it.
+    PasskeyCloneSuspected { credential: Short, stored: u32, received: u32 },
+    /// An API key was made; `key` is its public part.
+    ApiKeyCreated { key: Short, name: Short, scopes: Vec<Short>, expires_at: Option<Timestamp> },
+    /// An API key got a successor.
+    ApiKeyRotated { key: Short, successor: Short },
+    /// An API key was revoked.
+    ApiKeyRevoked { key: Short, reason: &'static str },
+    /// An account at another identity provider may sign in from now on.
+    ProviderLinked { provider: Short },
+    /// An account at another identity provider may no longer sign in.
+    ProviderUnlinked { provider: Short, reason: &'static str },
+    /// A sign-in's risk was assessed, and it went on; `score` from 0 to 100.
+    RiskAssessed { score: u8, level: ThreatLevel, reasons: Vec<&'static str> },
+    /// A sign-in's risk demands a further factor.
+    RiskStepUpRequired { score: u8, level: ThreatLevel, reasons: Vec<&'static str> },
+    /// A sign-in was denied for its risk.
+    RiskDenied { score: u8, level: ThreatLevel, reasons: Vec<&'static str> },
+    /// Failed sign-ins make the next ones wait.
+    AccountThrottled { failures: u32, delay_s: u32 },
+    /// Failed sign-ins or a rule locked an account, until a time or until somebody unlocks it.
+    AccountLocked { reason: &'static str, until: Option<Timestamp> },
+    /// An account was unlocked.
+    AccountUnlocked { reason: &'static str },
+    /// An account came from another product; `hash` names its password's scheme.
+    AccountImported { source: Short, hash: Short },
+    /// A person's key was destroyed. `keys` are its references as leaves have them (hexadecimal); `authority` says who
+    /// may have decided it: `owner`, `operator`, `retention`.
+    SubjectErased { keys: Vec<Short>, authority: &'static str },
+    /// The owner of an object (whom the event is about) or somebody for them gave another person access.
+    AccessGranted {
+        object: Detail,
+        relation: Short,
+        grantee: Option<Id<ids::Account>>,
+        expires_at: Option<Timestamp>,
+    },
+    /// Somebody's access to an object was taken away.
+    AccessRevoked { object: Detail, relation: Short, grantee: Option<Id<ids::Account>> },
+    /// An object has a new owner, the grantee.
+    AccessTransferred { object: Detail, grantee: Option<Id<ids::Account>> },
+    /// Somebody took emergency access.
+    BreakGlassOpened { grant: Short, reason: Detail, until: Timestamp },
+    /// An emergency access ended.
+    BreakGlassClosed { grant: Short, why: &'static str },
+    /// A token that invites to an object was made; `token` is its public part.
+    CollaborationIssued {
+        token: Short,
+        object: Detail,
+        relation: Short,
+        uses: Option<u32>,
+        expires_at: Option<Timestamp>,
+    },
+    /// Somebody came in with such a token.
+    CollaborationRedeemed {
+        token: Short,
+        object: Detail,
+        relation: Short,
+        grantee: Option<Id<ids::Account>>,
+    },
+    /// Such a token was revoked.
+    CollaborationRevoked { token: Short, object: Detail, reason: &'static str },
+    /// A version of the policies decides from now on.
+    PolicyActivated { version: Short, previous: Option<Short> },
+    /// A version of the policies was refused.
+    PolicyRefused { version: Short, error: Detail },
+    /// An earlier version of the policies decides again.
+    PolicyRolledBack { version: Short, previous: Short, reason: Option<Detail> },
+    /// A part of the trail was handed out; `by` names the filters, not their values, `tree_size` the checkpoint.
+    AuditExported { by: Vec<&'static str>, tree_size: u64 },
+    /// The log (`whole`) or one proof (`proof`) was verified on request; `index` is the first entry at fault.
+    AuditVerified { what: &'static str, verdict: Short, tree_size: u64, index: Option<u64> },
+    /// A rule found that people should look: `count` events within `window_s`.
+    AlertRaised { alert: Short, level: Short, count: u32, window_s: u32, runbook: Option<Detail> },
 }
 
 impl Event {
@@ -219,6 +308,42 @@ impl Event {
             Self::ConnectionClosed { .. } => Kind::ConnectionClosed,
             Self::MailDelivered { .. } => Kind::MailDelivered,
             Self::MailFailed { .. } => Kind::MailFailed,
+            Self::MfaEnrolled { .. } => Kind::MfaEnrolled,
+            Self::MfaRemoved { .. } => Kind::MfaRemoved,
+            Self::MfaPassed { .. } => Kind::MfaPassed,
+            Self::MfaFailed { .. } => Kind::MfaFailed,
+            Self::RecoveryCodesIssued { .. } => Kind::RecoveryCodesIssued,
+            Self::RecoveryCodeUsed { .. } => Kind::RecoveryCodeUsed,
+            Self::PasskeyRegistered { .. } => Kind::PasskeyRegistered,
+            Self::PasskeyRemoved { .. } => Kind::PasskeyRemoved,
+            Self::PasskeyCloneSuspected { .. } => Kind::PasskeyCloneSuspected,
+            Self::ApiKeyCreated { .. } => Kind::ApiKeyCreated,
+            Self::ApiKeyRotated { .. } => Kind::ApiKeyRotated,
+            Self::ApiKeyRevoked { .. } => Kind::ApiKeyRevoked,
+            Self::ProviderLinked { .. } => Kind::ProviderLinked,
+            Self::ProviderUnlinked { .. } => Kind::ProviderUnlinked,
+            Self::RiskAssessed { .. } => Kind::RiskAssessed,
+            Self::RiskStepUpRequired { .. } => Kind::RiskStepUpRequired,
+            Self::RiskDenied { .. } => Kind::RiskDenied,
+            Self::AccountThrottled { .. } => Kind::AccountThrottled,
+            Self::AccountLocked { .. } => Kind::AccountLocked,
+            Self::AccountUnlocked { .. } => Kind::AccountUnlocked,
+            Self::AccountImported { .. } => Kind::AccountImported,
+            Self::SubjectErased { .. } => Kind::SubjectErased,
+            Self::AccessGranted { .. } => Kind::AccessGranted,
+            Self::AccessRevoked { .. } => Kind::AccessRevoked,
+            Self::AccessTransferred { .. } => Kind::AccessTransferred,
+            Self::BreakGlassOpened { .. } => Kind::BreakGlassOpened,
+            Self::BreakGlassClosed { .. } => Kind::BreakGlassClosed,
+            Self::CollaborationIssued { .. } => Kind::CollaborationIssued,
+            Self::CollaborationRedeemed { .. } => Kind::CollaborationRedeemed,
+            Self::CollaborationRevoked { .. } => Kind::CollaborationRevoked,
+            Self::PolicyActivated { .. } => Kind::PolicyActivated,
+            Self::PolicyRefused { .. } => Kind::PolicyRefused,
+            Self::PolicyRolledBack { .. } => Kind::PolicyRolledBack,
+            Self::AuditExported { .. } => Kind::AuditExported,
+            Self::AuditVerified { .. } => Kind::AuditVerified,
+            Self::AlertRaised { .. } => Kind::AlertRaised,
         }
     }
 

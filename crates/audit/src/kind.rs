@@ -33,6 +33,27 @@ impl Retention {
     }
 }
 
+/// Whose a personal field is, and so under whose key it belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The person whom the event is about ([`crate::Record::about`]).
+    About,
+    /// Who did it ([`crate::Record::actor`]), if that is a person. The request's address, agent, path, tier and place
+    /// are always theirs.
+    Actor,
+    /// The second person that the event concerns ([`crate::Record::other`]), such as the one who is granted access.
+    Other,
+}
+
+/// A field of an event's own that is personal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Personal {
+    /// The field's name in the details.
+    pub field: &'static str,
+    /// Whose it is.
+    pub whose: Whose,
+}
+
 /// What the catalogue says about a kind. Numbers are OCSF 1.8.0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spec {
@@ -48,9 +69,8 @@ pub struct Spec {
     pub durability: Durability,
     /// For how long it is kept.
     pub retention: Retention,
-    /// Which of its own fields are personal, beside the request's address, agent and path, which
-    /// always are. Whose they are says [`crate::Record::about`].
-    pub personal: &'static [&'static str],
+    /// Which of its own fields are personal and whose, beside what the request says of its sender, which always is.
+    pub personal: &'static [Personal],
 }
 
 impl Spec {
@@ -60,8 +80,18 @@ impl Spec {
     }
 }
 
+macro_rules! whose {
+    () => {
+        Whose::About
+    };
+    ($whose:ident) => {
+        Whose::$whose
+    };
+}
+
 macro_rules! catalogue {
-    ($($kind:ident $name:literal $class:literal $activity:literal $severity:literal $durability:ident $retention:ident [$($personal:literal)*];)*) => {
+    ($($kind:ident $name:literal $class:literal $activity:literal $severity:literal $durability:ident $retention:ident
+        [$($personal:literal $(of $whose:ident)?)*];)*) => {
         /// The kinds of events.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[expect(missing_docs, reason = "the event of the same name is documented")]
@@ -76,7 +106,7 @@ macro_rules! catalogue {
                 match self { $(Self::$kind => Spec {
                     name: $name, class_uid: $class, activity_id: $activity, severity_id: $severity,
                     durability: Durability::$durability, retention: Retention::$retention,
-                    personal: &[$($personal),*],
+                    personal: &[$(Personal { field: $personal, whose: whose!($($whose)?) }),*],
                 },)* }
             }
         }
@@ -96,9 +126,10 @@ macro_rules! catalogue {
 #[error("there is no such kind of event; they look like session.signed_in")]
 pub struct UnknownKind;
 
-// Classes: 3001 Account Change, 3002 Authentication, 3004 Entity Management, 4001 Network Activity,
-// 4002 HTTP Activity, 4009 Email Activity, 6002 Application Lifecycle, 6003 API Activity,
-// 6008 Application Error. For 4002 the activity follows from the method when the event is written out.
+// Classes: 2004 Detection Finding, 3001 Account Change, 3002 Authentication, 3004 Entity Management, 3005 User Access
+// Management, 4001 Network Activity, 4002 HTTP Activity, 4009 Email Activity, 6002 Application Lifecycle, 6003 API
+// Activity, 6008 Application Error. For 4002 the activity follows from the method when the event is written out.
+// A personal field is the person's whom the event is about, unless `of Actor` or `of Other` follows.
 catalogue! {
     HttpRequest            "http.request"                     4002 99 1 Traffic  Short  [];
     HttpRefused            "http.refused"                     4002 99 2 Traffic  Short  [];
@@ -135,6 +166,42 @@ catalogue! {
     ConnectionClosed       "connection.closed"                4001 2  1 Traffic  Short  [];
     MailDelivered          "mail.delivered"                   4009 1  1 Traffic  Normal ["mail"];
     MailFailed             "mail.failed"                      4009 1  3 Traffic  Normal ["mail" "error"];
+    MfaEnrolled            "mfa.enrolled"                     3001 10 2 Critical Normal ["factor"];
+    MfaRemoved             "mfa.removed"                      3001 11 3 Critical Normal ["factor"];
+    MfaPassed              "mfa.passed"                       3002 1  1 Critical Normal ["session"];
+    MfaFailed              "mfa.failed"                       3002 1  3 Critical Normal [];
+    RecoveryCodesIssued    "mfa.recovery_codes_issued"        3001 99 2 Critical Normal [];
+    RecoveryCodeUsed       "mfa.recovery_code_used"           3002 1  3 Critical Normal [];
+    PasskeyRegistered      "passkey.registered"               3001 10 2 Critical Normal ["credential" "name"];
+    PasskeyRemoved         "passkey.removed"                  3001 11 3 Critical Normal ["credential"];
+    PasskeyCloneSuspected  "passkey.clone_suspected"          3002 1  4 Critical Long   ["credential"];
+    ApiKeyCreated          "api_key.created"                  3004 1  2 Critical Normal ["key" "name"];
+    ApiKeyRotated          "api_key.rotated"                  3004 3  2 Critical Normal ["key" "successor"];
+    ApiKeyRevoked          "api_key.revoked"                  3004 4  2 Critical Normal ["key"];
+    ProviderLinked         "identity_provider.linked"         3001 99 2 Critical Normal ["provider"];
+    ProviderUnlinked       "identity_provider.unlinked"       3001 99 2 Critical Normal ["provider"];
+    RiskAssessed           "risk.assessed"                    3002 99 1 Critical Normal ["score" "level" "reasons"];
+    RiskStepUpRequired     "risk.step_up_required"            3002 99 3 Critical Normal ["score" "level" "reasons"];
+    RiskDenied             "risk.denied"                      3002 99 4 Critical Normal ["score" "level" "reasons"];
+    AccountThrottled       "account.throttled"                3001 99 2 Critical Normal [];
+    AccountLocked          "account.locked"                   3001 9  3 Critical Normal [];
+    AccountUnlocked        "account.unlocked"                 3001 12 2 Critical Normal [];
+    AccountImported        "account.imported"                 3001 1  2 Critical Long   [];
+    SubjectErased          "subject.erased"                   3001 6  3 Critical Long   [];
+    AccessGranted          "access.granted"                   3005 1  2 Critical Normal ["object" "grantee" of Other];
+    AccessRevoked          "access.revoked"                   3005 2  2 Critical Normal ["object" "grantee" of Other];
+    AccessTransferred      "access.transferred"               3005 99 3 Critical Long   ["object" "grantee" of Other];
+    BreakGlassOpened       "break_glass.opened"               3005 1  5 Critical Long   ["reason" of Actor];
+    BreakGlassClosed       "break_glass.closed"               3005 2  3 Critical Long   [];
+    CollaborationIssued    "collaboration_token.issued"       3004 1  2 Critical Normal ["token" "object"];
+    CollaborationRedeemed  "collaboration_token.redeemed"     3005 1  2 Critical Normal ["token" "object" "grantee" of Other];
+    CollaborationRevoked   "collaboration_token.revoked"      3004 4  2 Critical Normal ["token" "object"];
+    PolicyActivated        "policy.activated"                 3004 10 3 Critical Long   [];
+    PolicyRefused          "policy.refused"                   3004 10 3 Critical Long   [];
+    PolicyRolledBack       "policy.rolled_back"               3004 10 4 Critical Long   ["reason" of Actor];
+    AuditExported          "audit.exported"                   6003 2  3 Critical Long   [];
+    AuditVerified          "audit.verified"                   6003 2  2 Critical Long   [];
+    AlertRaised            "alert.raised"                     2004 1  4 Critical Long   [];
 }
 
 impl Kind {

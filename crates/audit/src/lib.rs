@@ -21,10 +21,12 @@ mod kind;
 mod live;
 mod ocsf;
 mod outbox;
+mod place;
 mod reader;
 mod record;
 #[cfg(test)]
 mod tests;
+mod threat;
 mod writer;
 
 use std::sync::Arc;
@@ -45,10 +47,12 @@ use writer::{Core, Durable, Inbox};
 pub use clean::{Agent, Clean, Detail, PathText, Short};
 pub use entry::{Cursor, Entry, Filter, Page, Searcher};
 pub use event::{Event, Stage, Stages};
-pub use kind::{Durability, Kind, Retention, Spec, UnknownKind};
+pub use kind::{Durability, Kind, Personal, Retention, Spec, UnknownKind, Whose};
 pub use live::Subscription;
 pub use ocsf::to_ocsf;
+pub use place::Place;
 pub use record::{Outcome, Record, RequestInfo};
+pub use threat::{Threat, ThreatLevel};
 
 /// Traffic records that may wait.
 const TRAFFIC_QUEUE: usize = 8_192;

@@ -7,7 +7,7 @@ use keys::{Field, Keys, KeysError, Purpose, Subject};
 use serde::Serialize;
 use store::{DbError, Tx, Value, sql};
 
-use crate::{Durability, Event, Record};
+use crate::{Durability, Event, Place, Record, Threat};
 
 /// Columns of one row, in the order of the statements below.
 const COLUMNS: usize = 16;
@@ -57,6 +57,12 @@ struct Body<'a> {
     agent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<Place>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threat: Option<&'a Threat>,
     details: Details<'a>,
 }
 
@@ -132,6 +138,9 @@ fn body(record: &Record, withhold: bool) -> Vec<u8> {
         address: request.and_then(|r| r.address),
         agent: request.and_then(|r| r.agent.as_deref()),
         path: request.and_then(|r| r.path.as_deref()),
+        tier: request.and_then(|r| r.tier),
+        place: request.and_then(|r| r.place),
+        threat: request.and_then(|r| r.threat.as_ref()),
         details: if withhold { Details::Withheld {} } else { Details::Full(&record.event) },
     };
     serde_json::to_vec(&body).expect("the catalogue's types have string keys and serialise")

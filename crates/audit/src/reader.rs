@@ -9,7 +9,7 @@ use store::{Row, Sql, Tx, params, sql};
 use zeroize::Zeroizing;
 
 use crate::outbox::{address_index, body_field, first_id};
-use crate::{AuditError, Entry, Filter};
+use crate::{AuditError, Entry, Filter, Place, Threat};
 
 const LAST_ID: Id<ids::Event> = Id::from_bytes([0xff; 16]);
 
@@ -93,6 +93,9 @@ struct Body {
     address: Option<IpAddr>,
     agent: Option<String>,
     path: Option<String>,
+    tier: Option<String>,
+    place: Option<Place>,
+    threat: Option<Threat>,
     details: serde_json::Value,
 }
 
@@ -143,6 +146,9 @@ fn clear(row: &Row) -> Result<Entry, AuditError> {
         address: None,
         agent: None,
         path: None,
+        tier: None,
+        place: None,
+        threat: None,
         details: serde_json::Value::Object(serde_json::Map::new()),
         erased: false,
         damaged: false,
@@ -158,6 +164,7 @@ fn fill(entry: &mut Entry, body: Body, scope: Scope) {
     };
     if own {
         (entry.address, entry.agent, entry.path) = (body.address, body.agent, body.path);
+        (entry.tier, entry.place, entry.threat) = (body.tier, body.place, body.threat);
     }
 }
 

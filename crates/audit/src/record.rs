@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{Actor, Id, Timestamp, kind};
 
-use crate::{Agent, Event, PathText, Short};
+use crate::{Agent, Event, PathText, Place, Short, Threat};
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +49,28 @@ pub struct RequestInfo {
     pub route: Option<Arc<str>>,
     /// The concrete canonical path without its query. Personal: sealed.
     pub path: Option<PathText>,
+    /// The caller's tier, such as `pro`. Personal: sealed.
+    pub tier: Option<&'static str>,
+    /// Where the address lies, if the operator has a location file. Personal: sealed.
+    pub place: Option<Place>,
+    /// What the assessment came to; `None` where nothing was assessed.
+    pub threat: Option<Threat>,
 }
 
 impl RequestInfo {
     /// Only the id is known.
     pub const fn new(id: Id<kind::Request>) -> Self {
-        Self { id, address: None, agent: None, method: None, route: None, path: None }
+        Self {
+            id,
+            address: None,
+            agent: None,
+            method: None,
+            route: None,
+            path: None,
+            tier: None,
+            place: None,
+            threat: None,
+        }
     }
 }
 
@@ -68,6 +84,9 @@ pub struct Record {
     /// Whose data the event is: that person sees it, and their key seals its body. `None` for
     /// what belongs to nobody.
     pub about: Option<Id<kind::Account>>,
+    /// A second person whom it concerns, such as the one who is granted access: the fields that the catalogue calls
+    /// [`crate::Whose::Other`] are theirs.
+    pub other: Option<Id<kind::Account>>,
     /// During which request, if any.
     pub request: Option<RequestInfo>,
     /// How it ended.
@@ -79,7 +98,15 @@ pub struct Record {
 impl Record {
     /// A successful event by nobody known, about nobody, outside of a request.
     pub const fn new(at: Timestamp, event: Event) -> Self {
-        Self { at, actor: Actor::Anonymous, about: None, request: None, outcome: Outcome::Success, event }
+        Self {
+            at,
+            actor: Actor::Anonymous,
+            about: None,
+            other: None,
+            request: None,
+            outcome: Outcome::Success,
+            event,
+        }
     }
 
     /// Done by `actor`.
@@ -101,6 +128,13 @@ impl Record {
     #[must_use]
     pub const fn about(mut self, account: Id<kind::Account>) -> Self {
         self.about = Some(account);
+        self
+    }
+
+    /// Concerns this second person too.
+    #[must_use]
+    pub const fn concerning(mut self, account: Id<kind::Account>) -> Self {
+        self.other = Some(account);
         self
     }
 
