@@ -48,8 +48,7 @@ impl Call {
 
     /// For events that are recorded here.
     pub(crate) fn info(&self) -> RequestInfo {
-        let RequestMeta { request, address, agent, method, route, path } = self.0.meta().clone();
-        RequestInfo { id: request, address, agent, method, route, path }
+        self.0.meta().info()
     }
 
     /// The proof that an operation demands. The pipeline asked the same question for the route and recorded a denial;

@@ -22,12 +22,28 @@ pub struct RequestMeta {
     pub route: Option<Arc<str>>,
     /// The canonical path, without query.
     pub path: Option<audit::PathText>,
+    /// The caller's tier.
+    pub tier: Option<&'static str>,
+    /// Where the address lies.
+    pub place: Option<audit::Place>,
+    /// What the assessment of the request came to.
+    pub threat: Option<audit::Threat>,
 }
 
 impl RequestMeta {
     /// For a request of which only the id is known.
     pub const fn of(request: Id<kind::Request>) -> Self {
-        Self { request, address: None, agent: None, method: None, route: None, path: None }
+        Self {
+            request,
+            address: None,
+            agent: None,
+            method: None,
+            route: None,
+            path: None,
+            tier: None,
+            place: None,
+            threat: None,
+        }
     }
 
     /// For a command on the machine itself: a fresh id and nothing else.
@@ -44,6 +60,9 @@ impl RequestMeta {
             method: self.method.clone(),
             route: self.route.clone(),
             path: self.path.clone(),
+            tier: self.tier,
+            place: self.place,
+            threat: self.threat.clone(),
         }
     }
 }
@@ -57,6 +76,9 @@ impl From<RequestInfo> for RequestMeta {
             method: info.method,
             route: info.route,
             path: info.path,
+            tier: info.tier,
+            place: info.place,
+            threat: info.threat,
         }
     }
 }

@@ -108,14 +108,7 @@ pub fn shape(pipeline: &Pipeline, exchange: &mut Exchange, assessed: Assessed) -
             }
         }
         Target::Own(_) => {
-            let meta = RequestMeta {
-                request: exchange.id,
-                address: Some(exchange.address),
-                agent: exchange.agent.clone(),
-                method: Some(exchange.method.as_str().into()),
-                route: Some(Arc::clone(route.name())),
-                path: exchange.path.clone(),
-            };
+            let meta = RequestMeta::from(exchange.request_info());
             parts.extensions.insert(Passed::new(exchange.caller.clone(), meta, exchange.tls));
         }
     }
