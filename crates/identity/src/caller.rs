@@ -28,6 +28,10 @@ pub struct RequestMeta {
     pub place: Option<audit::Place>,
     /// What the assessment of the request came to.
     pub threat: Option<audit::Threat>,
+    /// The device that the request's signed cookie names. Never zero.
+    pub device: Option<u64>,
+    /// Round-trip time of the connection, where it goes straight to the client.
+    pub rtt_ms: Option<u32>,
 }
 
 impl RequestMeta {
@@ -43,6 +47,8 @@ impl RequestMeta {
             tier: None,
             place: None,
             threat: None,
+            device: None,
+            rtt_ms: None,
         }
     }
 
@@ -79,6 +85,8 @@ impl From<RequestInfo> for RequestMeta {
             tier: info.tier,
             place: info.place,
             threat: info.threat,
+            device: None,
+            rtt_ms: None,
         }
     }
 }

@@ -32,6 +32,9 @@ pub enum Error {
     /// The password was right, but is marked as compromised; a reset link was mailed.
     #[error("the password is marked as compromised")]
     PasswordCompromised,
+    /// The password was right, but the sign-in is unusual: its owner was asked by mail.
+    #[error("the sign-in must be confirmed by mail first")]
+    ConfirmationRequired,
     /// The access token or cookie is not valid (any more).
     #[error("the access token or cookie is not valid: {0}")]
     InvalidToken(&'static str),
@@ -87,6 +90,12 @@ impl Error {
             Self::PasswordCompromised => {
                 return Problem::new(ProblemKind::PasswordCompromised)
                     .detail("A link to set a new password is on its way to the account's address.");
+            }
+            Self::ConfirmationRequired => {
+                return Problem::new(ProblemKind::ConfirmSignIn).detail(
+                    "This sign-in looks unusual. We wrote to the account's address: open the link there, say that it \
+                     is you, and sign in again from here.",
+                );
             }
             Self::InvalidCode => ProblemKind::InvalidCode,
             Self::WrongCredentials => ProblemKind::WrongCredentials,

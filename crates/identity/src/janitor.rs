@@ -43,6 +43,7 @@ impl Identity {
             sessions: inner.sweep(SWEEP_SESSIONS, trace).await?,
             mails: inner.sweep(SWEEP_MAILS, trace).await?,
         };
+        inner.sweep(crate::risk::SWEEP_NOTICES, now).await?;
         let mut tx = inner.db.begin(Scope::System("janitor")).await?;
         tx.execute(SWEEP_BUDGETS, params![now.plus_ms(-WINDOW_MS)]).await?;
         tx.commit().await?;

@@ -44,6 +44,7 @@ mod refresh;
 mod register;
 mod remember;
 mod requests;
+mod risk;
 mod secret_text;
 mod service;
 mod session;
@@ -59,5 +60,6 @@ pub use requests::{
     AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials,
     OutboxEntry, Registration, SessionKind, SessionView, Setup, SetupLink, Swept, TokenPair, Verified,
 };
+pub use risk::{Answer, Locator, NoticeView, RiskSettings, Whereabouts};
 pub use service::{Identity, Parts};
 pub use settings::{EncryptedAudience, Settings};

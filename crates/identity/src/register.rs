@@ -151,6 +151,8 @@ impl Inner {
                 self.delete_pending(&mut tx, other).await?;
             }
         }
+        // Who follows the link holds the mailbox: the first sign-in has something to be compared with.
+        self.learn_from(&mut tx, id, meta).await?;
         self.audit.append(&mut tx, &self.record(meta, Event::AccountVerified {}).by_account(id)).await?;
         tx.announce(Change::Account(id));
         tx.commit().await?;

@@ -12,6 +12,7 @@ use crate::background::Background;
 use crate::hash_pool::HashPool;
 use crate::mail::Delivery;
 use crate::remember::Remembered;
+use crate::risk::Crowd;
 use crate::{Error, Mailer, RequestMeta, Settings};
 
 /// What [`Identity`] is made of.
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) dummy_hash: String,
     pub(crate) remembered: Arc<Remembered>,
     pub(crate) background: Background,
+    /// What is known of everybody's sign-ins together.
+    pub(crate) crowd: Crowd,
 }
 
 impl Identity {
@@ -72,6 +75,7 @@ impl Identity {
         let dummy_hash = pool.hash(nobodys, keys.epoch(Purpose::Pepper)).await?;
         let delivery = Delivery::open(mailer, &settings)?;
         let remembered = Arc::new(Remembered::new(settings.remembered_tokens, settings.remembered_sessions));
+        let crowd = Crowd::open(&db).await?;
         let background = Background::start(db.clone(), Arc::clone(&remembered));
         Ok(Self(Arc::new(Inner {
             db,
@@ -85,6 +89,7 @@ impl Identity {
             dummy_hash,
             remembered,
             background,
+            crowd,
         })))
     }
 

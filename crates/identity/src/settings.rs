@@ -67,6 +67,8 @@ pub struct Settings {
     pub remembered_sessions: usize,
     /// Audiences whose tokens are encrypted around the signature.
     pub encrypted_audiences: Vec<EncryptedAudience>,
+    /// Login risk.
+    pub risk: crate::RiskSettings,
 }
 
 /// An audience that gets nested JWE instead of plain JWS.
@@ -113,6 +115,7 @@ impl Default for Settings {
             remembered_tokens: 32_768,
             remembered_sessions: 32_768,
             encrypted_audiences: Vec::new(),
+            risk: crate::RiskSettings::default(),
         }
     }
 }

@@ -121,6 +121,7 @@ impl Inner {
             },
         )
         .await?;
+        self.learn_from(&mut tx, id, meta).await?;
         let record = self.record(meta, Event::SetupCompleted {}).by_account(id);
         self.audit.append(&mut tx, &record).await?;
         tx.announce(Change::Account(id));

@@ -10,10 +10,12 @@ use base::{Email, FieldError, Id, Scope, Secret, Username, kind};
 use crypto::password::Verdict;
 use keys::Purpose;
 use store::{Tx, params};
+use threat::login::Circumstances;
 
 use crate::account::{self, Account};
 use crate::code::CodePurpose;
 use crate::mail::Letter;
+use crate::risk::{Attempt, Proof, Weighed};
 use crate::service::Inner;
 use crate::session::NewSession;
 use crate::{
@@ -40,6 +42,8 @@ struct Proven {
     account: Account,
     /// A hash of today's cost and pepper, if the stored one is older.
     rehashed: Option<(String, u32)>,
+    /// What the attempt's risk came to.
+    weighed: Weighed,
 }
 
 impl Identity {
@@ -71,7 +75,7 @@ impl Identity {
         let refresh_end =
             inner.insert_refresh(&mut tx, &refresh_token, account, session, session_end).await?;
         let (access_token, expires_in_s) = inner.access_token(account, session, audience, session_end)?;
-        inner.finish_sign_in(tx, &proven, session, meta).await?;
+        inner.finish_sign_in(tx, proven, session, meta).await?;
         Ok(TokenPair {
             access_token,
             expires_in_s,
@@ -104,7 +108,7 @@ impl Identity {
             cookie: Some(&cookie),
         };
         let (session, expires_at) = inner.insert_session(&mut tx, &new, meta).await?;
-        inner.finish_sign_in(tx, &proven, session, meta).await?;
+        inner.finish_sign_in(tx, proven, session, meta).await?;
         Ok(BrowserSession { cookie, session, account, expires_at })
     }
 }
@@ -141,8 +145,13 @@ impl Inner {
         }
         let pepper = self.keys.epoch(Purpose::Pepper);
         let outdated = verdict == Verdict::RightRehash || account.pepper_epoch != Some(pepper.number);
+        let circumstances = Circumstances {
+            breached_password: self.is_breached(&credentials.password),
+            ..Circumstances::default()
+        };
+        let weighed = self.weigh(&account, Attempt { proof: Proof::Password, circumstances }, meta).await?;
         let rehashed = if outdated { self.rehash(&credentials.password).await } else { None };
-        Ok(Proven { account, rehashed })
+        Ok(Proven { account, rehashed, weighed })
     }
 
     /// Who has this name or address, and the newest attempt to get it.
@@ -222,7 +231,7 @@ impl Inner {
     async fn finish_sign_in(
         &self,
         mut tx: Tx,
-        proven: &Proven,
+        proven: Proven,
         session: Id<kind::Session>,
         meta: &RequestMeta,
     ) -> Result<(), Error> {
@@ -232,6 +241,7 @@ impl Inner {
         }
         let event = Event::SignedIn { session, method: "password" };
         self.audit.append(&mut tx, &self.record(meta, event).by_account(account.id)).await?;
+        self.remember_sign_in(&mut tx, account, proven.weighed, meta).await?;
         tx.commit().await?;
         metrics::counter!("identity_sign_ins_total", "outcome" => "success").increment(1);
         Ok(())

@@ -17,6 +17,49 @@ pub(crate) enum Letter<'a> {
     PasswordChanged { username: &'a Username, at: Timestamp, forgot: &'a str },
     /// A used refresh token came back.
     RefreshReused { username: &'a Username, at: Timestamp, sign_in: &'a str },
+    /// Somebody who knows the password waits to be let in.
+    ConfirmSignIn { username: &'a Username, facts: &'a Facts, link: &'a Secret<String> },
+    /// Somebody came in who looks new.
+    NewSignIn { username: &'a Username, facts: &'a Facts, link: &'a Secret<String> },
+    /// Somebody who knows the password was kept out.
+    SignInDenied { username: &'a Username, facts: &'a Facts, forgot: &'a str },
+}
+
+/// What is told of a sign-in.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) at: Timestamp,
+    pub(crate) address: Option<String>,
+    pub(crate) country: Option<String>,
+    pub(crate) agent: Option<String>,
+    /// Why it is written about, in words.
+    pub(crate) reasons: Vec<&'static str>,
+}
+
+impl Facts {
+    /// One sentence about when, where and what.
+    fn sentence(&self) -> String {
+        let mut text = format!("It was on {}", day(self.at));
+        if let Some(address) = &self.address {
+            text.push_str(&format!(", from the network address {address}"));
+        }
+        if let Some(country) = &self.country {
+            text.push_str(&format!(" (country {country})"));
+        }
+        if let Some(agent) = &self.agent {
+            text.push_str(&format!(", with the program \"{agent}\""));
+        }
+        text.push('.');
+        text
+    }
+
+    /// One sentence about the reasons; empty if there is none to tell.
+    fn why(&self) -> String {
+        if self.reasons.is_empty() {
+            return String::new();
+        }
+        format!("We write because it was {}.", self.reasons.join(", "))
+    }
 }
 
 /// A letter's parts.
@@ -47,6 +90,9 @@ impl Letter<'_> {
             Self::Compromised { .. } => "compromised",
             Self::PasswordChanged { .. } => "password_changed",
             Self::RefreshReused { .. } => "refresh_reused",
+            Self::ConfirmSignIn { .. } => "confirm_sign_in",
+            Self::NewSignIn { .. } => "new_sign_in",
+            Self::SignInDenied { .. } => "sign_in_denied",
         }
     }
 
@@ -122,8 +168,42 @@ impl Letter<'_> {
                 button: Some(("Sign in again", sign_in)),
                 closing: "If this happens again, check the device for malware and change your password.",
             },
+            Self::ConfirmSignIn { username, facts, link } => Parts {
+                subject: "Is it you who wants to sign in?",
+                paragraphs: told(
+                    format!("Hello {username}, somebody gave your right password, and we did not let them in yet."),
+                    facts,
+                    "If it is you, open the page, say so, and sign in again within 15 minutes.",
+                ),
+                button: Some(("Answer", link.expose())),
+                closing: "If it is not you, say so on that page: somebody knows your password, and it must be changed.",
+            },
+            Self::NewSignIn { username, facts, link } => Parts {
+                subject: "A new sign-in to your account",
+                paragraphs: told(format!("Hello {username}, somebody signed in to your account."), facts, ""),
+                button: Some(("It was not me", link.expose())),
+                closing: "If it was you, you need not do anything. If not, the button signs everybody out and lets you \
+                          set a new password.",
+            },
+            Self::SignInDenied { username, facts, forgot } => Parts {
+                subject: "We kept somebody out of your account",
+                paragraphs: told(
+                    format!("Hello {username}, somebody gave your right password, and we did not let them in."),
+                    facts,
+                    "Somebody else probably knows your password, so set a new one. If it was you, try again from a \
+                     device and a network that you have used before.",
+                ),
+                button: Some(("Set a new password", forgot)),
+                closing: "Use the new password nowhere else.",
+            },
         }
     }
+}
+
+/// Greeting, facts, reasons, advice.
+fn told(greeting: String, facts: &Facts, advice: &str) -> Vec<String> {
+    let parts = [greeting, facts.sentence(), facts.why(), advice.to_owned()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect()
 }
 
 /// Minutes are exact enough for people.
@@ -181,6 +261,13 @@ mod tests {
         let link = Secret::new("https://x.example/a?b=1&c=\"2\"".to_owned());
         let at = Timestamp::from_millis(1_767_323_045_678);
         let page = "https://x.example/p?q=1&r";
+        let facts = Facts {
+            at,
+            address: Some("192.0.2.7".into()),
+            country: Some("DE".into()),
+            agent: Some("Firefox <b>".into()),
+            reasons: vec!["from a new place"],
+        };
         for letter in [
             Letter::Verify { username: &username, link: &link },
             Letter::AlreadyRegistered { username: &username, sign_in: page, forgot: page },
@@ -188,6 +275,9 @@ mod tests {
             Letter::Compromised { username: &username, link: &link },
             Letter::PasswordChanged { username: &username, at, forgot: page },
             Letter::RefreshReused { username: &username, at, sign_in: page },
+            Letter::ConfirmSignIn { username: &username, facts: &facts, link: &link },
+            Letter::NewSignIn { username: &username, facts: &facts, link: &link },
+            Letter::SignInDenied { username: &username, facts: &facts, forgot: page },
         ] {
             let written = letter.write();
             let address = if written.text.contains(page) { page } else { link.expose().as_str() };
@@ -196,6 +286,10 @@ mod tests {
             assert!(!written.html.contains(address), "{}: not escaped", letter.kind());
             assert!(written.text.contains("ada"), "{}", letter.kind());
         }
+        let told = Letter::NewSignIn { username: &username, facts: &facts, link: &link }.write();
+        assert!(told.text.contains("from the network address 192.0.2.7 (country DE)"), "{}", told.text);
+        assert!(told.text.contains("because it was from a new place."));
+        assert!(told.html.contains("Firefox &lt;b&gt;") && !told.html.contains("<b>"));
         let changed = Letter::PasswordChanged { username: &username, at, forgot: page }.write();
         assert!(changed.text.contains("on 2026-01-02 at 03:04 UTC."));
     }

@@ -67,6 +67,11 @@ impl History {
         self.past.push(Past::of(sighting));
     }
 
+    /// Forgets what happened at or after `since`, because its owner says that it was not them.
+    pub fn forget_since(&mut self, since: Timestamp) {
+        self.past.retain(|past| past.at < since);
+    }
+
     /// The form to store; versioned.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Writer::new(MAGIC, VERSION);

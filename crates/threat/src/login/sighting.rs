@@ -103,6 +103,15 @@ impl Sighting {
         }
     }
 
+    /// The provider and the kind of device, as bytes to be fingerprinted: two sightings that agree here come from the
+    /// same whereabouts as far as a person moves between two requests.
+    pub fn whence(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.provider().to_be_bytes());
+        bytes[8..].copy_from_slice(&self.agent.shape.to_be_bytes());
+        bytes
+    }
+
     /// Whether the network hides where people are; `None` if that is not known.
     pub(crate) fn hidden(&self) -> Option<bool> {
         if self.network.hosting { Some(true) } else { self.network.anonymous }
