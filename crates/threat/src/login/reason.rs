@@ -26,7 +26,7 @@ macro_rules! codes {
                 match self { $(Self::$code => $name,)* }
             }
 
-            /// In words that the person understands, starting in lower case.
+            /// In words that the person understands, to go on after "it was"; for what speaks against the owner.
             pub const fn words(self) -> &'static str {
                 match self { $(Self::$code => $words,)* }
             }
@@ -50,21 +50,21 @@ codes! {
     /// The password is known to attackers.
     BreachedPassword "breached-password" "with a password that is in a list of stolen passwords";
     /// Where the connection comes from, against this person's habits.
-    NetworkHabit "network-habit" "how this network fits your earlier sign-ins";
+    NetworkHabit "network-habit" "from a network that you seldom use";
     /// A new address on a line whose address seldom changes (or the usual one).
-    AddressHabit "address-habit" "how this address fits the lines that you use";
+    AddressHabit "address-habit" "from a new address where yours seldom changes";
     /// The device, against this person's habits.
-    DeviceHabit "device-habit" "how this device fits your earlier sign-ins";
+    DeviceHabit "device-habit" "with a device or version that you seldom use";
     /// Network and device together, beyond what each says alone.
-    Combination "combination" "this combination of network and device";
+    Combination "combination" "with an unusual combination of network and device";
     /// The round-trip time, against this person's on the same network.
-    RoundTrip "round-trip-time" "how long messages take on this connection";
+    RoundTrip "round-trip-time" "over a connection that is unlike your usual one";
     /// A device that used to show our cookie came without it.
-    LostCookie "lost-cookie" "a known kind of device without the mark that we left on it";
+    LostCookie "lost-cookie" "with a device like yours, but without the mark that we left on yours";
     /// A network that hides people, against how often owners come through one.
     HiddenNetwork "hidden-network" "through a network that hides where it is";
     /// Nothing is known of this person yet.
-    ColdStart "cold-start" "there were no earlier sign-ins to compare with";
+    ColdStart "cold-start" "the first one, with no earlier ones to compare it with";
 }
 
 impl fmt::Display for ReasonCode {
