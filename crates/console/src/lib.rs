@@ -8,11 +8,13 @@
 
 mod account;
 mod accounts;
+mod activity;
 mod assets;
 mod events;
 mod form;
 mod live;
 mod mail;
+mod notice;
 mod page;
 mod recovery;
 mod sign_in;
@@ -66,6 +68,9 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/account/sign-in", "public"),
         post("/account/sign-in", "public").rate(RateClass::SignIn),
         post("/account/sign-out", own),
+        get("/account/sign-in-notice", "public"),
+        post("/account/sign-in-notice", "public").rate(RateClass::SignIn),
+        get("/account/activity", own),
         get("/account/forgot", "public"),
         post("/account/forgot", "public").rate(RateClass::Registration),
         get("/account/reset", "public"),
@@ -102,6 +107,8 @@ pub fn router(console: Console) -> Router {
         .route("/account/setup", get(sign_up::setup_form).post(sign_up::setup))
         .route("/account/sign-in", get(sign_in::form).post(sign_in::submit))
         .route("/account/sign-out", post(sign_in::sign_out))
+        .route("/account/sign-in-notice", get(notice::form).post(notice::answer))
+        .route("/account/activity", get(activity::page))
         .route("/account/forgot", get(recovery::forgot_form).post(recovery::forgot))
         .route("/account/reset", get(recovery::reset_form).post(recovery::reset))
         .route("/account/password", get(recovery::change_form).post(recovery::change))

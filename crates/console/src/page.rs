@@ -43,6 +43,7 @@ impl Notice {
             "signed-out" => "You are signed out.",
             "verified" => "Your address is verified. Sign in to begin.",
             "reset" => "The password is set and all sessions have ended. Sign in with it.",
+            "disowned" => "Everybody is signed out, and your old password counts no more. Set a new one.",
             "password" => "The password is changed and all other sessions have ended.",
             "session" => "That session is signed out.",
             "others" => "All other sessions are signed out.",

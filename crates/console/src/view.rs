@@ -23,6 +23,8 @@ impl EventRow {
     pub(crate) fn of(entry: &Entry) -> Self {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let what = match (&entry.path, &entry.route) {
+            // What was found says more than where it was asked.
+            _ if entry.kind.starts_with("risk.") => details(&entry.details),
             (Some(path), _) => format!("{} {path}", text(&entry.method)),
             (None, Some(route)) => format!("{} {route}", text(&entry.method)),
             (None, None) => details(&entry.details),

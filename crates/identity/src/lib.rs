@@ -60,6 +60,6 @@ pub use requests::{
     AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials,
     OutboxEntry, Registration, SessionKind, SessionView, Setup, SetupLink, Swept, TokenPair, Verified,
 };
-pub use risk::{Answer, Locator, NoticeView, RiskSettings, Whereabouts};
+pub use risk::{Answer, Locator, NoticeView, RiskSettings, Whereabouts, risk_reason_words};
 pub use service::{Identity, Parts};
 pub use settings::{EncryptedAudience, Settings};

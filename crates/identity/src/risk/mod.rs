@@ -13,7 +13,7 @@ use audit::{Event, Outcome as Ended, Threat, ThreatLevel};
 use base::{Id, Scope, Secret, Timestamp, kind};
 use crypto::password::policy::{Policy, Weakness};
 use store::{Tx, params};
-use threat::login::{Agent, Assessment, Circumstances, History, Outcome, Sighting};
+use threat::login::{Agent, Assessment, Circumstances, History, Outcome, ReasonCode, Sighting};
 
 use crate::account::Account;
 use crate::mail::Letter;
@@ -31,6 +31,11 @@ store::sql! {
     /// Of two sign-ins at the same moment one may be forgotten, which costs a little memory and no safety.
     REMEMBER = "INSERT INTO login_history (account_id, history_sealed, updated_at) VALUES ($1, $2, $3) \
         ON CONFLICT (account_id) DO UPDATE SET history_sealed = $2, updated_at = $3";
+}
+
+/// What a reason of an assessment means, for the person; by its stable name, as events have it.
+pub fn risk_reason_words(name: &str) -> Option<&'static str> {
+    ReasonCode::ALL.iter().find(|code| code.name() == name).map(|code| code.words())
 }
 
 /// What was proven before risk is looked at.
