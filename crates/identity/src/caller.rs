@@ -28,8 +28,6 @@ pub struct RequestMeta {
     pub place: Option<audit::Place>,
     /// What the assessment of the request came to.
     pub threat: Option<audit::Threat>,
-    /// The device that the request's signed cookie names. Never zero.
-    pub device: Option<u64>,
     /// Round-trip time of the connection, where it goes straight to the client.
     pub rtt_ms: Option<u32>,
 }
@@ -47,7 +45,6 @@ impl RequestMeta {
             tier: None,
             place: None,
             threat: None,
-            device: None,
             rtt_ms: None,
         }
     }
@@ -85,7 +82,6 @@ impl From<RequestInfo> for RequestMeta {
             tier: info.tier,
             place: info.place,
             threat: info.threat,
-            device: None,
             rtt_ms: None,
         }
     }

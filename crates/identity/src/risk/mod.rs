@@ -195,7 +195,6 @@ impl Inner {
             (sighting.network, sighting.place) = (network, place);
         }
         sighting.agent = meta.agent.as_deref().map(Agent::parse).unwrap_or_default();
-        sighting.device = meta.device;
         sighting.rtt_ms = meta.rtt_ms;
         sighting.circumstances = circumstances;
         sighting

@@ -56,7 +56,8 @@ pub struct Sighting {
     pub place: Option<Place>,
     /// The user agent.
     pub agent: Agent,
-    /// The device, if it showed a cookie that we signed for this account. Never zero.
+    /// The device, if it showed a cookie of ours that signed in to this account before; any number that is never zero
+    /// and stays the same. A cookie that is known to other accounts only is none: it proves nothing here.
     pub device: Option<u64>,
     /// Round-trip time of the connection, in milliseconds.
     pub rtt_ms: Option<u32>,

@@ -80,7 +80,7 @@ fn new_place(sighting: &Sighting, history: &History) -> bool {
 }
 
 fn new_device(sighting: &Sighting, history: &History) -> bool {
-    !history.is_empty() && !history.past.iter().any(|past| same_device(past, sighting))
+    sighting.device.is_none() && !history.is_empty() && !history.past.iter().any(|past| same_device(past, sighting))
 }
 
 fn same_device(past: &Past, sighting: &Sighting) -> bool {

@@ -81,9 +81,7 @@ pub(crate) fn net(sighting: &Sighting, history: &History) -> NetStatus {
 }
 
 pub(crate) fn device(sighting: &Sighting, history: &History) -> DeviceStatus {
-    if let Some(device) = sighting.device
-        && history.past.iter().any(|past| past.device == device)
-    {
+    if sighting.device.is_some() {
         return DeviceStatus::Cookie;
     }
     let agent = sighting.agent;
@@ -96,7 +94,7 @@ pub(crate) fn device(sighting: &Sighting, history: &History) -> DeviceStatus {
         };
     };
     // The newest two, because one sign-in after clearing the cookies must not excuse everybody who comes without.
-    if sighting.device.is_none() && alike().take(2).any(|past| past.device != 0) {
+    if alike().take(2).any(|past| past.device != 0) {
         return DeviceStatus::LostCookie;
     }
     if agent.version == last.version {

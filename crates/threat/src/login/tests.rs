@@ -118,9 +118,6 @@ fn the_signed_cookie_speaks_for_the_owner_and_its_loss_against() {
     assert!(without.reasons.iter().any(|reason| reason.code == ReasonCode::LostCookie));
     assert_eq!(with.outcome, Outcome::Allow);
     assert_eq!(without.outcome, Outcome::StepUp);
-    // A cookie of another account proves nothing here.
-    elsewhere.device = Some(78);
-    assert!(engine.assess(&elsewhere, &history, &population).learned.unwrap() > with.learned.unwrap() + 3.0);
 }
 
 #[test]
