@@ -180,7 +180,7 @@ pub fn decrypt(key: &JweKey, token: &str) -> Result<Zeroizing<String>, JweError>
 }
 
 /// The plaintext, and whether the header says that it is a token.
-fn open(key: &JweKey, token: &str) -> Result<(Zeroizing<Vec<u8>>, bool), JweError> {
+pub(crate) fn open(key: &JweKey, token: &str) -> Result<(Zeroizing<Vec<u8>>, bool), JweError> {
     const BASE64: JweError = JweError::Malformed("a part is not canonical base64url");
     if token.len() > MAX_TOKEN {
         return Err(JweError::TooLong);

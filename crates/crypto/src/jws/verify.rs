@@ -145,7 +145,7 @@ impl VerifyingKeys {
     }
 
     /// The payload of a token whose form, key, algorithm, type (if one is asked for) and signature are right.
-    pub(super) fn authentic(&self, token: &str, typ: Option<&str>) -> Result<Vec<u8>, TokenError> {
+    pub(crate) fn authentic(&self, token: &str, typ: Option<&str>) -> Result<Vec<u8>, TokenError> {
         const BASE64: TokenError = TokenError::Malformed("a part is not canonical base64url");
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
