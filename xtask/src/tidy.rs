@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "base", "crypto", "inspect", "store", "keys", "audit", "access", "identity", "guard", "gateway",
+            "base", "crypto", "inspect", "threat", "store", "keys", "audit", "access", "identity", "guard", "gateway",
             "api", "console",
         ],
     ),

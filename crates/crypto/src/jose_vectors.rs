@@ -81,11 +81,10 @@ fn run(file: &str) -> Option<Account> {
             };
             let header = header(&token);
             let named = |name: &str| header[name].as_str().unwrap_or_default().to_owned();
-            let ours = match (named("alg").as_str(), named("enc").as_str()) {
-                ("ES256" | "RS256" | "EdDSA", "") => true,
-                ("dir" | "ECDH-ES", "A256GCM") => true,
-                _ => false,
-            };
+            let ours = matches!(
+                (named("alg").as_str(), named("enc").as_str()),
+                ("ES256" | "RS256" | "EdDSA", "") | ("dir" | "ECDH-ES", "A256GCM")
+            );
             match (test["result"].as_str(), taken) {
                 (Some("valid"), true) => {
                     assert!(ours, "{file} {id} was taken");

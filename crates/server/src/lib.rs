@@ -26,6 +26,7 @@ mod signing;
 mod start;
 mod tls_watch;
 mod vouch;
+mod whereabouts;
 mod worker;
 
 #[cfg(test)]

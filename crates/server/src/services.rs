@@ -12,6 +12,7 @@ use crate::config::value::DatabaseUrl;
 use crate::config::{Algorithm, MailTls, Resolved};
 use crate::error::StartError;
 use crate::folder;
+use crate::whereabouts;
 
 /// How long a signing key is published before it signs, because others cache the key set: one hour.
 const SIGNING_OVERLAP_MS: i64 = 3_600_000;
@@ -114,7 +115,7 @@ impl Services {
             clock: clock.clone(),
             entropy: entropy.clone(),
             mailer: mailer(&config)?,
-            settings: settings(&config, mode),
+            settings: Settings { risk: whereabouts::risk(&config)?, ..settings(&config, mode) },
         })
         .await?;
         Ok(Self { config, db, keys, audit, access, identity, clock, entropy })

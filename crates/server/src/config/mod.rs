@@ -11,6 +11,7 @@ pub mod document;
 mod explain;
 pub(crate) use explain::nearest;
 mod finding;
+mod geo;
 mod http;
 mod keys;
 mod load;
@@ -19,6 +20,7 @@ mod log;
 mod mail;
 mod reputation;
 mod resolve;
+mod risk;
 mod route;
 mod server;
 mod tls;
@@ -33,6 +35,7 @@ pub use accounts::Accounts;
 pub use cors::Cors;
 pub use database::Database;
 pub use finding::{Finding, Place};
+pub use geo::Geo;
 pub use http::Http;
 pub use keys::Keys;
 pub use load::{Flags, Loaded, Sources, load, validate};
@@ -40,6 +43,7 @@ pub use log::{Log, LogFormat};
 pub use mail::{Mail, MailTls};
 pub use reputation::Reputation;
 pub use resolve::Resolved;
+pub use risk::{FirstSignIn, Risk};
 pub use route::Route;
 pub use server::{Server, TlsTerminatedBy};
 pub use tls::{Tls, TlsVersion};
@@ -65,6 +69,10 @@ pub struct Config {
     pub limits: guard::LimitsConfig,
     /// `[reputation]`
     pub reputation: Reputation,
+    /// `[geo]`
+    pub geo: Geo,
+    /// `[risk]`
+    pub risk: Risk,
     /// `[accounts]`
     pub accounts: Accounts,
     /// `[tokens]`
