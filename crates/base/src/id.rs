@@ -32,6 +32,12 @@ pub mod kind {
         Key,
         /// One access token (`jti`).
         Token,
+        /// A second factor.
+        Factor,
+        /// A browser or program that signed in before.
+        Device,
+        /// A key for programs.
+        ApiKey,
     }
 }
 

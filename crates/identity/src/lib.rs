@@ -30,11 +30,18 @@
 //! ```
 
 mod account;
+mod api_key;
+mod assurance;
+mod attempt;
 mod authenticate;
 mod background;
 mod caller;
+mod challenge;
 mod code;
+mod device;
+mod email_change;
 mod error;
+mod factor;
 mod hash_pool;
 mod janitor;
 mod mail;
@@ -53,12 +60,15 @@ mod setup;
 mod sign_in;
 mod token;
 
-pub use caller::{AccountCaller, Caller, Method, RequestMeta};
+pub use api_key::{ApiKeyView, KeyCaller, MadeApiKey, NewApiKey};
+pub use assurance::{Aal, Again};
+pub use caller::{AccountCaller, Caller, Holder, Method, RequestMeta};
 pub use error::{Error, Source};
+pub use factor::{FactorKind, FactorView, Factors, TotpSetup};
 pub use mail::{DeliveryError, Mailer, ReadableLetter, SmtpConfig, SmtpSecurity};
 pub use requests::{
     AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials,
-    OutboxEntry, Registration, SessionKind, SessionView, Setup, SetupLink, Swept, TokenPair, Verified,
+    OutboxEntry, Partial, Registration, SessionKind, SessionView, Setup, SetupLink, SignIn, Swept, TokenPair, Verified,
 };
 pub use risk::{Answer, Locator, NoticeView, RiskSettings, Whereabouts, risk_reason_words};
 pub use service::{Identity, Parts};

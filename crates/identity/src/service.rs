@@ -55,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) background: Background,
     /// What is known of everybody's sign-ins together.
     pub(crate) crowd: Crowd,
+    /// The catalogue of actions, for the scopes of keys.
+    pub(crate) access: Access,
 }
 
 impl Identity {
@@ -63,7 +65,7 @@ impl Identity {
     /// # Errors
     /// If the mail settings are unusable or a thread cannot be started.
     pub async fn open(parts: Parts) -> Result<Self, Error> {
-        let Parts { db, keys, audit, access: _, clock, entropy, mailer, settings } = parts;
+        let Parts { db, keys, audit, access, clock, entropy, mailer, settings } = parts;
         let pool = HashPool::start(
             settings.hash_threads,
             settings.hash_queue_per_thread,
@@ -90,6 +92,7 @@ impl Identity {
             remembered,
             background,
             crowd,
+            access,
         })))
     }
 

@@ -2,6 +2,8 @@
 
 use base::{Secret, Timestamp, Username};
 
+use crate::factor::FactorKind;
+
 /// Every letter of identity, with what it needs.
 #[derive(Debug)]
 pub(crate) enum Letter<'a> {
@@ -15,6 +17,22 @@ pub(crate) enum Letter<'a> {
     Compromised { username: &'a Username, link: &'a Secret<String> },
     /// The password was changed.
     PasswordChanged { username: &'a Username, at: Timestamp, forgot: &'a str },
+    /// A second factor was set up.
+    FactorAdded { username: &'a Username, at: Timestamp, security: &'a str, kind: FactorKind },
+    /// A second factor was taken away.
+    FactorRemoved { username: &'a Username, at: Timestamp, security: &'a str, kind: FactorKind },
+    /// A recovery code was used up.
+    RecoveryCodeUsed { username: &'a Username, at: Timestamp, security: &'a str, remaining: u32 },
+    /// An API key was made.
+    ApiKeyCreated { username: &'a Username, at: Timestamp, security: &'a str, hint: &'a str },
+    /// Confirm that this address shall be the account's.
+    EmailChange { username: &'a Username, link: &'a Secret<String> },
+    /// Somebody wanted this address for another account.
+    AddressTaken { sign_in: &'a str, forgot: &'a str },
+    /// To the old address: somebody asked for another one.
+    EmailChangeAsked { username: &'a Username, at: Timestamp, forgot: &'a str },
+    /// To the old address: it is not the account's any more.
+    EmailChanged { username: &'a Username, at: Timestamp, forgot: &'a str },
     /// A used refresh token came back.
     RefreshReused { username: &'a Username, at: Timestamp, sign_in: &'a str },
     /// Somebody who knows the password waits to be let in.
@@ -90,6 +108,14 @@ impl Letter<'_> {
             Self::Compromised { .. } => "compromised",
             Self::PasswordChanged { .. } => "password_changed",
             Self::RefreshReused { .. } => "refresh_reused",
+            Self::FactorAdded { .. } => "factor_added",
+            Self::FactorRemoved { .. } => "factor_removed",
+            Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::ApiKeyCreated { .. } => "api_key_created",
+            Self::EmailChange { .. } => "email_change",
+            Self::AddressTaken { .. } => "address_taken",
+            Self::EmailChangeAsked { .. } => "email_change_asked",
+            Self::EmailChanged { .. } => "email_changed",
             Self::ConfirmSignIn { .. } => "confirm_sign_in",
             Self::NewSignIn { .. } => "new_sign_in",
             Self::SignInDenied { .. } => "sign_in_denied",
@@ -155,6 +181,83 @@ impl Letter<'_> {
                 button: Some(("It was not me: set a new password", forgot)),
                 closing: "If it was you, you need not do anything.",
             },
+            Self::FactorAdded { username, at, security, kind } => Parts {
+                subject: "A second factor was added",
+                paragraphs: vec![
+                    format!("Hello {username},"),
+                    format!("{} was added to your account on {}. It is asked for at sign-in from now on.", factor(*kind), day(*at)),
+                ],
+                button: Some(("Look at your security settings", security)),
+                closing: IF_NOT_YOU,
+            },
+            Self::FactorRemoved { username, at, security, kind } => Parts {
+                subject: "A second factor was removed",
+                paragraphs: vec![
+                    format!("Hello {username},"),
+                    format!("{} was removed from your account on {}.", factor(*kind), day(*at)),
+                ],
+                button: Some(("Look at your security settings", security)),
+                closing: IF_NOT_YOU,
+            },
+            Self::RecoveryCodeUsed { username, at, security, remaining } => Parts {
+                subject: "A recovery code was used",
+                paragraphs: vec![
+                    format!("Hello {username},"),
+                    format!("one of your recovery codes was used on {}; {remaining} are left.", day(*at)),
+                    "If few are left, make new ones: the old ones end with that.".into(),
+                ],
+                button: Some(("Look at your security settings", security)),
+                closing: IF_NOT_YOU,
+            },
+            Self::ApiKeyCreated { username, at, security, hint } => Parts {
+                subject: "An API key was made",
+                paragraphs: vec![
+                    format!("Hello {username},"),
+                    format!("a key for programs was made for your account on {}. It begins with {hint}.", day(*at)),
+                ],
+                button: Some(("Look at your keys", security)),
+                closing: IF_NOT_YOU,
+            },
+            Self::EmailChange { username, link } => Parts {
+                subject: "Confirm your new e-mail address",
+                paragraphs: vec![
+                    format!("Hello {username},"),
+                    "confirm that this address is yours, and it becomes the address of your account. The link works once, \
+                     within one hour."
+                        .into(),
+                ],
+                button: Some(("Confirm the address", link.expose())),
+                closing: NOT_YOU,
+            },
+            Self::AddressTaken { sign_in, forgot } => Parts {
+                subject: "You have an account already",
+                paragraphs: vec![
+                    "Somebody wanted this address for another account. It has an account already, so nothing was changed.".into(),
+                    format!("Sign in here: {sign_in}"),
+                ],
+                button: Some(("Set a new password", forgot)),
+                closing: "If this was not you, you need not do anything: nothing was changed.",
+            },
+            Self::EmailChangeAsked { username, at, forgot } => Parts {
+                subject: "Another e-mail address was asked for",
+                paragraphs: vec![
+                    format!("Hello {username},"),
+                    format!("on {} somebody who is signed in to your account asked for another e-mail address. Until it is \
+                             confirmed there, this one stays.", day(*at)),
+                ],
+                button: Some(("It was not me: set a new password", forgot)),
+                closing: "If it was you, you need not do anything.",
+            },
+            Self::EmailChanged { username, at, forgot } => Parts {
+                subject: "Your e-mail address was changed",
+                paragraphs: vec![
+                    format!("Hello {username},"),
+                    format!("since {} another address belongs to your account, and this one does not any more.", day(*at)),
+                ],
+                button: Some(("Sign in or set a new password", forgot)),
+                closing: "If this was not you, ask the operator of this service for help at once: this message proves that \
+                          the address was yours.",
+            },
             Self::RefreshReused { username, at, sign_in } => Parts {
                 subject: "We signed one of your devices out",
                 paragraphs: vec![
@@ -204,6 +307,16 @@ impl Letter<'_> {
 fn told(greeting: String, facts: &Facts, advice: &str) -> Vec<String> {
     let parts = [greeting, facts.sentence(), facts.why(), advice.to_owned()];
     parts.into_iter().filter(|part| !part.is_empty()).collect()
+}
+
+const IF_NOT_YOU: &str = "If this was not you, set a new password now and sign out all other devices.";
+
+const fn factor(kind: FactorKind) -> &'static str {
+    match kind {
+        FactorKind::Totp => "An authenticator app",
+        FactorKind::Passkey => "A passkey",
+        FactorKind::RecoveryCode => "A set of recovery codes",
+    }
 }
 
 /// Minutes are exact enough for people.
@@ -275,6 +388,14 @@ mod tests {
             Letter::Compromised { username: &username, link: &link },
             Letter::PasswordChanged { username: &username, at, forgot: page },
             Letter::RefreshReused { username: &username, at, sign_in: page },
+            Letter::FactorAdded { username: &username, at, security: page, kind: FactorKind::Totp },
+            Letter::FactorRemoved { username: &username, at, security: page, kind: FactorKind::Passkey },
+            Letter::RecoveryCodeUsed { username: &username, at, security: page, remaining: 9 },
+            Letter::ApiKeyCreated { username: &username, at, security: page, hint: "ftm_Abc" },
+            Letter::EmailChange { username: &username, link: &link },
+            Letter::AddressTaken { sign_in: page, forgot: page },
+            Letter::EmailChangeAsked { username: &username, at, forgot: page },
+            Letter::EmailChanged { username: &username, at, forgot: page },
             Letter::ConfirmSignIn { username: &username, facts: &facts, link: &link },
             Letter::NewSignIn { username: &username, facts: &facts, link: &link },
             Letter::SignInDenied { username: &username, facts: &facts, forgot: page },
@@ -284,7 +405,9 @@ mod tests {
             assert!(written.text.contains(address), "{}", letter.kind());
             assert!(written.html.contains(&format!("href=\"{}\"", escape(address))), "{}", letter.kind());
             assert!(!written.html.contains(address), "{}: not escaped", letter.kind());
-            assert!(written.text.contains("ada"), "{}", letter.kind());
+            // A stranger's address is not told whose account wanted it.
+            let names = !matches!(letter, Letter::AddressTaken { .. });
+            assert_eq!(written.text.contains("ada"), names, "{}", letter.kind());
         }
         let told = Letter::NewSignIn { username: &username, facts: &facts, link: &link }.write();
         assert!(told.text.contains("from the network address 192.0.2.7 (country DE)"), "{}", told.text);

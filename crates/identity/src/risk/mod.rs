@@ -79,8 +79,10 @@ impl Inner {
         if !settings.enabled {
             return Ok(Weighed(None));
         }
-        let sighting = self.sighting(meta, attempt.circumstances);
+        let mut sighting = self.sighting(meta, attempt.circumstances);
         let mut tx = self.db.begin_read(Scope::Account(account.id)).await?;
+        let known = self.known_device(&mut tx, Some(account.id), meta).await?;
+        sighting.device = known.map(device_number);
         let history = self.login_history(&mut tx, account.id).await?;
         drop(tx);
         let assessment = settings.engine.assess(&sighting, &history, &self.crowd.now());
@@ -253,4 +255,10 @@ impl Inner {
         self.audit.append(tx, &record).await?;
         Ok(())
     }
+}
+
+/// A device as the engine knows it: the random half of its id, never zero.
+fn device_number(device: Id<kind::Device>) -> u64 {
+    let half: [u8; 8] = std::array::from_fn(|at| device.as_bytes()[8 + at]);
+    u64::from_be_bytes(half).max(1)
 }
