@@ -1,10 +1,13 @@
 //! Everything between the configuration and the listeners, opened in the order of its dependencies.
 
+use std::sync::Arc;
+
 use access::Access;
 use audit::Audit;
 use base::{Clock, Entropy};
+use crypto::jwe::JweKey;
 use crypto::jws;
-use identity::{Identity, Mailer, Parts, Settings, SmtpConfig, SmtpSecurity};
+use identity::{EncryptedAudience, Identity, Mailer, Parts, Settings, SmtpConfig, SmtpSecurity};
 use keys::{FileRoot, Keys, RootKey, SigningSettings};
 use store::{Db, DbConfig, DbUrl};
 
@@ -115,7 +118,11 @@ impl Services {
             clock: clock.clone(),
             entropy: entropy.clone(),
             mailer: mailer(&config)?,
-            settings: Settings { risk: whereabouts::risk(&config)?, ..settings(&config, mode) },
+            settings: Settings {
+                risk: whereabouts::risk(&config)?,
+                encrypted_audiences: encrypted_audiences(&config)?,
+                ..settings(&config, mode)
+            },
         })
         .await?;
         Ok(Self { config, db, keys, audit, access, identity, clock, entropy })
@@ -179,6 +186,26 @@ fn settings(config: &Resolved, mode: Mode) -> Settings {
         hash_queue_per_thread: usize::from(accounts.hash_queue),
         ..Settings::default()
     }
+}
+
+/// The keys of `tokens.encrypted_audiences`.
+fn encrypted_audiences(config: &Resolved) -> Result<Vec<EncryptedAudience>, StartError> {
+    let wrong = |audience: &str, reason: String| StartError::Secret {
+        setting: "tokens.encrypted_audiences",
+        reason: format!("{audience}: {reason}"),
+    };
+    let tokens = &config.tokens;
+    let mut audiences = Vec::with_capacity(tokens.encrypted_audiences.len());
+    for (audience, reference) in &tokens.encrypted_audiences {
+        let text = reference.resolve().map_err(|reason| wrong(audience, reason))?;
+        let key = JweKey::from_jwk(&text).map_err(|error| wrong(audience, error.to_string()))?;
+        if *audience == tokens.audience && key.public_jwk().is_some() {
+            // We could not open what we issue to ourselves.
+            return Err(wrong(audience, "tokens for the gateway itself need a shared key".to_owned()));
+        }
+        audiences.push(EncryptedAudience { audience: audience.clone(), key: Arc::new(key) });
+    }
+    Ok(audiences)
 }
 
 /// A display name as RFC 5322 wants it: quoted if it has more than letters, digits and spaces.

@@ -1,4 +1,4 @@
-//! `fortissimo keys list|rotate-signing`.
+//! `fortissimo keys list|rotate-signing|revoke-signing`.
 
 use std::io::Write;
 
@@ -17,6 +17,12 @@ pub(super) enum Keys {
     List,
     /// Publish a next signing key, or let the published one sign if its time has come
     RotateSigning,
+    /// Take a signing key out of use at once, because somebody may have it: every token that it signed is refused from
+    /// now on, and the next key (or a fresh one) signs
+    RevokeSigning {
+        /// The key's id, as `keys list` shows it
+        kid: String,
+    },
 }
 
 pub(super) fn run(command: &Keys, loaded: Loaded, out: &mut impl Write) -> Result<(), Failure> {
@@ -41,6 +47,16 @@ pub(super) fn run(command: &Keys, loaded: Loaded, out: &mut impl Write) -> Resul
                     rows.push(vec!["published".to_owned(), kid]);
                 }
                 table(out, &["purpose", "key"], &rows)?;
+            }
+            Keys::RevokeSigning { kid } => {
+                if !signing::revoke(&services, kid, "command line").await? {
+                    return Err(Failure::Runtime(format!("no published signing key has the id {kid}")));
+                }
+                keys.reload().await?;
+                writeln!(out, "{kid} is revoked; tokens that it signed are refused from now on")?;
+                for key_use in KeyUse::ALL {
+                    writeln!(out, "{}: {} signs", key_use.name(), keys.signer(*key_use).kid())?;
+                }
             }
             Keys::RotateSigning => {
                 for key_use in KeyUse::ALL {
