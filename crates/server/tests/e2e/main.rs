@@ -9,6 +9,7 @@ mod journey;
 mod malformed;
 mod pages;
 mod rights;
+mod risk;
 mod smtp;
 mod studio;
 mod tokens;
