@@ -106,6 +106,7 @@ impl Inner {
         self.end_sessions(&mut tx, account, None).await?;
         // What was learned since then may be the stranger's.
         self.forget_since(&mut tx, account, notice.at).await?;
+        self.forget_devices(&mut tx, account).await?;
         self.void_codes(&mut tx, CodePurpose::Reset, account).await?;
         let ttl = self.settings.reset_ttl_ms;
         let (reset_code, _) = self.issue_code(&mut tx, CodePurpose::Reset, Some(account), ttl).await?;
