@@ -19,13 +19,15 @@
 //!     password: Secret::new("violet tuba orchard eleven".into()),
 //! }, &meta).await?;
 //! // … follow the link of the mail, then:
-//! let pair = identity.sign_in(Credentials {
+//! let signed_in = identity.sign_in(Credentials {
 //!     name: "ada".into(),
 //!     password: Secret::new("violet tuba orchard eleven".into()),
 //!     session_name: None,
 //!     audience: None,
 //! }, &meta).await?;
-//! let caller = identity.authenticate_token(pair.access_token.expose()).await?;
+//! if let identity::SignIn::Done(pair) = signed_in {
+//!     let caller = identity.authenticate_token(pair.access_token.expose()).await?;
+//! }
 //! # Ok(()) }
 //! ```
 

@@ -54,7 +54,7 @@ async fn a_new_device_at_home_is_told_and_can_be_disowned_with_one_click() {
         let usual = house.sign_in("ada").await;
         house.clock.advance_ms(HOUR);
         let phone = from(&house, "192.0.2.7", PHONE);
-        let stranger = house.identity.sign_in(credentials("ada", PASSWORD), &phone).await.unwrap();
+        let stranger = house.identity.sign_in(credentials("ada", PASSWORD), &phone).await.unwrap().done().unwrap();
         let mail = house.mail("new_sign_in").await;
         assert!(mail.text.contains("192.0.2.7") && mail.text.contains("a device or browser you have not used"));
         assert!(house.events().await.contains(&"risk.assessed".to_owned()));
