@@ -35,6 +35,9 @@ enum Command {
         /// Seconds for each load run.
         #[arg(long, default_value_t = 8)]
         seconds: u32,
+        /// Measure one thing alone and print it: `login-risk`.
+        #[arg(long)]
+        only: Option<String>,
     },
     /// Install what tests and benchmarks need, then stop.
     Prepare,
@@ -44,7 +47,8 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Test { rest } => test::run(&rest),
         Command::Lint => lint::run(),
-        Command::Bench { seconds } => bench::run(seconds),
+        Command::Bench { seconds, only: None } => bench::run(seconds),
+        Command::Bench { seconds: _, only: Some(what) } => bench::only(&what),
         Command::Prepare => tools::prepare_all().map(drop),
     };
     match done {

@@ -65,6 +65,9 @@ pub(crate) struct VerifyEmail {
     #[serde(alias = "token")]
     #[schema(max_length = 256)]
     code: String,
+    /// The password that was chosen at registration: the link proves who holds the mailbox, this who registered.
+    #[schema(value_type = String, format = Password, max_length = 128)]
+    password: Secret<String>,
 }
 
 /// An account that may sign in from now on.
@@ -86,7 +89,7 @@ pub(crate) async fn verify_email(
     call: Call,
     strict::Json(body): strict::Json<VerifyEmail>,
 ) -> Result<Json<Verified>, Failure> {
-    let verified = api.identity.verify_email(&body.code, call.meta()).await?;
+    let verified = api.identity.verify_email(&body.code, &body.password, call.meta()).await?;
     Ok(Json(Verified {
         account_id: verified.account.to_string(),
         username: verified.username.to_string(),

@@ -54,6 +54,9 @@ impl Call {
     /// The proof that an operation demands. The pipeline asked the same question for the route and recorded a denial;
     /// here it can only differ if a route names less than its operation needs.
     pub(crate) fn permit<A: TypedAction>(&self, api: &Api) -> Result<Permit<A>, Failure> {
+        if !self.0.caller().covers(A::NAME) {
+            return Err(ProblemKind::Forbidden.into());
+        }
         api.access.permit(&self.subject()).map_err(|_| ProblemKind::Forbidden.into())
     }
 }

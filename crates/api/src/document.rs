@@ -51,6 +51,8 @@ pub(crate) struct FieldError {
     tags(
         (name = "account", description = "Becoming somebody."),
         (name = "session", description = "Signing in and out."),
+        (name = "factor", description = "Second factors, and giving factors again."),
+        (name = "api-key", description = "Keys for programs."),
         (name = "password", description = "Forgotten and changed passwords."),
         (name = "access", description = "What the caller may do."),
         (name = "operator", description = "Accounts, for operators."),
@@ -79,6 +81,10 @@ pub(crate) fn finish(document: &utoipa::openapi::OpenApi, endpoints: &[Endpoint]
     document["servers"] = json!([{ "url": public_url }]);
     document["components"]["securitySchemes"] = json!({
         "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token." },
+        "api_key": {
+            "type": "http", "scheme": "bearer", "bearerFormat": "ftm_…",
+            "description": "A key for programs; it may what its scopes name and its owner may.",
+        },
         "session": {
             "type": "apiKey", "in": "cookie", "name": guard::SESSION_COOKIE,
             "description": "The session of a browser; requests that change something must come from our own pages.",
@@ -99,7 +105,12 @@ fn describe(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
     let public = endpoint.access == "public";
     operation.insert(
         "security".to_owned(),
-        if public { json!([]) } else { json!([{ "bearer": [] }, { "session": [] }]) },
+        match endpoint.access {
+            "public" => json!([]),
+            // One's own account is for people: no key opens it.
+            "authenticated" => json!([{ "bearer": [] }, { "session": [] }]),
+            _ => json!([{ "bearer": [] }, { "api_key": [] }, { "session": [] }]),
+        },
     );
     if !public && endpoint.access != "authenticated" {
         operation.insert("x-required-action".to_owned(), json!(endpoint.access));
@@ -113,7 +124,7 @@ fn describe(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
     if has_body {
         refusals.extend([413, 415]);
     }
-    if !public || endpoint.path == "/auth/login" || endpoint.path == "/auth/refresh" {
+    if !public || matches!(endpoint.path, "/auth/login" | "/auth/login/mfa" | "/auth/refresh" | "/auth/verify-email") {
         refusals.push(401);
     }
     if !public || endpoint.method != Method::GET {

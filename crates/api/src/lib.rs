@@ -15,10 +15,13 @@
 
 mod access_check;
 mod accounts_own;
+mod api_keys;
 mod call;
 mod discovery;
 mod document;
+mod email;
 mod events;
+mod factors;
 mod failure;
 mod log;
 mod operators;
@@ -74,6 +77,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/auth/verify-email", open).rate(RateClass::SignIn),
         post("/auth/setup", open).rate(RateClass::SignIn),
         post("/auth/login", open).rate(RateClass::SignIn),
+        post("/auth/login/mfa", open).rate(RateClass::SignIn),
+        post("/auth/reauthenticate", own).rate(RateClass::SignIn),
         post("/auth/refresh", open),
         post("/auth/logout", own),
         // A message goes out, as with a registration.
@@ -82,6 +87,20 @@ pub fn endpoints() -> Vec<Endpoint> {
         // A password is tried, as with a sign-in.
         post("/auth/password/change", own).rate(RateClass::SignIn),
         get("/auth/profile", own),
+        // A message goes out.
+        post("/auth/email/change", own).rate(RateClass::Registration),
+        post("/auth/email/confirm", open).rate(RateClass::SignIn),
+        get("/auth/mfa/factors", own),
+        patch("/auth/mfa/factors/{id}", own),
+        delete("/auth/mfa/factors/{id}", own),
+        post("/auth/mfa/totp/setup", own),
+        post("/auth/mfa/totp/confirm", own).rate(RateClass::SignIn),
+        post("/auth/mfa/totp/disable", own),
+        post("/auth/mfa/recovery-codes", own),
+        get("/auth/api-keys", own),
+        post("/auth/api-keys", own),
+        delete("/auth/api-keys/{id}", own),
+        post("/auth/api-keys/{id}/rotate", own),
         get("/auth/sessions", own),
         delete("/auth/sessions", own),
         patch("/auth/sessions/{id}", own),
@@ -125,7 +144,20 @@ fn collected() -> OpenApiRouter<Api> {
         .routes(routes!(accounts_own::set_up))
         .routes(routes!(accounts_own::profile))
         .routes(routes!(tokens::login))
+        .routes(routes!(tokens::login_mfa))
         .routes(routes!(tokens::refresh))
+        .routes(routes!(factors::reauthenticate))
+        .routes(routes!(factors::list))
+        .routes(routes!(factors::rename, factors::remove))
+        .routes(routes!(factors::totp_setup))
+        .routes(routes!(factors::totp_confirm))
+        .routes(routes!(factors::totp_disable))
+        .routes(routes!(factors::recovery_codes))
+        .routes(routes!(email::change))
+        .routes(routes!(email::confirm))
+        .routes(routes!(api_keys::list, api_keys::create))
+        .routes(routes!(api_keys::revoke))
+        .routes(routes!(api_keys::rotate))
         .routes(routes!(tokens::logout))
         .routes(routes!(password::forgot))
         .routes(routes!(password::reset))

@@ -36,6 +36,10 @@ pub(crate) struct Session {
     user_agent: Option<String>,
     /// Network address at sign-in.
     address: Option<String>,
+    /// Country at sign-in (ISO 3166-1 alpha-2), if known.
+    country: Option<String>,
+    /// Assurance level: 1 after one factor, 2 after two.
+    aal: u8,
 }
 
 impl From<SessionView> for Session {
@@ -50,6 +54,8 @@ impl From<SessionView> for Session {
             expires_at: view.expires_at.to_rfc3339(),
             user_agent: view.agent,
             address: view.address,
+            country: view.place,
+            aal: view.aal.level(),
         }
     }
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use base::Secret;
 use http::StatusCode;
-use identity::{Credentials, TokenPair};
+use identity::{Credentials, RequestMeta, SignIn, TokenPair};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -31,6 +31,10 @@ pub(crate) struct Login {
     #[serde(default)]
     #[schema(max_length = 255)]
     audience: Option<String>,
+    /// The `device_token` of an earlier sign-in on this device, so that strangers' wrong attempts do not make it wait.
+    #[serde(default)]
+    #[schema(max_length = 128)]
+    device_token: Option<String>,
 }
 
 /// Tokens, named as in OAuth 2 (RFC 6749 §5.1).
@@ -49,6 +53,48 @@ pub(crate) struct Tokens {
     /// The session that both belong to.
     #[schema(format = Uuid)]
     session_id: String,
+    /// The mark of this device; keep it, and send it with the next sign-in. Proves nothing by itself. Absent after a
+    /// refresh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_token: Option<String>,
+}
+
+/// The password was right; the second factor is awaited (`POST /auth/login/mfa`). Nothing here opens anything.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MfaRequired {
+    /// Always `mfa_required`.
+    status: &'static str,
+    /// Always `true`.
+    mfa_required: bool,
+    /// Opaque; for this client, once, with at most five wrong codes.
+    challenge: String,
+    /// Seconds until the challenge ends.
+    expires_in: u32,
+    /// What the account has: `totp`, `passkey`, `recovery_code`.
+    methods: Vec<&'static str>,
+}
+
+/// Tokens, or the question for the second factor.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum LoginAnswer {
+    Tokens(Tokens),
+    MfaRequired(MfaRequired),
+}
+
+impl From<SignIn<TokenPair>> for LoginAnswer {
+    fn from(signed_in: SignIn<TokenPair>) -> Self {
+        match signed_in {
+            SignIn::Done(pair) => Self::Tokens(pair.into()),
+            SignIn::SecondFactor(partial) => Self::MfaRequired(MfaRequired {
+                status: "mfa_required",
+                mfa_required: true,
+                challenge: partial.challenge.expose().clone(),
+                expires_in: partial.expires_in_s,
+                methods: partial.methods.into_iter().map(identity::FactorKind::as_str).collect(),
+            }),
+        }
+    }
 }
 
 impl From<TokenPair> for Tokens {
@@ -60,23 +106,64 @@ impl From<TokenPair> for Tokens {
             refresh_token: pair.refresh_token.expose().clone(),
             refresh_expires_in: pair.refresh_expires_in_s,
             session_id: pair.session.to_string(),
+            device_token: pair.device.map(|device| device.expose().clone()),
         }
     }
 }
 
 /// Sign in with name and password.
 ///
-/// A wrong password and an unknown name are answered alike, in words and in time.
+/// A wrong password and an unknown name are answered alike, in words and in time. Where the account has a second factor,
+/// the answer holds no token but a challenge.
 #[utoipa::path(post, path = "/auth/login", operation_id = "login", tag = "session",
-    request_body = Login, responses((status = 200, description = "Signed in.", body = Tokens)))]
+    request_body = Login, responses((status = 200, description = "Signed in, or halfway.", body = LoginAnswer)))]
 pub(crate) async fn login(
     State(api): State<Api>,
     call: Call,
     strict::Json(body): strict::Json<Login>,
-) -> Result<Json<Tokens>, Failure> {
-    let Login { identifier, password, session_name, audience } = body;
+) -> Result<Json<LoginAnswer>, Failure> {
+    let Login { identifier, password, session_name, audience, device_token } = body;
     let credentials = Credentials { name: identifier, password, session_name, audience };
-    Ok(Json(api.identity.sign_in(credentials, call.meta()).await?.into()))
+    let meta = with_device(call.meta(), device_token);
+    Ok(Json(api.identity.sign_in(credentials, &meta).await?.into()))
+}
+
+/// Programs without a cookie jar give the device's mark in the body.
+fn with_device(meta: &RequestMeta, device: Option<String>) -> RequestMeta {
+    let mut meta = meta.clone();
+    meta.device = device.map(Into::into).or(meta.device);
+    meta
+}
+
+/// The second factor of a sign-in that is halfway.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LoginMfa {
+    /// The challenge of `POST /auth/login`.
+    #[schema(value_type = String, max_length = 256)]
+    challenge: Secret<String>,
+    /// Six digits of an app, or a recovery code.
+    #[schema(value_type = String, max_length = 64)]
+    code: Secret<String>,
+    /// As in `POST /auth/login`.
+    #[serde(default)]
+    #[schema(max_length = 128)]
+    device_token: Option<String>,
+}
+
+/// Sign in with the second factor.
+///
+/// A challenge ends after five minutes or five wrong codes, and counts for the client that began only.
+#[utoipa::path(post, path = "/auth/login/mfa", operation_id = "loginMfa", tag = "session",
+    request_body = LoginMfa, responses((status = 200, description = "Signed in.", body = Tokens)))]
+pub(crate) async fn login_mfa(
+    State(api): State<Api>,
+    call: Call,
+    strict::Json(body): strict::Json<LoginMfa>,
+) -> Result<Json<Tokens>, Failure> {
+    let LoginMfa { challenge, code, device_token } = body;
+    let meta = with_device(call.meta(), device_token);
+    Ok(Json(api.identity.sign_in_with_code(challenge.expose(), &code, &meta).await?.into()))
 }
 
 /// A refresh token.

@@ -36,6 +36,12 @@ pub mod kind {
         Token,
         /// An alert.
         Alert,
+        /// A second factor.
+        Factor,
+        /// A browser or program that signed in before.
+        Device,
+        /// A key for programs.
+        ApiKey,
     }
 }
 

@@ -39,6 +39,12 @@ problem_kinds! {
     InvalidToken = 401 "invalid-token" "The access token is not valid";
     /// The refresh token is not valid any more.
     InvalidRefreshToken = 401 "invalid-refresh-token" "The refresh token is not valid any more";
+    /// The partial sign-in is unknown, used, too old, or began elsewhere.
+    InvalidChallenge = 401 "invalid-challenge" "This sign-in has to begin again";
+    /// The code of the second factor is wrong.
+    WrongCode = 401 "wrong-code" "The code is wrong";
+    /// The factors of this session were given too long ago for this.
+    ReauthenticationRequired = 403 "reauthentication-required" "Confirm that it is you first";
     /// Known, but not allowed.
     Forbidden = 403 "forbidden" "You may not do this";
     /// A state-changing browser request came from another site.
@@ -49,6 +55,8 @@ problem_kinds! {
     AccountDisabled = 403 "account-disabled" "The account is disabled";
     /// The password was right, but is known to be compromised and must be reset.
     PasswordCompromised = 403 "password-compromised" "The password must be changed before signing in";
+    /// The password was right, but the sign-in is unusual: its owner was asked by mail.
+    ConfirmSignIn = 403 "confirm-sign-in" "Confirm by mail that it is you, then sign in again";
     /// Not there, or not yours to know about.
     NotFound = 404 "not-found" "There is nothing here";
     /// The method is not offered here.

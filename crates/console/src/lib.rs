@@ -8,6 +8,7 @@
 
 mod account;
 mod accounts;
+mod activity;
 mod assets;
 mod event;
 mod events;
@@ -15,6 +16,7 @@ mod form;
 mod live;
 mod log;
 mod mail;
+mod notice;
 mod page;
 mod provider;
 mod recovery;
@@ -73,6 +75,9 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/account/providers", own),
         post("/account/providers/{id}/unlink", own),
         post("/account/sign-out", own),
+        get("/account/sign-in-notice", "public"),
+        post("/account/sign-in-notice", "public").rate(RateClass::SignIn),
+        get("/account/activity", own),
         get("/account/forgot", "public"),
         post("/account/forgot", "public").rate(RateClass::Registration),
         get("/account/reset", "public"),
@@ -118,6 +123,8 @@ pub fn router(console: Console) -> Router {
         .route("/account/providers", get(provider::list))
         .route("/account/providers/{id}/unlink", post(provider::unlink))
         .route("/account/sign-out", post(sign_in::sign_out))
+        .route("/account/sign-in-notice", get(notice::form).post(notice::answer))
+        .route("/account/activity", get(activity::page))
         .route("/account/forgot", get(recovery::forgot_form).post(recovery::forgot))
         .route("/account/reset", get(recovery::reset_form).post(recovery::reset))
         .route("/account/password", get(recovery::change_form).post(recovery::change))

@@ -43,6 +43,7 @@ impl Notice {
             "signed-out" => "You are signed out.",
             "verified" => "Your address is verified. Sign in to begin.",
             "reset" => "The password is set and all sessions have ended. Sign in with it.",
+            "disowned" => "Everybody is signed out, and your old password counts no more. Set a new one.",
             "password" => "The password is changed and all other sessions have ended.",
             "linked" => "The two accounts are linked.",
             "unlinked" => "That account no longer signs in here.",

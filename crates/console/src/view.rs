@@ -27,6 +27,8 @@ impl EventRow {
         let own = ["audit.", "log.", "alert.", "sink."].iter().any(|part| entry.kind.starts_with(part));
         let what = match (&entry.path, &entry.route) {
             _ if own => details(&entry.details),
+            // What was found says more than where it was asked.
+            _ if entry.kind.starts_with("risk.") => details(&entry.details),
             (Some(path), _) => format!("{} {path}", text(&entry.method)),
             (None, Some(route)) => format!("{} {route}", text(&entry.method)),
             (None, None) => details(&entry.details),

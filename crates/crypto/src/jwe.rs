@@ -7,7 +7,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{self, ECDH_P256, EphemeralPrivateKey, PrivateKey, UnparsedPublicKey};
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
-use base::Entropy;
+use base::{Entropy, Secret};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -60,6 +60,35 @@ impl JweKey {
     /// A content key that both sides have (`dir`). Nonces are random: change the key before 2^32 tokens.
     pub fn direct(kid: &str, key: LockedKey) -> Self {
         Self { kid: kid.to_owned(), kind: Kind::Direct(key) }
+    }
+
+    /// From the text of a JSON Web Key: a recipient's public P-256 key ([`Self::recipient`]), or a shared key of 32 bytes
+    /// (`"kty": "oct"`), whose `kid` is its own or a digest that tells nothing of the key.
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub fn from_jwk(text: &Secret<String>) -> Result<Self, InvalidKey> {
+        let mut jwk: Value =
+            serde_json::from_str(text.expose()).map_err(|_| InvalidKey("it is not a JSON Web Key"))?;
+        if jwk.get("kty").and_then(Value::as_str) != Some("oct") {
+            return Self::recipient(&jwk);
+        }
+        let usable = jwk.get("alg").is_none_or(|alg| matches!(alg.as_str(), Some("dir" | ENC)))
+            && jwk.get("use").is_none_or(|usage| usage.as_str() == Some("enc"));
+        if !usable {
+            return Err(InvalidKey("it is a shared key for something else than dir with A256GCM"));
+        }
+        let Some(Value::String(encoded)) = jwk.get_mut("k").map(Value::take) else {
+            return Err(InvalidKey("a shared key has a member k"));
+        };
+        let encoded = Zeroizing::new(encoded);
+        let mut bytes = Zeroizing::new(decode(&encoded).ok_or(InvalidKey("k is not base64url"))?);
+        let bytes: &mut [u8; 32] =
+            bytes.as_mut_slice().try_into().map_err(|_| InvalidKey("a shared key has 32 bytes"))?;
+        let kid = jwk.get("kid").and_then(Value::as_str).map(str::to_owned).unwrap_or_else(|| {
+            encode(&sha256(&[b"fortissimo/jwe-kid\0", &sha256(&bytes[..])[..]].concat())[..12])
+        });
+        Ok(Self::direct(&kid, LockedKey::from_bytes(bytes)))
     }
 
     /// A recipient's public P-256 key (`ECDH-ES`), which only encrypts.
@@ -180,7 +209,7 @@ pub fn decrypt(key: &JweKey, token: &str) -> Result<Zeroizing<String>, JweError>
 }
 
 /// The plaintext, and whether the header says that it is a token.
-fn open(key: &JweKey, token: &str) -> Result<(Zeroizing<Vec<u8>>, bool), JweError> {
+pub(crate) fn open(key: &JweKey, token: &str) -> Result<(Zeroizing<Vec<u8>>, bool), JweError> {
     const BASE64: JweError = JweError::Malformed("a part is not canonical base64url");
     if token.len() > MAX_TOKEN {
         return Err(JweError::TooLong);

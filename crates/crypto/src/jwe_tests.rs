@@ -72,6 +72,36 @@ fn recipients_must_be_public_encryption_keys_on_the_curve() {
 }
 
 #[test]
+fn keys_come_from_the_text_of_a_jwk() {
+    let text = |text: &str| base::Secret::new(text.to_owned());
+    let k = encode(&[7; 32]);
+    let key = JweKey::from_jwk(&text(&format!(r#"{{"kty":"oct","k":"{k}","kid":"studio-1"}}"#))).unwrap();
+    assert_eq!(key.kid(), "studio-1");
+    let same = JweKey::direct("studio-1", LockedKey::from_bytes(&mut [7; 32]));
+    let token = encrypt(&key, INNER, &Entropy::seeded(1));
+    assert_eq!(&*decrypt(&same, &token).unwrap(), INNER);
+    let unnamed = JweKey::from_jwk(&text(&format!(r#"{{"kty":"oct","k":"{k}"}}"#))).unwrap();
+    assert!(!unnamed.kid().is_empty() && unnamed.public_jwk().is_none());
+    let recipient = private(5);
+    let public = JweKey::from_jwk(&text(&recipient.public_jwk().unwrap().to_string())).unwrap();
+    assert_eq!(public.kid(), recipient.kid());
+    for wrong in [
+        "",
+        "{}",
+        "[]",
+        r#"{"kty":"oct"}"#,
+        r#"{"kty":"oct","k":7}"#,
+        r#"{"kty":"oct","k":"AAAA"}"#,
+        r#"{"kty":"RSA","n":"AAAA","e":"AQAB"}"#,
+        &format!(r#"{{"kty":"oct","k":"{k}","use":"sig"}}"#),
+        &format!(r#"{{"kty":"oct","k":"{k}","alg":"HS256"}}"#),
+        &format!(r#"{{"kty":"oct","k":"{k}="}}"#),
+    ] {
+        assert!(JweKey::from_jwk(&text(wrong)).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn headers_of_another_form_are_refused() {
     let (entropy, recipient) = (Entropy::seeded(1), private(2));
     let token = encrypt(&recipient, INNER, &entropy);

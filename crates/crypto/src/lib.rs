@@ -39,6 +39,8 @@ mod p256;
 pub mod password;
 
 #[cfg(test)]
+mod jose_vectors;
+#[cfg(test)]
 mod test_data;
 #[cfg(test)]
 mod vectors;

@@ -6,7 +6,7 @@ use access::{Role, Tier};
 use base::{Timestamp, Username};
 use crypto::jws::SigningKey;
 use http::HeaderValue;
-use identity::AccountCaller;
+use identity::{Caller, Holder, Method};
 use keys::{KeyUse, Keys};
 use quick_cache::sync::Cache;
 use serde::Serialize;
@@ -23,13 +23,45 @@ const REUSE_MS: i64 = 30_000;
 /// Statements that are remembered.
 const REMEMBERED: usize = 8_192;
 
+/// Who the statement is about: a person in a session, or a program with a key of theirs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Who<'a> {
+    holder: Holder<'a>,
+    /// The session's id, or the key's.
+    by: [u8; 16],
+    key: bool,
+    /// The proof came in `Authorization`.
+    pub(crate) bearer: bool,
+}
+
+impl<'a> Who<'a> {
+    pub(crate) fn of(caller: &'a Caller) -> Option<Self> {
+        let holder = caller.holder()?;
+        Some(match caller {
+            Caller::Anonymous => return None,
+            Caller::Account(account) => Self {
+                holder,
+                by: *account.session.as_bytes(),
+                key: false,
+                bearer: account.method == Method::Token,
+            },
+            Caller::Key(key) => Self { holder, by: *key.key.as_bytes(), key: true, bearer: true },
+        })
+    }
+}
+
 /// The statement (a JWT, RFC 7519).
 #[derive(Debug, Serialize)]
 struct Claims<'a> {
     iss: &'a str,
     aud: &'a str,
     sub: String,
-    sid: String,
+    /// The session; absent where a program calls with a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
+    /// The API key; absent where a person calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     username: &'a str,
     role: Role,
     tier: Tier,
@@ -41,7 +73,8 @@ struct Claims<'a> {
 /// is another key, and a session that was ended does not get past `authenticate`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Said {
-    session: [u8; 16],
+    by: [u8; 16],
+    key: bool,
     account: [u8; 16],
     upstream: usize,
     role: Role,
@@ -72,18 +105,19 @@ impl Assertions {
     /// The statement about a caller for one upstream.
     pub(crate) fn about(
         &self,
-        caller: &AccountCaller,
+        who: &Who<'_>,
         upstream: usize,
         audience: &Arc<str>,
         now: Timestamp,
     ) -> Option<HeaderValue> {
         let said = Said {
-            session: *caller.session.as_bytes(),
-            account: *caller.account.as_bytes(),
+            by: who.by,
+            key: who.key,
+            account: *who.holder.account.as_bytes(),
             upstream,
-            role: caller.role,
-            tier: caller.tier,
-            username: caller.username.clone(),
+            role: who.holder.role,
+            tier: who.holder.tier,
+            username: who.holder.username.clone(),
         };
         let signer = self.keys.signer(KeyUse::Assertion);
         if let Some(known) = self.remembered.get(&said)
@@ -95,11 +129,12 @@ impl Assertions {
         let claims = Claims {
             iss: &self.issuer,
             aud: audience,
-            sub: caller.account.to_string(),
-            sid: caller.session.to_string(),
-            username: caller.username.as_str(),
-            role: caller.role,
-            tier: caller.tier,
+            sub: who.holder.account.to_string(),
+            sid: (!who.key).then(|| base::Id::<base::kind::Session>::from_bytes(who.by).to_string()),
+            key: who.key.then(|| base::Id::<base::kind::ApiKey>::from_bytes(who.by).to_string()),
+            username: who.holder.username.as_str(),
+            role: who.holder.role,
+            tier: who.holder.tier,
             iat: now.as_secs(),
             exp: now.as_secs() + LIFETIME_S,
         };

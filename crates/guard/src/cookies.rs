@@ -6,6 +6,9 @@ use http::{HeaderMap, HeaderValue};
 /// The name of the session cookie. The prefix makes browsers demand `Secure`, `Path=/` and no `Domain` (RFC 6265bis §4.1.3).
 pub const SESSION_COOKIE: &str = "__Host-fortissimo";
 
+/// The name of the cookie that tells a browser from others, whoever is signed in.
+pub const DEVICE_COOKIE: &str = "__Host-fortissimo-device";
+
 /// All cookies whose names begin like this are ours: they reach no upstream, and no upstream may set them.
 const OURS: &str = "__Host-fortissimo";
 
@@ -16,9 +19,18 @@ fn pairs(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
 
 /// The session cookie's value. Two different ones are none: somebody is playing.
 pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
+    value(headers, SESSION_COOKIE)
+}
+
+/// The device cookie's value, as it came.
+pub(crate) fn device(headers: &HeaderMap) -> Option<&str> {
+    value(headers, DEVICE_COOKIE)
+}
+
+fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let mut found = None;
     for pair in headers.get_all(COOKIE).iter().flat_map(pairs) {
-        let value = pair.strip_prefix(SESSION_COOKIE.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
+        let value = pair.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
         if let Some(value) = value {
             if found.is_some_and(|earlier| earlier != value) {
                 return None;

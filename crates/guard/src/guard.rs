@@ -178,7 +178,7 @@ impl Pipeline {
 
     fn record(&self, exchange: &Exchange, event: Event, outcome: Outcome) -> Record {
         let mut record = Record::new(exchange.at, event).during(exchange.request_info()).ended(outcome);
-        if let Some(caller) = exchange.caller.account() {
+        if let Some(caller) = exchange.caller.holder() {
             record = record.by_account(caller.account);
         }
         record

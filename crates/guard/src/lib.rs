@@ -52,7 +52,7 @@ mod template;
 pub use assertion::{ASSERTION_HEADER, ASSERTION_TYPE};
 pub use body::{Body, BodyError, BoxedBody};
 pub use config::{CorsConfig, ForwardedHeader, GuardConfig, GuardError, HeadConfig};
-pub use cookies::SESSION_COOKIE;
+pub use cookies::{DEVICE_COOKIE, SESSION_COOKIE};
 pub use endpoint::{Endpoint, OWN_BODY, Surface};
 #[doc(hidden)]
 pub use exchange::Exchange;

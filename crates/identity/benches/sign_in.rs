@@ -79,7 +79,7 @@ fn password_sign_in() {
 #[divan::bench]
 fn remembered_token(bencher: divan::Bencher<'_, '_>) {
     // A session of its own: an account keeps its hundred latest, and the sign-ins above made more.
-    let pair = RUNTIME.block_on(HOUSE.identity.sign_in(credentials(), &meta())).unwrap();
+    let pair = RUNTIME.block_on(HOUSE.identity.sign_in(credentials(), &meta())).unwrap().done().unwrap();
     let token = pair.access_token.expose();
     bencher.bench_local(|| RUNTIME.block_on(HOUSE.identity.authenticate_token(token)).unwrap());
 }

@@ -14,12 +14,12 @@ use store::params;
 use crate::background::Touch;
 use crate::remember::{COOKIE, Credential, Facts};
 use crate::service::Inner;
-use crate::{AccountCaller, Error, Identity, Method, SessionKind, secret_text};
+use crate::{Aal, AccountCaller, Error, Identity, Method, SessionKind, secret_text};
 
 store::sql! {
     /// All that decides about a session, in one read.
     FACTS = "SELECT s.kind, s.authenticated_at, s.last_seen_at, s.expires_at, s.revoked_at, s.epoch, \
-        a.epoch, a.status, a.role, a.tier, a.username \
+        a.epoch, a.status, a.role, a.tier, a.username, s.aal, s.second_factor_at \
         FROM session s JOIN account a ON a.account_id = s.account_id \
         WHERE s.session_id = $1 AND s.account_id = $2";
     BY_COOKIE = "SELECT account_id, session_id, expires_at FROM session WHERE cookie_hash = $1";
@@ -106,6 +106,8 @@ impl Facts {
             username: self.username.clone(),
             method,
             authenticated_at: self.authenticated_at,
+            second_factor_at: self.second_factor_at,
+            aal: self.aal,
             expires_at: expires_at.min(self.expires_at),
         }
     }
@@ -115,8 +117,21 @@ impl Inner {
     async fn caller(&self, credential: Credential) -> Result<AccountCaller, Error> {
         let Credential { account, session, method, expires_at, .. } = credential;
         let facts = self.live_facts(account, session, method, expires_at).await?;
-        self.note_use(account, session, &facts, self.now());
-        Ok(facts.caller(account, session, method, expires_at))
+        let now = self.now();
+        let mut caller = facts.caller(account, session, method, expires_at);
+        if facts.aal == Aal::Two {
+            let given = facts.second_factor_at.is_some_and(|at| now.since_ms(at) < self.settings.aal2_absolute_ms);
+            let idle_ms = now.as_millis().saturating_sub(facts.last_seen_ms.load(Ordering::Relaxed));
+            if idle_ms >= self.settings.aal2_idle_ms {
+                // Written down, because this very request makes the session look used again.
+                self.lower_assurance(account, session).await?;
+            }
+            if !given || idle_ms >= self.settings.aal2_idle_ms {
+                caller.aal = Aal::One;
+            }
+        }
+        self.note_use(account, session, &facts, now);
+        Ok(caller)
     }
 
     /// The facts of a session that is alive for this method now.
@@ -196,6 +211,8 @@ impl Inner {
             role: row.get::<String>(8)?.parse().map_err(|_| damaged())?,
             tier: row.get::<String>(9)?.parse().map_err(|_| damaged())?,
             username: row.get::<String>(10)?.parse().map_err(|_| damaged())?,
+            aal: Aal::of(row.get(11)?),
+            second_factor_at: row.get(12)?,
         });
         self.remembered.keep_facts(session, stamp, &facts);
         Ok(facts)

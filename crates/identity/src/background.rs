@@ -18,6 +18,8 @@ const BATCH: usize = 128;
 store::sql! {
     /// Notes a use; never moves backwards.
     TOUCH = "UPDATE session SET last_seen_at = $3 WHERE session_id = $1 AND account_id = $2 AND last_seen_at < $3";
+    TOUCH_KEY = "UPDATE api_key SET last_used_at = $3 WHERE key_id = $1 AND account_id = $2 \
+        AND (last_used_at IS NULL OR last_used_at < $3)";
 }
 
 /// A use of a session.
@@ -28,9 +30,24 @@ pub(crate) struct Touch {
     pub(crate) at: Timestamp,
 }
 
+/// A use of an API key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyTouch {
+    pub(crate) account: Id<kind::Account>,
+    pub(crate) key: Id<kind::ApiKey>,
+    pub(crate) at: Timestamp,
+}
+
+/// What was used.
+#[derive(Debug, Clone, Copy)]
+enum Used {
+    Session(Touch),
+    Key(KeyTouch),
+}
+
 /// The tasks; they end when this is dropped.
 pub(crate) struct Background {
-    touches: mpsc::Sender<Touch>,
+    touches: mpsc::Sender<Used>,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -43,7 +60,12 @@ impl Background {
 
     /// Notes a use soon; never waits.
     pub(crate) fn touch(&self, touch: Touch) {
-        let _ = self.touches.try_send(touch);
+        let _ = self.touches.try_send(Used::Session(touch));
+    }
+
+    /// Notes a key's use soon; never waits.
+    pub(crate) fn touch_key(&self, touch: KeyTouch) {
+        let _ = self.touches.try_send(Used::Key(touch));
     }
 }
 
@@ -69,7 +91,7 @@ async fn forget(mut changes: tokio::sync::broadcast::Receiver<Change>, remembere
     }
 }
 
-async fn touch(db: Db, mut queue: mpsc::Receiver<Touch>) {
+async fn touch(db: Db, mut queue: mpsc::Receiver<Used>) {
     let mut batch = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut batch, BATCH).await > 0 {
         if let Err(error) = write(&db, &batch).await {
@@ -79,10 +101,13 @@ async fn touch(db: Db, mut queue: mpsc::Receiver<Touch>) {
     }
 }
 
-async fn write(db: &Db, batch: &[Touch]) -> Result<(), DbError> {
+async fn write(db: &Db, batch: &[Used]) -> Result<(), DbError> {
     let mut tx = db.begin(Scope::System("last use of sessions")).await?;
-    for touch in batch {
-        tx.execute(TOUCH, params![touch.session, touch.account, touch.at]).await?;
+    for used in batch {
+        match used {
+            Used::Session(touch) => tx.execute(TOUCH, params![touch.session, touch.account, touch.at]).await?,
+            Used::Key(touch) => tx.execute(TOUCH_KEY, params![touch.key, touch.account, touch.at]).await?,
+        };
     }
     tx.commit().await
 }

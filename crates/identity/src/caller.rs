@@ -7,6 +7,9 @@ use access::{Role, Subject, Tier};
 use audit::RequestInfo;
 use base::{Actor, Clock, Entropy, Id, Scope, Timestamp, Username, kind};
 
+use crate::Aal;
+use crate::api_key::KeyCaller;
+
 /// What an operation knows about the request that caused it; goes into audit events and session lists.
 #[derive(Debug, Clone)]
 pub struct RequestMeta {
@@ -28,6 +31,10 @@ pub struct RequestMeta {
     pub place: Option<audit::Place>,
     /// What the assessment of the request came to.
     pub threat: Option<audit::Threat>,
+    /// Round-trip time of the connection, where it goes straight to the client.
+    pub rtt_ms: Option<u32>,
+    /// The device cookie as it came; only its signature makes it a device.
+    pub device: Option<Arc<str>>,
 }
 
 impl RequestMeta {
@@ -43,6 +50,8 @@ impl RequestMeta {
             tier: None,
             place: None,
             threat: None,
+            rtt_ms: None,
+            device: None,
         }
     }
 
@@ -79,6 +88,8 @@ impl From<RequestInfo> for RequestMeta {
             tier: info.tier,
             place: info.place,
             threat: info.threat,
+            rtt_ms: None,
+            device: None,
         }
     }
 }
@@ -90,14 +101,49 @@ pub enum Caller {
     Anonymous,
     /// A person with a live session.
     Account(AccountCaller),
+    /// A program with a key of an account.
+    Key(KeyCaller),
+}
+
+/// Whose rights a call has: a person's, whether they call themselves or a program does with a key of theirs.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder<'a> {
+    /// The account.
+    pub account: Id<kind::Account>,
+    /// Its role now.
+    pub role: Role,
+    /// Its tier now.
+    pub tier: Tier,
+    /// Its name.
+    pub username: &'a Username,
 }
 
 impl Caller {
-    /// The account behind the call, if any.
+    /// The person who calls, if one does; a program with a key is none.
     pub const fn account(&self) -> Option<&AccountCaller> {
         match self {
-            Self::Anonymous => None,
+            Self::Anonymous | Self::Key(_) => None,
             Self::Account(caller) => Some(caller),
+        }
+    }
+
+    /// Whose rights the call has.
+    pub const fn holder(&self) -> Option<Holder<'_>> {
+        match self {
+            Self::Anonymous => None,
+            Self::Account(AccountCaller { account, role, tier, username, .. })
+            | Self::Key(KeyCaller { account, role, tier, username, .. }) => {
+                Some(Holder { account: *account, role: *role, tier: *tier, username })
+            }
+        }
+    }
+
+    /// Whether the credential covers the action at all: a session covers what its person may do, a key its scopes.
+    /// Asked beside the policies, never instead of them.
+    pub fn covers(&self, action: &str) -> bool {
+        match self {
+            Self::Anonymous | Self::Account(_) => true,
+            Self::Key(key) => key.covers(action),
         }
     }
 
@@ -106,6 +152,7 @@ impl Caller {
         match self {
             Self::Anonymous => Actor::Anonymous,
             Self::Account(caller) => Actor::Account(caller.account),
+            Self::Key(key) => Actor::Account(key.account),
         }
     }
 
@@ -114,6 +161,7 @@ impl Caller {
         match self {
             Self::Anonymous => Subject::anonymous(),
             Self::Account(caller) => caller.subject(),
+            Self::Key(key) => Subject::account(key.account, key.role, key.tier),
         }
     }
 }
@@ -152,8 +200,12 @@ pub struct AccountCaller {
     pub username: Username,
     /// How they proved it.
     pub method: Method,
-    /// When the password (or another authenticator) was last given in this session.
+    /// When the first factor (the password, say) was last given in this session.
     pub authenticated_at: Timestamp,
+    /// When the second factor was last given in this session.
+    pub second_factor_at: Option<Timestamp>,
+    /// How strongly the session is proven now.
+    pub aal: Aal,
     /// When this proof ends: the token's or the session's end, whichever comes first.
     pub expires_at: Timestamp,
 }

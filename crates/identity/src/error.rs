@@ -23,6 +23,30 @@ pub enum Error {
     /// Unknown name or wrong password; never told apart.
     #[error("unknown name or wrong password")]
     WrongCredentials,
+    /// Too many wrong attempts for this name, by this authenticator or from this network; the same for names that nobody has.
+    #[error("too many wrong attempts")]
+    TooManyAttempts {
+        /// Seconds after which an attempt is looked at again.
+        retry_after_s: u32,
+    },
+    /// The partial sign-in is unknown, used, too old, or began elsewhere.
+    #[error("the partial sign-in is not usable")]
+    InvalidChallenge,
+    /// The code of the second factor is wrong.
+    #[error("the code is wrong")]
+    WrongCode,
+    /// All factors must have been given within ten minutes.
+    #[error("the factors were given too long ago")]
+    ReauthenticationRequired {
+        /// The account has a second factor, which is asked for too.
+        second_factor: bool,
+    },
+    /// Nothing was removed: it is the last second factor, and nobody said that this is meant.
+    #[error("the last second factor goes only with an explicit confirmation")]
+    LastFactor,
+    /// Nothing was removed: the password alone is too short.
+    #[error("without a second factor the password must have at least {0} characters")]
+    PasswordTooShortAlone(usize),
     /// The password was right, but the address is not verified.
     #[error("the e-mail address is not verified")]
     EmailNotVerified,
@@ -32,6 +56,9 @@ pub enum Error {
     /// The password was right, but is marked as compromised; a reset link was mailed.
     #[error("the password is marked as compromised")]
     PasswordCompromised,
+    /// The password was right, but the sign-in is unusual: its owner was asked by mail.
+    #[error("the sign-in must be confirmed by mail first")]
+    ConfirmationRequired,
     /// The access token or cookie is not valid (any more).
     #[error("the access token or cookie is not valid: {0}")]
     InvalidToken(&'static str),
@@ -99,6 +126,36 @@ impl Error {
                 };
                 return Problem::new(kind).detail(fault.to_string());
             }
+            Self::ConfirmationRequired => {
+                return Problem::new(ProblemKind::ConfirmSignIn).detail(
+                    "This sign-in looks unusual. We wrote to the account's address: open the link there, say that it \
+                     is you, and sign in again from here.",
+                );
+            }
+            Self::TooManyAttempts { retry_after_s } => {
+                return Problem::new(ProblemKind::RateLimited)
+                    .detail("Too many wrong attempts. Wait, or use the link for a forgotten password.")
+                    .retry_after(*retry_after_s);
+            }
+            Self::ReauthenticationRequired { second_factor } => {
+                return Problem::new(ProblemKind::ReauthenticationRequired).detail(if *second_factor {
+                    "Give password and second factor again (POST /auth/reauthenticate); this holds for ten minutes."
+                } else {
+                    "Give the password again (POST /auth/reauthenticate); this holds for ten minutes."
+                });
+            }
+            Self::LastFactor => {
+                return Problem::new(ProblemKind::Conflict).detail(
+                    "This is the last second factor. Without it the password alone opens the account; confirm that this is meant.",
+                );
+            }
+            Self::PasswordTooShortAlone(length) => {
+                return Problem::new(ProblemKind::Conflict).detail(format!(
+                    "The password alone is too short. Set one of at least {length} characters first."
+                ));
+            }
+            Self::InvalidChallenge => ProblemKind::InvalidChallenge,
+            Self::WrongCode => ProblemKind::WrongCode,
             Self::InvalidCode => ProblemKind::InvalidCode,
             Self::WrongCredentials => ProblemKind::WrongCredentials,
             Self::EmailNotVerified => ProblemKind::EmailNotVerified,

@@ -13,7 +13,23 @@ const BATCH: u32 = 500;
 /// Transactions per table and run; what is left waits for the next run.
 const ROUNDS: u32 = 200;
 
+/// A counter that nobody touched for this long begins anew.
+const COUNTERS_REST_MS: i64 = 30 * 86_400_000;
+
 store::sql! {
+    SWEEP_CHALLENGES = "DELETE FROM sign_in_challenge WHERE challenge_hash IN \
+        (SELECT challenge_hash FROM sign_in_challenge WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    SWEEP_SETUPS = "DELETE FROM factor WHERE factor_id IN \
+        (SELECT factor_id FROM factor WHERE confirmed_at IS NULL AND created_at < $1 ORDER BY created_at LIMIT $2)";
+    SWEEP_WISHES = "DELETE FROM email_change WHERE account_id IN \
+        (SELECT account_id FROM email_change WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    SWEEP_DEVICES = "DELETE FROM known_device WHERE (account_id, device_id) IN \
+        (SELECT account_id, device_id FROM known_device WHERE last_seen_at < $1 ORDER BY last_seen_at LIMIT $2)";
+    SWEEP_COUNTERS = "DELETE FROM attempt_counter WHERE counter_key IN \
+        (SELECT counter_key FROM attempt_counter WHERE updated_at < $1 ORDER BY updated_at LIMIT $2)";
+    /// Whoever tries millions of names must not fill the disk: beyond a million, the counters that rest longest go.
+    SWEEP_SURPLUS_COUNTERS = "DELETE FROM attempt_counter WHERE updated_at < $1 AND counter_key IN \
+        (SELECT counter_key FROM attempt_counter ORDER BY updated_at DESC LIMIT $2 OFFSET 1000000)";
     OLD_PENDING = "SELECT account_id FROM account WHERE status = 'pending' AND created_at < $1 \
         ORDER BY created_at LIMIT $2";
     SWEEP_CODES = "DELETE FROM one_time_code WHERE code_hash IN \
@@ -43,7 +59,14 @@ impl Identity {
             refresh_tokens: inner.sweep(SWEEP_REFRESH, now).await?,
             sessions: inner.sweep(SWEEP_SESSIONS, trace).await?,
             mails: inner.sweep(SWEEP_MAILS, trace).await?,
+            traces: inner.sweep(SWEEP_CHALLENGES, now.plus_ms(-86_400_000)).await?
+                + inner.sweep(SWEEP_SETUPS, now.plus_ms(-crate::factor::SETUP_TTL_MS)).await?
+                + inner.sweep(SWEEP_WISHES, now).await?
+                + inner.sweep(SWEEP_DEVICES, now.plus_ms(-crate::device::LIFETIME_MS)).await?
+                + inner.sweep(SWEEP_COUNTERS, now.plus_ms(-COUNTERS_REST_MS)).await?
+                + inner.sweep(SWEEP_SURPLUS_COUNTERS, now).await?,
         };
+        inner.sweep(crate::risk::SWEEP_NOTICES, now).await?;
         let mut tx = inner.db.begin(Scope::System("janitor")).await?;
         tx.execute(SWEEP_FLOWS, params![now]).await?;
         tx.execute(SWEEP_BUDGETS, params![now.plus_ms(-WINDOW_MS)]).await?;

@@ -19,22 +19,31 @@
 //!     password: Secret::new("violet tuba orchard eleven".into()),
 //! }, &meta).await?;
 //! // … follow the link of the mail, then:
-//! let pair = identity.sign_in(Credentials {
+//! let signed_in = identity.sign_in(Credentials {
 //!     name: "ada".into(),
 //!     password: Secret::new("violet tuba orchard eleven".into()),
 //!     session_name: None,
 //!     audience: None,
 //! }, &meta).await?;
-//! let caller = identity.authenticate_token(pair.access_token.expose()).await?;
+//! if let identity::SignIn::Done(pair) = signed_in {
+//!     let caller = identity.authenticate_token(pair.access_token.expose()).await?;
+//! }
 //! # Ok(()) }
 //! ```
 
 mod account;
+mod api_key;
+mod assurance;
+mod attempt;
 mod authenticate;
 mod background;
 mod caller;
+mod challenge;
 mod code;
+mod device;
+mod email_change;
 mod error;
+mod factor;
 mod hash_pool;
 mod import;
 mod janitor;
@@ -46,6 +55,7 @@ mod refresh;
 mod register;
 mod remember;
 mod requests;
+mod risk;
 mod secret_text;
 mod service;
 mod session;
@@ -54,9 +64,12 @@ mod setup;
 mod sign_in;
 mod token;
 
-pub use caller::{AccountCaller, Caller, Method, RequestMeta};
+pub use api_key::{ApiKeyView, KeyCaller, MadeApiKey, NewApiKey};
+pub use assurance::{Aal, Again};
+pub use caller::{AccountCaller, Caller, Holder, Method, RequestMeta};
 pub use error::{Error, Source};
 pub use import::{ImportOutcome, ImportedAccount, ImportedHash, MAX_IMPORT};
+pub use factor::{FactorKind, FactorView, Factors, TotpSetup};
 pub use mail::{DeliveryError, Mailer, ReadableLetter, SmtpConfig, SmtpSecurity};
 pub use provider::{
     ProviderAnswer, ProviderConfig, ProviderFault, ProviderLink, ProviderOutcome, ProviderProtocol, ProviderPurpose,
@@ -64,7 +77,8 @@ pub use provider::{
 };
 pub use requests::{
     AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials,
-    OutboxEntry, Registration, SessionKind, SessionView, Setup, SetupLink, Swept, TokenPair, Verified,
+    OutboxEntry, Partial, Registration, SessionKind, SessionView, Setup, SetupLink, SignIn, Swept, TokenPair, Verified,
 };
+pub use risk::{Answer, Locator, NoticeView, RiskSettings, Whereabouts, risk_reason_words};
 pub use service::{Identity, Parts};
 pub use settings::{EncryptedAudience, Settings};

@@ -9,6 +9,7 @@ use store::{Change, Tx, params};
 use tokio::time::{Instant, sleep_until};
 
 use crate::account::{self, Account};
+use crate::attempt::Authenticator;
 use crate::code::CodePurpose;
 use crate::error::retry_races;
 use crate::mail::Letter;
@@ -19,7 +20,7 @@ store::sql! {
     /// Sets a password and starts a new epoch, which ends every session of the old one. `$2` is the hash that the
     /// decision was made on: of two changes at once the second finds another one.
     SET = "UPDATE account SET password = $3, pepper_epoch = $4, compromised = FALSE, epoch = epoch + 1, \
-        updated_at = $5 WHERE account_id = $1 AND password = $2 AND status = 'active' RETURNING epoch";
+        updated_at = $5, password_short = $6 WHERE account_id = $1 AND password = $2 AND status = 'active' RETURNING epoch";
     /// Takes the caller's own session over into the new epoch.
     KEEP = "UPDATE session SET epoch = $3 WHERE session_id = $1 AND account_id = $2 AND revoked_at IS NULL";
     /// A code that nobody has: written where there is no account, so that both cases write.
@@ -72,17 +73,16 @@ impl Identity {
         meta: &RequestMeta,
     ) -> Result<(), Error> {
         let inner = &*self.0;
+        let account = inner.password_again(caller, &current, meta).await?;
         let mut tx = inner.db.begin_read(caller.scope()).await?;
-        let account = Account::load(&mut tx, caller.account).await?;
+        // The password has just been given; a second factor must have been given a little while ago.
+        inner.must_have_second_factor(&mut tx, caller).await?;
         let email = account.email(inner, &mut tx).await?;
+        let second_factor = inner.has_factor(&mut tx, account.id).await?;
         drop(tx);
-        if inner.compare(&current, Some(&account)).await?.is_none() {
-            return inner
-                .refuse(Some(account.id), "wrong-password-at-change", Error::WrongCredentials, meta)
-                .await;
-        }
-        let hash = inner.new_hash(&account, &email, &new).await?;
-        let mut tx = inner.db.begin(caller.scope()).await?;
+        let hash = inner.new_hash(&account, &email, &new, second_factor).await?;
+        let mut tx = inner.db.begin(Scope::System("password change")).await?;
+        inner.may_be_short(&mut tx, &account, &hash).await?;
         let epoch = inner
             .set_password(&mut tx, &account, &hash)
             .await?
@@ -97,6 +97,8 @@ impl Identity {
 struct NewHash {
     hash: String,
     pepper_epoch: u32,
+    /// Good only beside a second factor.
+    short: bool,
 }
 
 impl Inner {
@@ -132,9 +134,13 @@ impl Inner {
         let id = self.peek_code(&mut tx, CodePurpose::Reset, code).await?;
         let account = Account::load(&mut tx, id).await?;
         let email = account.email(self, &mut tx).await?;
+        let second_factor = self.has_factor(&mut tx, id).await?;
         drop(tx);
-        let hash = self.new_hash(&account, &email, password).await?;
+        let hash = self.new_hash(&account, &email, password, second_factor).await?;
         let mut tx = self.db.begin(Scope::System("password reset")).await?;
+        self.may_be_short(&mut tx, &account, &hash).await?;
+        // The old password may have been somebody else's too, on any of these devices.
+        self.forget_devices(&mut tx, id).await?;
         self.consume_code(&mut tx, CodePurpose::Reset, code).await?;
         self.set_password(&mut tx, &account, &hash).await?.ok_or(Error::InvalidCode)?;
         self.after_new_password(tx, &account, &email, None, Event::PasswordReset {}, meta).await
@@ -146,11 +152,23 @@ impl Inner {
         account: &Account,
         email: &Email,
         new: &Secret<String>,
+        second_factor: bool,
     ) -> Result<NewHash, Error> {
-        let password = self.acceptable(new, &[account.username.as_str(), email.as_str()])?;
+        let password = self.acceptable(new, second_factor, &[account.username.as_str(), email.as_str()])?;
+        let short = password.expose().chars().count() < self.settings.password_policy.min_alone;
         let pepper = self.keys.epoch(Purpose::Pepper);
         let pepper_epoch = pepper.number;
-        Ok(NewHash { hash: self.pool.hash(password, pepper).await?, pepper_epoch })
+        Ok(NewHash { hash: self.pool.hash(password, pepper).await?, pepper_epoch, short })
+    }
+
+    /// A short password is only good while there is a second factor: looked at again in the transaction, against one
+    /// that is removed meanwhile.
+    async fn may_be_short(&self, tx: &mut Tx, account: &Account, new: &NewHash) -> Result<(), Error> {
+        tx.query(crate::factor::LOCK, params![account.id]).await?;
+        if new.short && !self.has_factor(tx, account.id).await? {
+            return Err(Error::Conflict("The second factor was removed meanwhile; choose a longer password."));
+        }
+        Ok(())
     }
 
     /// The account's new epoch; `None` if the password is not the one that was looked at any more.
@@ -160,7 +178,7 @@ impl Inner {
         account: &Account,
         new: &NewHash,
     ) -> Result<Option<i64>, Error> {
-        let params = params![account.id, &account.password, &new.hash, new.pepper_epoch, self.now()];
+        let params = params![account.id, &account.password, &new.hash, new.pepper_epoch, self.now(), new.short];
         Ok(tx.query_opt(SET, params).await?.map(|row| row.get(0)).transpose()?)
     }
 
@@ -176,6 +194,11 @@ impl Inner {
     ) -> Result<(), Error> {
         self.end_sessions(&mut tx, account.id, keep).await?;
         self.void_codes(&mut tx, CodePurpose::Reset, account.id).await?;
+        // A new password is a new authenticator: its failures begin anew, under both of the account's names.
+        for name in [account.username.as_str(), email.as_str()] {
+            let guess = self.guess(Authenticator::Password, name.as_bytes(), None, &RequestMeta::of(meta.request));
+            self.forget_failures(&mut tx, &guess).await?;
+        }
         let forgot = self.page("forgot");
         let letter = Letter::PasswordChanged { username: &account.username, at: self.now(), forgot: &forgot };
         self.queue_mail(&mut tx, account.id, email, &letter).await?;

@@ -212,6 +212,7 @@ impl Inner {
             refresh_expires_in_s: self.seconds_until(refresh_end),
             session,
             account,
+            device: None,
         })
     }
 }

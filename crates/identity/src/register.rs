@@ -15,6 +15,7 @@ use keys::Purpose;
 use store::{Change, Tx, params};
 
 use crate::account::{self, Account, NewAccount};
+use crate::attempt::{Authenticator, Guess};
 use crate::code::CodePurpose;
 use crate::error::retry_races;
 use crate::mail::Letter;
@@ -49,19 +50,27 @@ impl Identity {
     pub async fn register(&self, wish: Registration, meta: &RequestMeta) -> Result<(), Error> {
         let inner = &*self.0;
         let own = [wish.username.as_str(), wish.email.as_str()];
-        let password = inner.acceptable(&wish.password, &own)?;
+        let password = inner.acceptable(&wish.password, false, &own)?;
         let pepper = inner.keys.epoch(Purpose::Pepper);
         let pepper_epoch = pepper.number;
         let hash = inner.pool.hash(password, pepper).await?;
         retry_races!(inner.try_register(&wish, &hash, pepper_epoch, meta))
     }
 
-    /// Follows a verification link: exactly that attempt becomes an account, and the others of the address go.
+    /// Follows a verification link: exactly that attempt becomes an account, and the others of the address go. The
+    /// attempt's own password is asked for: the link proves who holds the mailbox, the password that they are who
+    /// registered. Somebody else's attempt with their address stays theirs, whatever they click.
     ///
     /// # Errors
-    /// [`Error::InvalidCode`], and failures of the store.
-    pub async fn verify_email(&self, code: &str, meta: &RequestMeta) -> Result<Verified, Error> {
-        let result = retry_races!(self.0.try_verify(code, meta));
+    /// [`Error::InvalidCode`]; [`Error::WrongCredentials`] (the link stays usable), [`Error::TooManyAttempts`],
+    /// [`Error::Busy`]; failures of the store.
+    pub async fn verify_email(
+        &self,
+        code: &str,
+        password: &Secret<String>,
+        meta: &RequestMeta,
+    ) -> Result<Verified, Error> {
+        let result = self.0.verify(code, password, meta).await;
         self.0.note_bad_code(&result, "bad-verification-code", meta).await?;
         result
     }
@@ -129,11 +138,25 @@ impl Inner {
         Ok(())
     }
 
-    async fn try_verify(&self, code: &str, meta: &RequestMeta) -> Result<Verified, Error> {
+    async fn verify(&self, code: &str, password: &Secret<String>, meta: &RequestMeta) -> Result<Verified, Error> {
+        let mut tx = self.db.begin_read(Scope::System("verification")).await?;
+        let id = self.peek_code(&mut tx, CodePurpose::Verify, code).await?;
+        let attempt = Account::load(&mut tx, id).await?;
+        let guess = self.guess(Authenticator::Verification, id.as_bytes(), None, meta);
+        self.may_try(&mut tx, &guess).await?;
+        drop(tx);
+        if self.compare(password, Some(&attempt)).await?.is_none() {
+            return self.refuse_wrong(&guess, Some(id), "wrong-password-at-verification", meta).await;
+        }
+        retry_races!(self.try_verify(code, &guess, meta))
+    }
+
+    async fn try_verify(&self, code: &str, guess: &Guess, meta: &RequestMeta) -> Result<Verified, Error> {
         let mut tx = self.db.begin(Scope::System("verification")).await?;
         let id = self.peek_code(&mut tx, CodePurpose::Verify, code).await?;
         let attempts = tx.query(LOCK_ADDRESS, params![id]).await?;
         self.consume_code(&mut tx, CodePurpose::Verify, code).await?;
+        self.count_success(&mut tx, guess).await?;
         let attempt = Account::load(&mut tx, id).await?;
         // Another attempt of the same address was faster.
         let taken: i64 = tx.query_one(EMAIL_TAKEN, params![id]).await?.get(0)?;
@@ -151,6 +174,8 @@ impl Inner {
                 self.delete_pending(&mut tx, other).await?;
             }
         }
+        // Who follows the link holds the mailbox: the first sign-in has something to be compared with.
+        self.learn_from(&mut tx, id, meta).await?;
         self.audit.append(&mut tx, &self.record(meta, Event::AccountVerified {}).by_account(id)).await?;
         tx.announce(Change::Account(id));
         tx.commit().await?;
@@ -195,11 +220,12 @@ impl Inner {
     pub(crate) fn acceptable(
         &self,
         password: &Secret<String>,
+        second_factor: bool,
         own: &[&str],
     ) -> Result<Secret<String>, Error> {
         self.settings
             .password_policy
-            .check(password, false, own)
+            .check(password, second_factor, own)
             .map_err(|weakness| Error::WeakPassword(weakness.to_string().into()))
     }
 

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use access::{Role, Tier};
 use base::{Id, Timestamp, Username, kind};
 use crypto::jws::VerifyingKeys;
+use ipnet::IpNet;
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 use store::Change;
@@ -41,10 +42,30 @@ pub(crate) struct Facts {
     pub(crate) tier: Tier,
     pub(crate) username: Username,
     pub(crate) authenticated_at: Timestamp,
+    pub(crate) second_factor_at: Option<Timestamp>,
+    pub(crate) aal: crate::Aal,
     pub(crate) expires_at: Timestamp,
     /// Milliseconds since 1970; moves with use without a new read.
     pub(crate) last_seen_ms: AtomicI64,
 }
+
+/// What may change about an API key.
+#[derive(Debug)]
+pub(crate) struct KeyFacts {
+    pub(crate) ended: Option<&'static str>,
+    /// Sorted.
+    pub(crate) scopes: Arc<[Box<str>]>,
+    pub(crate) networks: Vec<IpNet>,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) role: Role,
+    pub(crate) tier: Tier,
+    pub(crate) username: Username,
+    /// Milliseconds since 1970; moves with use without a new read.
+    pub(crate) last_used_ms: AtomicI64,
+}
+
+/// An API key and whose it is.
+type KeyOwner = (Id<kind::ApiKey>, Id<kind::Account>);
 
 /// Which changes an entry has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +110,9 @@ pub(crate) const COOKIE: u64 = 0;
 pub(crate) struct Remembered {
     credentials: Cache<[u8; 32], Credential>,
     sessions: Cache<Id<kind::Session>, (Stamp, Arc<Facts>)>,
+    /// By hash; whose a key is never changes.
+    api_keys: Cache<[u8; 32], KeyOwner>,
+    key_facts: Cache<Id<kind::ApiKey>, (Stamp, Arc<KeyFacts>)>,
     pub(crate) keys: KeyGenerations,
     everything: AtomicU64,
     accounts: [AtomicU64; STRIPES],
@@ -100,6 +124,8 @@ impl Remembered {
         Self {
             credentials: Cache::new(credentials.max(16)),
             sessions: Cache::new(sessions.max(16)),
+            api_keys: Cache::new((sessions / 8).max(16)),
+            key_facts: Cache::new((sessions / 8).max(16)),
             everything: AtomicU64::new(0),
             keys: KeyGenerations { current: RwLock::new((None, COOKIE)) },
             accounts: [const { AtomicU64::new(0) }; STRIPES],
@@ -144,6 +170,28 @@ impl Remembered {
         self.sessions.insert(session, (stamp, Arc::clone(facts)));
     }
 
+    pub(crate) fn key(&self, hash: &[u8; 32]) -> Option<KeyOwner> {
+        self.api_keys.get(hash)
+    }
+
+    pub(crate) fn keep_key(&self, hash: [u8; 32], owner: KeyOwner) {
+        self.api_keys.insert(hash, owner);
+    }
+
+    /// As [`Remembered::stamp`]; a key's changes are told as its account's.
+    pub(crate) fn key_stamp(&self, account: Id<kind::Account>, key: Id<kind::ApiKey>) -> Stamp {
+        self.stamp(account, Id::from_bytes(*key.as_bytes()))
+    }
+
+    pub(crate) fn key_facts(&self, account: Id<kind::Account>, key: Id<kind::ApiKey>) -> Option<Arc<KeyFacts>> {
+        let (stamp, facts) = self.key_facts.get(&key)?;
+        (stamp == self.key_stamp(account, key)).then_some(facts)
+    }
+
+    pub(crate) fn keep_key_facts(&self, key: Id<kind::ApiKey>, stamp: Stamp, facts: &Arc<KeyFacts>) {
+        self.key_facts.insert(key, (stamp, Arc::clone(facts)));
+    }
+
     /// Forgets what a change touches. Call it after the commit and before the answer.
     pub(crate) fn forget(&self, change: Change) {
         let counter = match change {
@@ -182,6 +230,8 @@ mod tests {
             tier: Tier::Free,
             username: "ada".parse().unwrap(),
             authenticated_at: Timestamp::from_millis(0),
+            second_factor_at: None,
+            aal: crate::Aal::One,
             expires_at: Timestamp::from_millis(10),
             last_seen_ms: AtomicI64::new(0),
         })

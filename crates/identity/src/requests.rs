@@ -3,6 +3,8 @@
 use access::{Role, Tier};
 use base::{Email, FullName, Id, Secret, Timestamp, Username, kind};
 
+use crate::{Aal, FactorKind};
+
 /// A wish to have an account.
 #[derive(Debug)]
 pub struct Registration {
@@ -40,6 +42,44 @@ pub struct Credentials {
     pub audience: Option<String>,
 }
 
+/// What signing in came to.
+#[derive(Debug)]
+pub enum SignIn<T> {
+    /// Signed in.
+    Done(T),
+    /// The first factor was right, and a second one is asked for. Nothing here opens anything by itself.
+    SecondFactor(Partial),
+}
+
+impl<T> SignIn<T> {
+    /// The session, if no second factor is asked for.
+    pub fn done(self) -> Option<T> {
+        match self {
+            Self::Done(done) => Some(done),
+            Self::SecondFactor(_) => None,
+        }
+    }
+
+    /// The partial sign-in, if a second factor is asked for.
+    pub fn partial(self) -> Option<Partial> {
+        match self {
+            Self::Done(_) => None,
+            Self::SecondFactor(partial) => Some(partial),
+        }
+    }
+}
+
+/// A sign-in whose second factor is awaited.
+#[derive(Debug)]
+pub struct Partial {
+    /// Opaque; goes back with the second factor. Five minutes, five tries, this client only.
+    pub challenge: Secret<String>,
+    /// Seconds until it ends.
+    pub expires_in_s: u32,
+    /// What the account has.
+    pub methods: Vec<FactorKind>,
+}
+
 /// Tokens for a client that keeps its own (OAuth 2 names in the API).
 #[derive(Debug)]
 pub struct TokenPair {
@@ -55,6 +95,8 @@ pub struct TokenPair {
     pub session: Id<kind::Session>,
     /// The account.
     pub account: Id<kind::Account>,
+    /// The device's mark, to be given with the next sign-in from there; `None` from a refresh.
+    pub device: Option<Secret<String>>,
 }
 
 /// A signed-in browser.
@@ -68,6 +110,8 @@ pub struct BrowserSession {
     pub account: Id<kind::Account>,
     /// The absolute end of the session.
     pub expires_at: Timestamp,
+    /// The value for the device cookie.
+    pub device: Secret<String>,
 }
 
 /// What a session belongs to.
@@ -112,6 +156,10 @@ pub struct SessionView {
     pub agent: Option<String>,
     /// Client address at sign-in.
     pub address: Option<String>,
+    /// Country at sign-in, two letters, if known.
+    pub place: Option<String>,
+    /// How strongly it is proven.
+    pub aal: Aal,
     /// This is the session that asks.
     pub current: bool,
 }
@@ -258,4 +306,6 @@ pub struct Swept {
     pub sessions: u64,
     /// Traces of messages.
     pub mails: u64,
+    /// Partial sign-ins, set-ups and wishes that came to nothing, counters that rest, devices that nobody uses.
+    pub traces: u64,
 }

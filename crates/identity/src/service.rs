@@ -13,6 +13,7 @@ use crate::hash_pool::HashPool;
 use crate::mail::Delivery;
 use crate::provider::Provider;
 use crate::remember::Remembered;
+use crate::risk::Crowd;
 use crate::{Error, Mailer, RequestMeta, Settings};
 
 /// What [`Identity`] is made of.
@@ -54,6 +55,10 @@ pub(crate) struct Inner {
     pub(crate) remembered: Arc<Remembered>,
     pub(crate) background: Background,
     pub(crate) providers: Vec<Provider>,
+    /// What is known of everybody's sign-ins together.
+    pub(crate) crowd: Crowd,
+    /// The catalogue of actions, for the scopes of keys.
+    pub(crate) access: Access,
 }
 
 impl Identity {
@@ -62,7 +67,7 @@ impl Identity {
     /// # Errors
     /// If the mail settings are unusable or a thread cannot be started.
     pub async fn open(parts: Parts) -> Result<Self, Error> {
-        let Parts { db, keys, audit, access: _, clock, entropy, mailer, settings } = parts;
+        let Parts { db, keys, audit, access, clock, entropy, mailer, settings } = parts;
         let pool = HashPool::start(
             settings.hash_threads,
             settings.hash_queue_per_thread,
@@ -76,6 +81,7 @@ impl Identity {
         let providers =
             settings.providers.iter().cloned().map(Provider::open).collect::<Result<Vec<_>, _>>()?;
         let remembered = Arc::new(Remembered::new(settings.remembered_tokens, settings.remembered_sessions));
+        let crowd = Crowd::open(&db).await?;
         let background = Background::start(db.clone(), Arc::clone(&remembered));
         Ok(Self(Arc::new(Inner {
             db,
@@ -90,6 +96,8 @@ impl Identity {
             remembered,
             background,
             providers,
+            crowd,
+            access,
         })))
     }
 

@@ -6,7 +6,7 @@ use store::{Change, Row, Tx, params};
 
 use crate::account::Account;
 use crate::service::Inner;
-use crate::{AccountCaller, Error, Identity, RequestMeta, SessionKind, SessionView, secret_text};
+use crate::{Aal, AccountCaller, Error, Identity, RequestMeta, SessionKind, SessionView, secret_text};
 
 /// Live sessions of one account; the one that was used longest ago gives way.
 const MAX_SESSIONS: u32 = 100;
@@ -15,8 +15,8 @@ const MAX_NAME: usize = 100;
 
 store::sql! {
     INSERT = "INSERT INTO session (session_id, account_id, kind, epoch, audience, cookie_hash, created_at, \
-        authenticated_at, last_seen_at, expires_at, name_sealed, agent_sealed, address_sealed) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8, $9, $10, $11)";
+        authenticated_at, last_seen_at, expires_at, name_sealed, agent_sealed, address_sealed, place_sealed, aal, \
+        second_factor_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8, $9, $10, $11, $12, $13, $14)";
     SURPLUS = "SELECT session_id FROM session WHERE account_id = $1 AND revoked_at IS NULL \
         ORDER BY last_seen_at DESC, session_id DESC LIMIT 100 OFFSET $2";
     /// Ends one session; the row tells whether it was alive.
@@ -26,7 +26,7 @@ store::sql! {
         AND revoked_at IS NULL RETURNING session_id";
     END_ALL = "UPDATE session SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL RETURNING session_id";
     LIVE = "SELECT s.session_id, s.kind, s.created_at, s.last_seen_at, s.expires_at, s.name_sealed, s.agent_sealed, \
-        s.address_sealed FROM session s JOIN account a ON a.account_id = s.account_id \
+        s.address_sealed, s.place_sealed, s.aal FROM session s JOIN account a ON a.account_id = s.account_id \
         WHERE s.account_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND s.epoch = a.epoch \
         ORDER BY s.created_at DESC, s.session_id DESC LIMIT 200";
     NAME = "UPDATE session SET name_sealed = $3 WHERE session_id = $1 AND account_id = $2 AND revoked_at IS NULL";
@@ -39,6 +39,8 @@ pub(crate) struct NewSession<'a> {
     pub(crate) audience: Option<&'a str>,
     pub(crate) name: Option<&'a str>,
     pub(crate) cookie: Option<&'a Secret<String>>,
+    /// At level 2 the second factor has just been given.
+    pub(crate) aal: Aal,
 }
 
 impl Inner {
@@ -67,6 +69,9 @@ impl Inner {
         let name = self.seal_part(tx, account, id, "name", name.as_deref()).await?;
         let agent = self.seal_part(tx, account, id, "agent", meta.agent.as_deref()).await?;
         let address = self.seal_part(tx, account, id, "address", address.as_deref()).await?;
+        let place = self.country(meta);
+        let place = self.seal_part(tx, account, id, "place", place.as_deref()).await?;
+        let second_factor_at = (new.aal == Aal::Two).then_some(now);
         let cookie_hash = new.cookie.map(|cookie| secret_text::hash(cookie.expose()));
         tx.execute(
             INSERT,
@@ -81,11 +86,20 @@ impl Inner {
                 expires_at,
                 name,
                 agent,
-                address
+                address,
+                place,
+                i64::from(new.aal.level()),
+                second_factor_at
             ],
         )
         .await?;
         Ok((id, expires_at))
+    }
+
+    /// The country that the address seems to lie in.
+    fn country(&self, meta: &RequestMeta) -> Option<String> {
+        let place = self.settings.risk.locator.locate(meta.address?).place?;
+        std::str::from_utf8(&place.country).ok().map(str::to_owned)
     }
 
     async fn seal_part(
@@ -278,6 +292,8 @@ impl Inner {
             name: self.open_part(tx, account, id, "name", row.get(5)?).await?,
             agent: self.open_part(tx, account, id, "agent", row.get(6)?).await?,
             address: self.open_part(tx, account, id, "address", row.get(7)?).await?,
+            place: self.open_part(tx, account, id, "place", row.get(8)?).await?,
+            aal: Aal::of(row.get(9)?),
             current: id == caller.session,
         })
     }

@@ -61,6 +61,33 @@ pub struct Settings {
     pub hash_params: Params,
     /// What a password must be.
     pub password_policy: Policy,
+    /// What the product is called in authenticator apps.
+    pub product: String,
+    /// Wrong attempts within this time, one after the other, start the delays.
+    pub attempt_window_ms: i64,
+    /// That many wrong attempts start the delays.
+    pub attempts_before_delay: u32,
+    /// The first delay; each further failure doubles it.
+    pub attempt_first_delay_ms: i64,
+    /// The longest delay.
+    pub attempt_longest_delay_ms: i64,
+    /// Wrong attempts without a right one after which a name's authenticator is not asked any more until it is set anew.
+    /// An account has two names (username and address), so this is half of what NIST SP 800-63B allows (100).
+    pub attempts_hard_stop: i64,
+    /// Wrong attempts of one network that start its delays; known devices do not count and do not wait.
+    pub network_attempts_before_delay: u32,
+    /// A network's first delay.
+    pub network_first_delay_ms: i64,
+    /// A network's longest delay.
+    pub network_longest_delay_ms: i64,
+    /// How long ago factors may have been given for what matters.
+    pub reauthentication_ms: i64,
+    /// A session at assurance level 2 goes on at level 1 after this long.
+    pub aal2_absolute_ms: i64,
+    /// A session at assurance level 2 goes on at level 1 after this long without a request.
+    pub aal2_idle_ms: i64,
+    /// For how long a rotated API key still counts.
+    pub api_key_overlap_ms: i64,
     /// Verified access tokens and cookies that are remembered.
     pub remembered_tokens: usize,
     /// Sessions whose facts are remembered.
@@ -69,6 +96,8 @@ pub struct Settings {
     pub encrypted_audiences: Vec<EncryptedAudience>,
     /// Other identity providers to sign in with.
     pub providers: Vec<crate::ProviderConfig>,
+    /// Login risk.
+    pub risk: crate::RiskSettings,
 }
 
 /// An audience that gets nested JWE instead of plain JWS.
@@ -112,10 +141,24 @@ impl Default for Settings {
             hash_queue_per_thread: 32,
             hash_params: Params::STANDARD,
             password_policy: Policy::default(),
+            product: "Fortissimo".to_owned(),
+            attempt_window_ms: 15 * MINUTE,
+            attempts_before_delay: 5,
+            attempt_first_delay_ms: 10 * SECOND,
+            attempt_longest_delay_ms: 15 * MINUTE,
+            attempts_hard_stop: 50,
+            network_attempts_before_delay: 30,
+            network_first_delay_ms: 2 * SECOND,
+            network_longest_delay_ms: MINUTE,
+            reauthentication_ms: 10 * MINUTE,
+            aal2_absolute_ms: DAY,
+            aal2_idle_ms: HOUR,
+            api_key_overlap_ms: DAY,
             remembered_tokens: 32_768,
             remembered_sessions: 32_768,
             encrypted_audiences: Vec::new(),
             providers: Vec::new(),
+            risk: crate::RiskSettings::default(),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Inner {
             return Err(Error::InvalidCode);
         }
         drop(tx);
-        let password = self.acceptable(&setup.password, &[setup.username.as_str(), setup.email.as_str()])?;
+        let password = self.acceptable(&setup.password, false, &[setup.username.as_str(), setup.email.as_str()])?;
         let pepper = self.keys.epoch(Purpose::Pepper);
         let pepper_epoch = pepper.number;
         let hash = self.pool.hash(password, pepper).await?;
@@ -121,6 +121,7 @@ impl Inner {
             },
         )
         .await?;
+        self.learn_from(&mut tx, id, meta).await?;
         let record = self.record(meta, Event::SetupCompleted {}).by_account(id);
         self.audit.append(&mut tx, &record).await?;
         tx.announce(Change::Account(id));

@@ -29,6 +29,7 @@ mod start;
 mod tls_watch;
 mod vouch;
 mod witness;
+mod whereabouts;
 mod worker;
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use access::Access;
 use audit::{Audit, LogSettings};
 use base::{Clock, Entropy};
+use crypto::jwe::JweKey;
 use crypto::jws;
-use identity::{Identity, Mailer, Parts, ProviderConfig, Settings, SmtpConfig, SmtpSecurity};
+use identity::{EncryptedAudience, Identity, Mailer, Parts, ProviderConfig, Settings, SmtpConfig, SmtpSecurity};
 use keys::{FileRoot, Keys, RootKey, SigningSettings};
 use store::{Db, DbConfig, DbUrl};
 
@@ -14,6 +15,7 @@ use crate::config::value::DatabaseUrl;
 use crate::config::{Algorithm, MailTls, Resolved};
 use crate::error::StartError;
 use crate::folder;
+use crate::whereabouts;
 
 /// How long a signing key is published before it signs, because others cache the key set: one hour.
 const SIGNING_OVERLAP_MS: i64 = 3_600_000;
@@ -117,7 +119,12 @@ impl Services {
             clock: clock.clone(),
             entropy: entropy.clone(),
             mailer: mailer(&config)?,
-            settings: Settings { providers: providers(&config)?, ..settings(&config, mode) },
+            settings: Settings {
+                risk: whereabouts::risk(&config)?,
+                encrypted_audiences: encrypted_audiences(&config)?,
+                providers: providers(&config)?,
+                ..settings(&config, mode)
+            },
         })
         .await?;
         Ok(Self { config, db, keys, audit, access, identity, clock, entropy })
@@ -228,6 +235,26 @@ fn read_pem(setting: &'static str, path: &std::path::Path) -> Result<Vec<u8>, St
         setting,
         reason: format!("{} cannot be read: {error}", path.display()),
     })
+}
+
+/// The keys of `tokens.encrypted_audiences`.
+fn encrypted_audiences(config: &Resolved) -> Result<Vec<EncryptedAudience>, StartError> {
+    let wrong = |audience: &str, reason: String| StartError::Secret {
+        setting: "tokens.encrypted_audiences",
+        reason: format!("{audience}: {reason}"),
+    };
+    let tokens = &config.tokens;
+    let mut audiences = Vec::with_capacity(tokens.encrypted_audiences.len());
+    for (audience, reference) in &tokens.encrypted_audiences {
+        let text = reference.resolve().map_err(|reason| wrong(audience, reason))?;
+        let key = JweKey::from_jwk(&text).map_err(|error| wrong(audience, error.to_string()))?;
+        if *audience == tokens.audience && key.public_jwk().is_some() {
+            // We could not open what we issue to ourselves.
+            return Err(wrong(audience, "tokens for the gateway itself need a shared key".to_owned()));
+        }
+        audiences.push(EncryptedAudience { audience: audience.clone(), key: Arc::new(key) });
+    }
+    Ok(audiences)
 }
 
 /// A display name as RFC 5322 wants it: quoted if it has more than letters, digits and spaces.

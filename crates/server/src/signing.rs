@@ -1,4 +1,5 @@
-//! Moves signing keys on, those of tokens and those of the log, and records it, both in one transaction.
+//! Moves signing keys on, those of tokens and those of the log, or takes one out of use, and records it, both in one
+//! transaction.
 
 use audit::{Event, Record};
 use base::{Actor, Scope};
@@ -73,4 +74,17 @@ pub(crate) async fn rotate_log(
     }
     tx.commit().await?;
     Ok(made)
+}
+
+/// Takes a key out of use at once; `false` if no published one has this id.
+pub(crate) async fn revoke(services: &Services, kid: &str, part: &'static str) -> Result<bool, StepError> {
+    let now = services.clock.now();
+    let mut tx = services.db.begin(Scope::System("signing keys")).await?;
+    if !services.keys.revoke_signing(&mut tx, kid, now).await? {
+        return Ok(false);
+    }
+    let event = Event::KeyRevoked { key: kid.into(), purpose: "signing".into() };
+    services.audit.append(&mut tx, &Record::new(now, event).by(Actor::System(part))).await?;
+    tx.commit().await?;
+    Ok(true)
 }

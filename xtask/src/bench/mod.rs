@@ -10,7 +10,7 @@ mod report;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::tools;
 use load::{Load, Measured};
@@ -38,6 +38,15 @@ pub(crate) fn run(seconds: u32) -> Result<()> {
     report.write(&page)?;
     micro(&mut report)?;
     report.write(&page)
+}
+
+/// Measures one thing that needs no server.
+pub(crate) fn only(what: &str) -> Result<()> {
+    let arguments: &[&str] = match what {
+        "login-risk" => &["run", "--release", "--quiet", "-p", "fortissimo-threat", "--example", "login_risk"],
+        _ => bail!("{what} cannot be measured alone; login-risk can"),
+    };
+    tools::run(Command::new("cargo").current_dir(tools::root()).args(arguments))
 }
 
 /// From the start on an empty folder to the first answered request, and memory at rest.

@@ -200,7 +200,7 @@ impl House {
         let wish = json!({"username": name, "email": email, "password": PASSWORD});
         assert_eq!(self.post("/auth/register", wish).await.status, 202);
         let code = self.code_from_mail("verify").await.expect("a verification link");
-        self.post("/auth/verify-email", json!({"code": code})).await.ok();
+        self.post("/auth/verify-email", json!({"code": code, "password": PASSWORD})).await.ok();
     }
 
     /// An access token.

@@ -10,10 +10,10 @@ async fn a_person_registers_signs_in_refreshes_and_signs_out() {
     let first = house.post("/auth/register", wish.clone()).await;
     assert_eq!(first.status, 202);
     let code = house.code_from_mail("verify").await.expect("a link");
-    let verified = house.post("/auth/verify-email", json!({"code": code})).await.ok();
+    let verified = house.post("/auth/verify-email", json!({"code": code, "password": PASSWORD})).await.ok();
     assert_eq!((&verified["username"], &verified["renamed"]), (&json!("ada"), &json!(false)));
     assert_eq!(
-        house.post("/auth/verify-email", json!({"code": code})).await.problem(),
+        house.post("/auth/verify-email", json!({"code": code, "password": PASSWORD})).await.problem(),
         (400, "invalid-code", "-")
     );
     // Whoever registers a known address hears what a stranger hears.

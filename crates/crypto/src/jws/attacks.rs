@@ -287,6 +287,29 @@ fn tokens_of_another_purpose() {
     scene.refuses("no type", &scene.signed(&untyped, &payload()), TokenError::WrongType);
 }
 
+/// The wrong primitive: an encrypted token proves nobody's authorship, and a shared key signs nothing.
+#[test]
+fn tokens_of_another_primitive() {
+    let scene = &*SCENE;
+    let entropy = base::Entropy::seeded(3);
+    let shared = crate::jwe::JweKey::direct(scene.key.kid(), crate::memory::LockedKey::generate(&entropy));
+    let recipient = crate::jwe::JweKey::generate(&entropy).0;
+    for key in [&shared, &recipient] {
+        // Anybody who has the recipient's public key can make this; only what is inside is signed.
+        let encrypted = crate::jwe::encrypt(key, &payload(), &entropy);
+        scene.refuses("encrypted instead of signed", &encrypted, PARTS);
+        assert!(crate::jwe::decrypt(key, &scene.good).is_err(), "a signed token is not an encrypted one");
+        let inside = crate::jwe::decrypt(key, &encrypted).unwrap();
+        assert!(scene.keys.verify::<Claims>(&inside, &EXPECTED).is_err(), "unsigned claims inside");
+    }
+    // The private half published by mistake, and a shared key among the public ones.
+    for (name, value) in [("d", "AAAA"), ("k", "AAAA")] {
+        let mut jwk = scene.key.public_jwk();
+        jwk[name] = json!(value);
+        assert!(VerifyingKeys::from_jwks(&json!({ "keys": [jwk] })).is_err(), "{name}");
+    }
+}
+
 mod properties {
     use proptest::prelude::*;
 

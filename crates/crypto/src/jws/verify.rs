@@ -175,7 +175,7 @@ impl VerifyingKeys {
     }
 
     /// The payload of a token whose form, key, algorithm, type (if one is asked for) and signature are right.
-    pub(super) fn authentic(&self, token: &str, typ: Option<&str>) -> Result<Vec<u8>, TokenError> {
+    pub(crate) fn authentic(&self, token: &str, typ: Option<&str>) -> Result<Vec<u8>, TokenError> {
         self.authentic_as(token, typ.map_or(Kind::Any, Kind::Exactly))
     }
 

@@ -34,7 +34,7 @@ impl Witness {
             request: shaped.request_id(),
             method: shaped.request().method().clone(),
             route: shaped.route().clone(),
-            account: shaped.caller().account().map(|caller| caller.account),
+            account: shaped.caller().holder().map(|caller| caller.account),
         });
         Self { started: Instant::now(), said }
     }

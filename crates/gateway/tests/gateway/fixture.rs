@@ -127,7 +127,7 @@ impl House {
             session_name: None,
             audience: None,
         };
-        self.identity.sign_in(credentials, &meta).await.unwrap().access_token.expose().clone()
+        self.identity.sign_in(credentials, &meta).await.unwrap().done().unwrap().access_token.expose().clone()
     }
 }
 

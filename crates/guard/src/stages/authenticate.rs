@@ -1,4 +1,4 @@
-//! Who is calling: a bearer token, or the session cookie of a browser.
+//! Who is calling: a bearer token, a program's key, or the session cookie of a browser.
 
 use audit::{Event, Outcome};
 use base::{Problem, ProblemKind};
@@ -30,7 +30,20 @@ pub async fn authenticate(
 ) -> Result<Authenticated, Stop> {
     let Screened { routed } = screened;
     let headers = routed.admitted.request.headers();
-    let found = if let Some(token) = bearer(headers) {
+    let found = if let Some(key) = bearer(headers).filter(|token| identity::Identity::is_key(token)) {
+        match pipeline.identity.authenticate_key(key, exchange.address).await {
+            Ok(caller) => Ok((Caller::Key(caller), "api_key")),
+            Err(Error::InvalidToken(reason)) => {
+                exchange.note(Stage::Authenticate, reason);
+                let event = Event::TokenRefused { reason, credential: "api-key" };
+                pipeline.record_critical(exchange, event, Outcome::Denied).await?;
+                let problem = Problem::new(ProblemKind::InvalidToken)
+                    .detail("The key is unknown, mistyped, expired, revoked or not allowed from this network.");
+                Err(Refusal::at(Stage::Authenticate, problem, reason))
+            }
+            Err(other) => Err(failed(&other, exchange)),
+        }
+    } else if let Some(token) = bearer(headers) {
         match pipeline.identity.authenticate_token(token).await {
             Ok(caller) => Ok((Caller::Account(caller), "token")),
             Err(Error::InvalidToken(reason)) => {

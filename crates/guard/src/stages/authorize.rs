@@ -33,7 +33,9 @@ pub async fn authorize(
     authenticated: Authenticated,
 ) -> Result<Authorized, Stop> {
     let Authenticated { routed } = authenticated;
-    let signed_in = exchange.caller.account().is_some();
+    let signed_in = exchange.caller.holder().is_some();
+    let by_key = matches!(exchange.caller, identity::Caller::Key(_));
+    let own = matches!(routed.route.target, Target::Own(_));
     match &routed.route.requirement {
         Requirement::Public => exchange.note(Stage::Authorize, "public"),
         demand if !signed_in => {
@@ -47,6 +49,11 @@ pub async fn authorize(
                 None => sign_in_first(pipeline, exchange, action).await,
             });
         }
+        // One's own account is for people: a leaked key must not make more keys, or change the password.
+        Requirement::Authenticated if by_key && own => {
+            exchange.note(Stage::Authorize, "key_not_enough");
+            return Err(beyond_key(pipeline, exchange, "authenticated").await);
+        }
         Requirement::Authenticated => exchange.note(Stage::Authorize, "authenticated"),
         Requirement::Action { action, resource } => {
             let resource = resource.as_ref().map(|resource| {
@@ -57,6 +64,11 @@ pub async fn authorize(
             exchange.note(Stage::Authorize, decision.code);
             if !decision.allowed {
                 return Err(deny(pipeline, exchange, decision).await);
+            }
+            // After the policies, which decide for the key's owner: a key never may more than they may now.
+            if !exchange.caller.covers(action.as_str()) {
+                exchange.note(Stage::Authorize, "scope");
+                return Err(beyond_key(pipeline, exchange, action.as_str()).await);
             }
         }
     }
@@ -83,6 +95,24 @@ async fn sign_in_first(pipeline: &Pipeline, exchange: &Exchange, action: &str) -
     };
     match pipeline.record_critical(exchange, event, Outcome::Denied).await {
         Ok(()) => Refusal::at(Stage::Authorize, no_credentials(), "anonymous").into(),
+        Err(unrecorded) => unrecorded.into(),
+    }
+}
+
+/// The owner may, but this key of theirs may not.
+async fn beyond_key(pipeline: &Pipeline, exchange: &Exchange, action: &str) -> Stop {
+    let event = Event::AuthzDenied {
+        action: action.into(),
+        code: "scope",
+        rule: None,
+        resource: None,
+        policy_version: pipeline.access.version().into(),
+    };
+    match pipeline.record_critical(exchange, event, Outcome::Denied).await {
+        Ok(()) => {
+            let problem = Problem::new(ProblemKind::Forbidden).detail("The scopes of this key do not cover this.");
+            Refusal::at(Stage::Authorize, problem, "scope").into()
+        }
         Err(unrecorded) => unrecorded.into(),
     }
 }

@@ -55,7 +55,7 @@ pub fn finish(pipeline: &Pipeline, exchange: &mut Exchange, outcome: Result<Serv
         headers::clean_upstream(map);
         let permissions = exchange.route.as_ref().and_then(|route| route.permissions_policy.as_ref());
         headers::secure_upstream(map, exchange.tls, permissions);
-        if exchange.caller.account().is_some() {
+        if exchange.caller.holder().is_some() {
             headers::keep_private(map);
         }
     } else {

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderName, HeaderValue, Request};
 use identity::{Caller, RequestMeta};
 
-use crate::assertion::ASSERTION_HEADER;
+use crate::assertion::{ASSERTION_HEADER, Who};
 use crate::exchange::Exchange;
 use crate::guard::Pipeline;
 use crate::refusal::Stage;
@@ -96,19 +96,21 @@ pub fn shape(pipeline: &Pipeline, exchange: &mut Exchange, assessed: Assessed) -
                 headers.insert(HeaderName::from_static("x-forwarded-for"), address);
             }
             headers.insert(REQUEST_ID, exchange.id_text.clone());
-            if let Some(caller) = exchange.caller.account() {
-                if caller.method == identity::Method::Token {
+            if let Some(who) = Who::of(&exchange.caller) {
+                // What opens our door is not for the services behind it.
+                if who.bearer {
                     headers.remove(AUTHORIZATION);
                 }
                 let audience = &pipeline.routes.upstreams()[index].origin;
-                let Some(statement) = pipeline.assertions.about(caller, index, audience, exchange.at) else {
+                let Some(statement) = pipeline.assertions.about(&who, index, audience, exchange.at) else {
                     return Err(Refusal::at(Stage::Shape, ProblemKind::Internal, "assertion_failed").into());
                 };
                 headers.insert(HeaderName::from_static(ASSERTION_HEADER), statement);
             }
         }
         Target::Own(_) => {
-            let meta = RequestMeta::from(exchange.request_info());
+            let mut meta = RequestMeta::from(exchange.request_info());
+            meta.device = cookies::device(headers).map(Into::into);
             parts.extensions.insert(Passed::new(exchange.caller.clone(), meta, exchange.tls));
         }
     }

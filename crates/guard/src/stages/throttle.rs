@@ -148,10 +148,10 @@ impl RateRules {
     }
 
     fn decide(&self, exchange: &Exchange, routed: &Routed) -> Reading {
-        let account = exchange.caller.account();
+        let account = exchange.caller.holder();
         let network = network(exchange.address);
         let (principal, tier_space, endpoint_space) = match account {
-            Some(account) => (account.account.as_bytes(), space::ACCOUNT_TIER, space::ACCOUNT_ENDPOINT),
+            Some(ref account) => (account.account.as_bytes(), space::ACCOUNT_TIER, space::ACCOUNT_ENDPOINT),
             None => (&network, space::NETWORK_TIER, space::NETWORK_ENDPOINT),
         };
         let (endpoint, endpoint_key) = match routed.route.rate {

@@ -199,16 +199,16 @@ impl House {
             .replace("=3D", "=");
         let code = mail.split_once("code=").unwrap().1;
         let code = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').next().unwrap();
-        self.identity.verify_email(code, &self.meta()).await.unwrap();
+        self.identity.verify_email(code, &Secret::new(PASSWORD.to_owned()), &self.meta()).await.unwrap();
         credentials(name)
     }
 
     pub(crate) async fn token(&self, who: Credentials) -> String {
-        self.identity.sign_in(who, &self.meta()).await.unwrap().access_token.expose().clone()
+        self.identity.sign_in(who, &self.meta()).await.unwrap().done().unwrap().access_token.expose().clone()
     }
 
     pub(crate) async fn cookie(&self, who: Credentials) -> String {
-        let session = self.identity.sign_in_browser(who, &self.meta()).await.unwrap();
+        let session = self.identity.sign_in_browser(who, &self.meta()).await.unwrap().done().unwrap();
         format!("{}={}", guard::SESSION_COOKIE, session.cookie.expose())
     }
 

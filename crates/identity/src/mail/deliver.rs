@@ -7,7 +7,6 @@ use lettre::message::Mailbox;
 use store::params;
 use zeroize::Zeroizing;
 
-use crate::account::Account;
 use crate::mail::outbox::Folder;
 use crate::mail::smtp::Smtp;
 use crate::{Error, Identity, Mailer, Settings};
@@ -102,7 +101,11 @@ impl Identity {
         let field = Field { table: "mail", column: "body", row: *mail.as_bytes() };
         let body =
             inner.keys.open_field(&mut tx, Subject::Account(account), field, &row.get::<Vec<u8>>(2)?).await?;
-        let to = Account::load(&mut tx, account).await?.email(inner, &mut tx).await?;
+        // The message says where it goes: a notice about a new address goes to the old one.
+        let to = mail_parser::MessageParser::default()
+            .parse(body.as_slice())
+            .and_then(|message| message.to()?.first()?.address()?.parse::<Email>().ok())
+            .ok_or_else(|| Error::internal("a queued message has no recipient"))?;
         Ok(Some(Queued {
             account,
             kind: row.get(1)?,

@@ -15,4 +15,4 @@ pub use mailer::{Mailer, SmtpConfig, SmtpSecurity};
 pub use reader::ReadableLetter;
 
 pub(crate) use deliver::{Delivery, Way};
-pub(crate) use letter::Letter;
+pub(crate) use letter::{Facts, Letter};

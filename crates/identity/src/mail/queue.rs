@@ -1,9 +1,10 @@
 //! Putting a letter into the outbox, within the transaction of its cause.
 
-use base::{Email, Id, kind};
+use base::{Email, Id, Timestamp, Username, kind};
 use store::{Job, Tx, params};
 
-use crate::Error;
+use crate::account::Account;
+use crate::{AccountCaller, Error};
 use crate::mail::letter::Letter;
 use crate::mail::message;
 use crate::service::Inner;
@@ -28,5 +29,28 @@ impl Inner {
         let sealed = self.seal(tx, account, ("mail", "body", *mail.as_bytes()), &body).await?;
         tx.execute(INSERT, params![mail, account, letter.kind(), sealed, now]).await?;
         self.enqueue(tx, &Job::DeliverMail { mail }).await
+    }
+
+    /// Tells an account's owner of a change, at the account's address.
+    pub(crate) async fn tell_account(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+        letter: impl for<'a> FnOnce(&'a Username, Timestamp, &'a str) -> Letter<'a>,
+    ) -> Result<(), Error> {
+        let owner = Account::load(tx, account).await?;
+        let email = owner.email(self, tx).await?;
+        let security = self.page("security");
+        self.queue_mail(tx, account, &email, &letter(&owner.username, self.now(), &security)).await
+    }
+
+    /// As [`Inner::tell_account`], for the caller.
+    pub(crate) async fn tell(
+        &self,
+        tx: &mut Tx,
+        caller: &AccountCaller,
+        letter: impl for<'a> FnOnce(&'a Username, Timestamp, &'a str) -> Letter<'a>,
+    ) -> Result<(), Error> {
+        self.tell_account(tx, caller.account, letter).await
     }
 }

@@ -6,6 +6,7 @@ use base::{Email, Id, Scope, Secret, constant_time_eq, kind};
 use keys::{Field, Purpose};
 use serde::{Deserialize, Serialize};
 use store::{Change, Tx, params};
+use threat::login::Circumstances;
 
 use super::claims::Person;
 use super::exchange::Proofs;
@@ -14,9 +15,10 @@ use crate::account::{self, Account, NO_PASSWORD, NewAccount};
 use crate::error::retry_races;
 use crate::import::name_from;
 use crate::service::Inner;
-use crate::session::NewSession;
+use crate::challenge::Wish;
+use crate::sign_in::Proven;
 use crate::{
-    AccountCaller, AccountStatus, BrowserSession, Error, Identity, RequestMeta, SessionKind, secret_text,
+    AccountCaller, AccountStatus, Aal, BrowserSession, Error, Identity, RequestMeta, SessionKind, SignIn, secret_text,
 };
 
 /// A person has this long at the provider.
@@ -65,10 +67,10 @@ pub struct ProviderAnswer {
 
 /// The end of a way.
 pub enum ProviderOutcome {
-    /// Signed in.
-    SignedIn {
-        /// The new session.
-        session: BrowserSession,
+    /// Signed in, or halfway where the account has a second factor.
+    SignIn {
+        /// What it led to.
+        sign_in: SignIn<BrowserSession>,
         /// Where the person wanted to go, as given at the start.
         next: String,
     },
@@ -94,7 +96,8 @@ impl Identity {
     /// Begins a sign-in or a linking. `next` is where the person wants to go afterwards.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for an unknown provider, [`Error::Provider`] if it cannot be reached; failures of the store.
+    /// [`Error::NotFound`] for an unknown provider, [`Error::Provider`] if it cannot be reached,
+    /// [`Error::ReauthenticationRequired`] for linking; failures of the store.
     pub async fn provider_start(
         &self,
         provider: &str,
@@ -103,6 +106,9 @@ impl Identity {
     ) -> Result<ProviderStart, Error> {
         let inner = &*self.0;
         let provider = inner.provider(provider)?;
+        if let ProviderPurpose::Link(caller) = &purpose {
+            self.must_be_fresh(caller).await?;
+        }
         let text = || secret_text::random(&inner.entropy);
         let (state, nonce, verifier, browser) = (text(), text(), text(), text());
         let now = inner.now();
@@ -206,8 +212,8 @@ impl Inner {
                 Ok(ProviderOutcome::Linked)
             }
             None => {
-                let session = retry_races!(self.sign_in_person(provider, &person, meta))?;
-                Ok(ProviderOutcome::SignedIn { session, next: kept.next })
+                let sign_in = self.sign_in_person(provider, &person, meta).await?;
+                Ok(ProviderOutcome::SignIn { sign_in, next: kept.next })
             }
         }
     }
@@ -237,13 +243,13 @@ impl Inner {
         serde_json::from_slice(&body).map_err(|error| Error::Internal(error.into()))
     }
 
-    /// A session for the account that is linked to this person, or for a new one.
-    async fn sign_in_person(
+    /// The account that is linked to this person, or a new one.
+    async fn account_of(
         &self,
         provider: &Provider,
         person: &Person,
         meta: &RequestMeta,
-    ) -> Result<BrowserSession, Error> {
+    ) -> Result<Account, Error> {
         let index = self.subject_index(provider, person);
         let mut tx = self.db.begin(Scope::System("sign-in with a provider")).await?;
         let account = match self.linked_account(&mut tx, index).await? {
@@ -253,24 +259,31 @@ impl Inner {
             }
             None => self.account_for(&mut tx, provider, person, meta).await?,
         };
+        tx.commit().await?;
+        Ok(account)
+    }
+
+    /// Lets this person in, as far as the provider's word goes: a second factor of ours is asked for all the same.
+    async fn sign_in_person(
+        &self,
+        provider: &Provider,
+        person: &Person,
+        meta: &RequestMeta,
+    ) -> Result<SignIn<BrowserSession>, Error> {
+        let account = retry_races!(self.account_of(provider, person, meta))?;
         if account.status != AccountStatus::Active {
-            drop(tx);
             return self.refuse(Some(account.id), "disabled", Error::AccountDisabled, meta).await;
         }
-        let cookie = secret_text::random(&self.entropy);
-        let new = NewSession {
-            account: &account,
-            kind: SessionKind::Browser,
-            audience: None,
-            name: None,
-            cookie: Some(&cookie),
+        let proven = Proven {
+            account,
+            rehashed: None,
+            method: "provider",
+            aal: Aal::One,
+            guess: None,
+            circumstances: Circumstances::default(),
         };
-        let (session, expires_at) = self.insert_session(&mut tx, &new, meta).await?;
-        let event = Event::SignedIn { session, method: "provider" };
-        self.audit.append(&mut tx, &self.record(meta, event).by_account(account.id)).await?;
-        tx.commit().await?;
-        metrics::counter!("identity_sign_ins_total", "outcome" => "success").increment(1);
-        Ok(BrowserSession { cookie, session, account: account.id, expires_at })
+        let wish = Wish { kind: SessionKind::Browser, audience: None, session_name: None };
+        self.sign_in_proven(proven, wish, meta).await?.browser()
     }
 
     /// A new account for somebody whose address the provider vouches for and nobody has.

@@ -75,6 +75,7 @@ impl Identity {
     ) -> Result<(), Error> {
         let inner = &*self.0;
         let mut tx = inner.db.begin(caller.scope()).await?;
+        inner.must_be_fresh(&mut tx, caller).await?;
         let removed = tx.query_opt(DELETE, params![link, caller.account]).await?.ok_or(Error::NotFound)?;
         let left = tx.query(LIST, params![caller.account]).await?.len();
         let account = Account::load(&mut tx, caller.account).await?;

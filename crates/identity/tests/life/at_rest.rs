@@ -5,7 +5,7 @@ use std::path::Path;
 use identity::Mailer;
 use store::{Db, DbConfig};
 
-use crate::house::{House, PASSWORD, credentials, quick};
+use crate::house::{House, PASSWORD, credentials, quick, secret};
 
 #[tokio::test]
 async fn canaries_are_not_found_in_the_data_folder() {
@@ -23,11 +23,11 @@ async fn canaries_are_not_found_in_the_data_folder() {
         house.identity.outbox_read(access::Permit::for_system("test"), id, &house.meta()).await.unwrap();
     let (_, rest) = text.expose().split_once("?code=").unwrap();
     let code = rest[..43].to_owned();
-    house.identity.verify_email(&code, &house.meta()).await.unwrap();
+    house.identity.verify_email(&code, &secret(PASSWORD), &house.meta()).await.unwrap();
     let mut named = credentials("canaryaddress@example.com", PASSWORD);
     named.session_name = Some("Canarysession".into());
-    let pair = house.identity.sign_in(named, &house.meta()).await.unwrap();
-    let browser = house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap();
+    let pair = house.identity.sign_in(named, &house.meta()).await.unwrap().done().unwrap();
+    let browser = house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap().done().unwrap();
     let secrets = [
         "canaryaddress",
         "Canaryname",

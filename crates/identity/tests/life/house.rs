@@ -164,11 +164,11 @@ impl House {
     pub(crate) async fn account(&self, name: &str) -> Id<kind::Account> {
         self.register(name, &format!("{name}@example.com"), PASSWORD).await;
         let code = self.mail("verify").await.code();
-        self.identity.verify_email(&code, &self.meta()).await.unwrap().account
+        self.identity.verify_email(&code, &secret(PASSWORD), &self.meta()).await.unwrap().account
     }
 
     pub(crate) async fn sign_in(&self, name: &str) -> TokenPair {
-        self.identity.sign_in(credentials(name, PASSWORD), &self.meta()).await.unwrap()
+        self.identity.sign_in(credentials(name, PASSWORD), &self.meta()).await.unwrap().done().unwrap()
     }
 
     pub(crate) async fn caller(&self, pair: &TokenPair) -> Result<AccountCaller, identity::Error> {

@@ -30,7 +30,7 @@ async fn a_failed_delivery_is_tried_again_and_the_body_goes_with_success() {
         house.clock.advance_ms(HOUR);
         let code = house.mail("verify").await.code();
         assert_eq!(house.count(BODIES, params![]).await, 0);
-        house.identity.verify_email(&code, &house.meta()).await.unwrap();
+        house.identity.verify_email(&code, &secret(PASSWORD), &house.meta()).await.unwrap();
         let events = house.events().await;
         assert!(events.contains(&"mail.failed".to_owned()) && events.contains(&"mail.delivered".to_owned()));
         // Once more is done already.
@@ -154,7 +154,7 @@ async fn messages_go_over_smtp() {
     assert!(message.contains("Subject: Confirm your e-mail address"));
     assert!(message.contains("multipart/alternative"));
     let (_, rest) = message.split_once("?code=").unwrap();
-    house.identity.verify_email(&rest[..43], &house.meta()).await.unwrap();
+    house.identity.verify_email(&rest[..43], &secret(PASSWORD), &house.meta()).await.unwrap();
     assert!(house.identity.outbox_list(Permit::for_system("test")).await.unwrap().is_empty());
 
     house.register("nobody", "refused@example.com", PASSWORD).await;

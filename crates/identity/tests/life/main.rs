@@ -9,6 +9,7 @@ mod mail;
 mod operators;
 mod passwords;
 mod refresh;
+mod risk;
 mod registration;
 mod sessions;
 mod setup;

@@ -141,6 +141,7 @@ async fn a_sign_in_that_races_with_a_reset_gives_no_lasting_session() {
             };
             house.identity.reset_password(&code, secret(new), &house.meta()).await.unwrap();
             if let Ok(pair) = racer.await.unwrap() {
+                let pair = pair.done().unwrap();
                 assert!(house.caller(&pair).await.is_err(), "round {round}");
             }
         }

@@ -22,7 +22,7 @@ async fn a_whole_life() {
         ));
         let mail = house.mail("verify").await;
         assert!(mail.text.contains("To: ada@example.com"), "{}", mail.text);
-        let verified = house.identity.verify_email(&mail.code(), &house.meta()).await.unwrap();
+        let verified = house.identity.verify_email(&mail.code(), &secret(PASSWORD), &house.meta()).await.unwrap();
         assert_eq!((verified.username.as_str(), verified.renamed), ("ada", false));
 
         let pair = house.sign_in("ADA@example.com").await;
@@ -65,7 +65,7 @@ async fn a_known_address_gets_the_same_answer_and_the_same_rows() {
         house.register("ada", "ada@example.com", PASSWORD).await;
         let new = house.count(ROWS, params![]).await - before;
         let code = house.mail("verify").await.code();
-        house.identity.verify_email(&code, &house.meta()).await.unwrap();
+        house.identity.verify_email(&code, &secret(PASSWORD), &house.meta()).await.unwrap();
 
         let before = house.count(ROWS, params![]).await;
         house.register("eve", "ada@example.com", OTHER_PASSWORD).await;
@@ -87,7 +87,7 @@ async fn nobody_can_prepare_an_account_for_somebody_else() {
         house.mail("verify").await;
         house.register("ada", "ada@example.com", PASSWORD).await;
         let own = house.mail("verify").await;
-        let verified = house.identity.verify_email(&own.code(), &house.meta()).await.unwrap();
+        let verified = house.identity.verify_email(&own.code(), &secret(PASSWORD), &house.meta()).await.unwrap();
         assert_eq!(verified.username.as_str(), "ada");
         // The attacker's attempt is gone; its password opens nothing.
         for name in ["mallory", "ada", "ada@example.com"] {
@@ -105,14 +105,14 @@ async fn a_link_works_once_and_within_its_time_only() {
     for house in House::all().await {
         house.register("ada", "ada@example.com", PASSWORD).await;
         let code = house.mail("verify").await.code();
-        house.identity.verify_email(&code, &house.meta()).await.unwrap();
+        house.identity.verify_email(&code, &secret(PASSWORD), &house.meta()).await.unwrap();
         house.register("bob", "bob@example.com", PASSWORD).await;
         let late = house.mail("verify").await.code();
         house.clock.advance_ms(DAY);
         let tampered = format!("{}{}", &code[..42], if code.ends_with('A') { 'B' } else { 'A' });
         let long = "x".repeat(100_000);
         for wrong in [&*code, &*late, &*tampered, "", "?", "ä", "'; DROP TABLE account; --", &*long] {
-            let result = house.identity.verify_email(wrong, &house.meta()).await;
+            let result = house.identity.verify_email(wrong, &secret(PASSWORD), &house.meta()).await;
             assert!(matches!(result, Err(Error::InvalidCode)), "{wrong:.50}");
             // A link for one purpose is none for another.
             let result = house.identity.reset_password(wrong, secret(PASSWORD), &house.meta()).await;
@@ -129,8 +129,8 @@ async fn a_name_that_was_taken_meanwhile_becomes_a_variant() {
         let one = house.mail("verify").await.code();
         house.register("ada", "two@example.com", OTHER_PASSWORD).await;
         let two = house.mail("verify").await.code();
-        house.identity.verify_email(&two, &house.meta()).await.unwrap();
-        let verified = house.identity.verify_email(&one, &house.meta()).await.unwrap();
+        house.identity.verify_email(&two, &secret(OTHER_PASSWORD), &house.meta()).await.unwrap();
+        let verified = house.identity.verify_email(&one, &secret(PASSWORD), &house.meta()).await.unwrap();
         assert!(verified.renamed && verified.username.as_str().starts_with("ada-"), "{}", verified.username);
         house.sign_in(verified.username.as_str()).await;
         house.identity.sign_in(credentials("ada", OTHER_PASSWORD), &house.meta()).await.unwrap();
@@ -149,7 +149,7 @@ async fn two_links_of_one_address_at_once_make_one_account() {
             .into_iter()
             .map(|code| {
                 let (identity, meta) = (house.identity.clone(), house.meta());
-                tokio::spawn(async move { identity.verify_email(&code, &meta).await })
+                tokio::spawn(async move { identity.verify_email(&code, &secret(PASSWORD), &meta).await })
             })
             .collect();
         let mut made = 0;

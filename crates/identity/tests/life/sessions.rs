@@ -19,7 +19,7 @@ async fn people_see_name_and_end_their_own_sessions_only() {
         let bobs = house.sign_in("bob").await;
         let mut named = credentials("ada", PASSWORD);
         named.session_name = Some("  Studio\u{7} laptop ".into());
-        let browser = house.identity.sign_in_browser(named, &house.meta()).await.unwrap();
+        let browser = house.identity.sign_in_browser(named, &house.meta()).await.unwrap().done().unwrap();
         let caller = house.identity.authenticate_cookie(browser.cookie.expose()).await.unwrap();
 
         let list = house.identity.sessions(&caller).await.unwrap();
@@ -67,13 +67,13 @@ async fn a_browser_session_idles_out_and_ends_in_any_case() {
     for house in House::all().await {
         house.account("ada").await;
         let sign_in = || house.identity.sign_in_browser(credentials("ada", PASSWORD), house_meta(&house));
-        let idle = sign_in().await.unwrap();
+        let idle = sign_in().await.unwrap().done().unwrap();
         house.identity.authenticate_cookie(idle.cookie.expose()).await.unwrap();
         house.clock.advance_ms(DAY);
         let result = house.identity.authenticate_cookie(idle.cookie.expose()).await;
         assert!(matches!(result, Err(Error::InvalidToken("session-idle"))));
 
-        let used = sign_in().await.unwrap();
+        let used = sign_in().await.unwrap().done().unwrap();
         for _ in 0..30 {
             house.identity.authenticate_cookie(used.cookie.expose()).await.unwrap();
             house.clock.advance_ms(DAY - SECOND);
@@ -94,7 +94,7 @@ async fn the_time_of_use_is_written_once_a_minute_and_by_any_node() {
         house.account("ada").await;
         let start = house.clock.now().as_millis();
         let browser =
-            house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap();
+            house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap().done().unwrap();
         let node = house.second_node(crate::house::quick()).await;
         node.authenticate_cookie(browser.cookie.expose()).await.unwrap();
         for _ in 0..3 {

@@ -79,7 +79,7 @@ async fn disabling_takes_effect_at_once_here_and_soon_elsewhere() {
         let ada = house.account("ada").await;
         let pair = house.sign_in("ada").await;
         let browser =
-            house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap();
+            house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap().done().unwrap();
         let node = house.second_node(quick()).await;
         node.authenticate_token(pair.access_token.expose()).await.unwrap();
         house.caller(&pair).await.unwrap();
@@ -117,7 +117,7 @@ async fn some_audiences_get_encrypted_tokens() {
 
         let mut for_studio = credentials("ada", PASSWORD);
         for_studio.audience = Some("studio".into());
-        let pair = house.identity.sign_in(for_studio, &house.meta()).await.unwrap();
+        let pair = house.identity.sign_in(for_studio, &house.meta()).await.unwrap().done().unwrap();
         assert!(house.caller(&pair).await.is_err(), "a token for somebody else is none for us");
         let next = house.identity.refresh(pair.refresh_token.expose(), &house.meta()).await.unwrap();
         let opened = crypto::jwe::decrypt(&key(2), next.access_token.expose()).unwrap();

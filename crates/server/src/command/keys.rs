@@ -1,4 +1,4 @@
-//! `fortissimo keys list|rotate-signing|rotate-log`.
+//! `fortissimo keys list|rotate-signing|revoke-signing|rotate-log`.
 
 use std::io::Write;
 
@@ -19,6 +19,12 @@ pub(super) enum Keys {
     RotateSigning,
     /// Give the log a new key; the old one signs beside it for 30 days, for those who trust it
     RotateLog,
+    /// Take a signing key out of use at once, because somebody may have it: every token that it signed is refused from
+    /// now on, and the next key (or a fresh one) signs
+    RevokeSigning {
+        /// The key's id, as `keys list` shows it
+        kid: String,
+    },
 }
 
 pub(super) fn run(command: &Keys, loaded: Loaded, out: &mut impl Write) -> Result<(), Failure> {
@@ -54,6 +60,16 @@ pub(super) fn run(command: &Keys, loaded: Loaded, out: &mut impl Write) -> Resul
                 }
                 for key in made {
                     writeln!(out, "{key} signs from now on")?;
+                }
+            }
+            Keys::RevokeSigning { kid } => {
+                if !signing::revoke(&services, kid, "command line").await? {
+                    return Err(Failure::Runtime(format!("no published signing key has the id {kid}")));
+                }
+                keys.reload().await?;
+                writeln!(out, "{kid} is revoked; tokens that it signed are refused from now on")?;
+                for key_use in KeyUse::ALL {
+                    writeln!(out, "{}: {} signs", key_use.name(), keys.signer(*key_use).kid())?;
                 }
             }
             Keys::RotateSigning => {

@@ -24,6 +24,7 @@ mod mail;
 mod provider;
 mod reputation;
 mod resolve;
+mod risk;
 mod route;
 mod server;
 mod sink;
@@ -51,6 +52,7 @@ pub use mail::{Mail, MailTls};
 pub use provider::{Preset, Provider};
 pub use reputation::Reputation;
 pub use resolve::Resolved;
+pub use risk::{FirstSignIn, Risk};
 pub use route::Route;
 pub use server::{Server, TlsTerminatedBy};
 pub use sink::{Sink, SinkForm, SinkKind};
@@ -80,6 +82,8 @@ pub struct Config {
     pub reputation: Reputation,
     /// `[geo]`
     pub geo: Geo,
+    /// `[risk]`
+    pub risk: Risk,
     /// `[accounts]`
     pub accounts: Accounts,
     /// `[tokens]`

@@ -1,9 +1,11 @@
 //! `[tokens]`: access and refresh tokens (AUTH-4, AUTH-5).
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{HttpOrigin, Period};
+use super::value::{HttpOrigin, Period, SecretRef};
 
 /// Access and refresh tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +27,9 @@ pub struct Tokens {
     pub refresh_grace: Period,
     /// Age at which the signing keys are replaced; the old ones stay published until their last token expired.
     pub rotate_keys_every: Period,
+    /// Services for which tokens are signed and then encrypted, by their `aud`. Each names a reference to a JSON Web Key:
+    /// the service's public P-256 key (`ECDH-ES`), or a shared one of 32 bytes (`"kty": "oct"`, `dir`).
+    pub encrypted_audiences: BTreeMap<String, SecretRef>,
 }
 
 /// A signature algorithm of RFC 7518 and RFC 8037.
@@ -49,6 +54,7 @@ impl Default for Tokens {
             refresh_ttl: Period::from_days(7),
             refresh_grace: Period::from_secs(10),
             rotate_keys_every: Period::from_days(90),
+            encrypted_audiences: BTreeMap::new(),
         }
     }
 }

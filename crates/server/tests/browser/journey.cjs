@@ -79,6 +79,7 @@ async function mailWith(text) {
   const mail = await mailWith("/account/verify?code=");
   const code = /verify\?code=([A-Za-z0-9_-]+)/.exec(mail)[1];
   await artist.goto(`/account/verify?code=${code}`);
+  await artist.fill("#password", PASSWORD);
   await artist.click("main button");
   await artist.waitForSelector("text=Your address is verified");
   await artist.fill("#identifier", "ada");

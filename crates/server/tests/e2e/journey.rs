@@ -27,8 +27,11 @@ async fn register_verify_sign_in_refresh_sign_out() {
         .post("/auth/login", json!({"identifier": "ada", "password": "wrong but long enough"}))
         .await
         .problem(401, "wrong-credentials");
-    client.post("/auth/verify-email", json!({"code": code_in(&message)})).await.expect(200);
-    client.post("/auth/verify-email", json!({"code": code_in(&message)})).await.problem(400, "invalid-code");
+    let verification = json!({"code": code_in(&message), "password": PASSWORD});
+    let others = json!({"code": code_in(&message), "password": "somebody else's password"});
+    client.post("/auth/verify-email", others).await.problem(401, "wrong-credentials");
+    client.post("/auth/verify-email", verification.clone()).await.expect(200);
+    client.post("/auth/verify-email", verification).await.problem(400, "invalid-code");
     let again = client.post("/auth/register", wish).await.expect(202);
     assert_eq!(first.body, again.body);
 

@@ -12,6 +12,7 @@ mod pages;
 mod provider;
 mod rights;
 mod sinks;
+mod risk;
 mod smtp;
 mod studio;
 mod tokens;

@@ -90,3 +90,67 @@ async fn discovery_names_what_is_there() {
     let api = client.get("/v1/openapi.json").await.expect(200).json();
     assert!(api["paths"]["/auth/login"]["post"].is_object());
 }
+
+/// Nested: signed by us for the whole world, then encrypted for one service.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_for_a_configured_audience_are_encrypted_to_its_key() {
+    let (key, _) = crypto::jwe::JweKey::generate(&base::Entropy::system());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("studio.jwk");
+    std::fs::write(&file, key.public_jwk().unwrap().to_string()).unwrap();
+    let sections = format!("[tokens]\nencrypted_audiences = {{ studio = \"file:{}\" }}\n", file.display());
+    let program = start(Settings { sections, ..Settings::default() });
+    program.artist("ada").await;
+    let wish = |audience: &str| json!({"identifier": "ada", "password": "violet thunder under the bridge", "audience": audience});
+    let pair = program.client().post("/auth/login", wish("studio")).await.expect(200).json();
+    let token = pair["access_token"].as_str().unwrap();
+    assert_eq!(token.split('.').count(), 5, "a JWE in compact form");
+    let signed = crypto::jwe::decrypt(&key, token).unwrap();
+    let jwks = program.client().get("/.well-known/jwks.json").await.expect(200).json();
+    let keys = crypto::jws::VerifyingKeys::from_jwks(&jwks).unwrap();
+    let expected = crypto::jws::Expected {
+        typ: "at+jwt",
+        issuer: &format!("http://localhost:{}", program.port),
+        audience: "studio",
+        now: base::Clock::system().now(),
+        leeway_s: 5,
+    };
+    let claims: Value = keys.verify(&signed, &expected).unwrap();
+    assert_eq!(claims["aud"], "studio");
+    // It is for the studio, not for us; and there are no audiences but the configured ones.
+    program.client().bearer(token).get("/auth/profile").await.expect(401);
+    program.client().post("/auth/login", wish("elsewhere")).await.problem(400, "invalid-field");
+    // The next one is encrypted likewise.
+    let refresh = json!({"refresh_token": pair["refresh_token"]});
+    let next = program.client().post("/auth/refresh", refresh).await.expect(200).json();
+    assert!(crypto::jwe::decrypt(&key, next["access_token"].as_str().unwrap()).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_signing_key_takes_its_tokens_with_it() {
+    let program = start(Settings::default());
+    let pair = program.artist("ada").await;
+    let old = program.client().bearer(pair["access_token"].as_str().unwrap());
+    old.get("/auth/profile").await.expect(200);
+    let jwks = program.client().get("/.well-known/jwks.json").await.expect(200).json();
+    let kid = jwks["keys"][0]["kid"].as_str().unwrap();
+    let unknown = program.output(&["keys", "revoke-signing", "no-such-key"]);
+    assert!(!unknown.status.success());
+    let revoked = program.output(&["keys", "revoke-signing", kid]);
+    assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
+    let mut status = 200;
+    for _ in 0..200 {
+        status = old.get("/auth/profile").await.status.as_u16();
+        if status == 401 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(status, 401, "the running program hears of it by itself");
+    let jwks = program.client().get("/.well-known/jwks.json").await.expect(200).text();
+    assert!(!jwks.contains(kid), "{jwks}");
+    // Whoever has a refresh token goes on with the new key.
+    let refresh = json!({"refresh_token": pair["refresh_token"]});
+    let next = program.client().post("/auth/refresh", refresh).await.expect(200).json();
+    program.client().bearer(next["access_token"].as_str().unwrap()).get("/auth/profile").await.expect(200);
+}

@@ -1,0 +1,173 @@
+//! Login risk: who is asked, who is told, who is kept out, and what the owner's answer does.
+
+use identity::{Answer, Error, Identity, Locator, RequestMeta, Settings, Whereabouts};
+use threat::login::{Network, Place};
+
+use crate::house::*;
+
+const BERLIN: Place = Place { country: *b"DE", city: Some(1), position: Some((52.52, 13.405)) };
+const SYDNEY: Place = Place { country: *b"AU", city: Some(2), position: Some((-33.87, 151.21)) };
+const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Mobile/15E148 Safari/604.1";
+
+/// 192.0.2.x is in Berlin, 198.51.100.x in Sydney, 203.0.113.x hides where it is.
+fn located() -> Settings {
+    let mut settings = quick();
+    settings.risk.locator = Locator::new(|address| {
+        let text = address.to_string();
+        let (provider, place) =
+            if text.starts_with("192.0.2.") { (1, Some(BERLIN)) } else { (2, Some(SYDNEY)) };
+        let anonymous = Some(text.starts_with("203.0.113."));
+        Whereabouts { network: Network { provider: Some(provider), anonymous, ..Network::default() }, place }
+    });
+    settings
+}
+
+fn from(house: &House, address: &str, agent: &str) -> RequestMeta {
+    let mut meta = house.meta();
+    meta.address = Some(address.parse().unwrap());
+    meta.agent = Some(agent.into());
+    meta
+}
+
+async fn settle(house: &House, identity: &Identity) {
+    for _ in 0..6 {
+        house.clock.advance_ms(DAY);
+        identity.sign_in(credentials("ada", PASSWORD), &house.meta()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_usual_sign_in_asks_and_tells_nothing() {
+    for house in House::all_with(located()).await {
+        house.account("ada").await;
+        settle(&house, &house.identity).await;
+        assert!(house.mails().await.is_empty());
+        assert!(!house.events().await.iter().any(|event| event.starts_with("risk.")));
+    }
+}
+
+#[tokio::test]
+async fn a_new_device_at_home_is_told_and_can_be_disowned_with_one_click() {
+    for house in House::all_with(located()).await {
+        house.account("ada").await;
+        settle(&house, &house.identity).await;
+        let usual = house.sign_in("ada").await;
+        house.clock.advance_ms(HOUR);
+        let phone = from(&house, "192.0.2.7", PHONE);
+        let stranger = house.identity.sign_in(credentials("ada", PASSWORD), &phone).await.unwrap().done().unwrap();
+        let mail = house.mail("new_sign_in").await;
+        assert!(mail.text.contains("192.0.2.7") && mail.text.contains("a device or browser you have not used"));
+        assert!(house.events().await.contains(&"risk.assessed".to_owned()));
+
+        // Opening the link changes nothing, however often a scanner does it.
+        for _ in 0..3 {
+            assert!(!house.identity.sign_in_notice(&mail.code()).await.unwrap().waiting);
+        }
+        assert!(house.caller(&stranger).await.is_ok());
+        let answer = house.identity.answer_sign_in(&mail.code(), false, &house.meta()).await.unwrap();
+        let Answer::Disowned { reset_code } = answer else { panic!("{answer:?}") };
+        for pair in [&usual, &stranger] {
+            assert!(house.caller(pair).await.is_err(), "every session ends");
+        }
+        let again = house.identity.sign_in(credentials("ada", PASSWORD), &phone).await;
+        assert!(matches!(again, Err(Error::PasswordCompromised)), "{again:?}");
+        // One answer only, and nothing for who has no code.
+        for code in [mail.code(), "x".repeat(43), String::new()] {
+            let twice = house.identity.answer_sign_in(&code, false, &house.meta()).await;
+            assert!(matches!(twice, Err(Error::InvalidCode)));
+            assert!(matches!(house.identity.sign_in_notice(&code).await, Err(Error::InvalidCode)));
+        }
+        house.identity.reset_password(reset_code.expose(), secret(OTHER_PASSWORD), &house.meta()).await.unwrap();
+        let _ = house.mails().await;
+        // What the stranger did was forgotten: their phone is new again.
+        house.identity.sign_in(credentials("ada", OTHER_PASSWORD), &phone).await.unwrap();
+        house.mail("new_sign_in").await;
+    }
+}
+
+#[tokio::test]
+async fn an_unusual_sign_in_waits_for_the_owner_and_only_its_own_kind_profits() {
+    for house in House::all_with(located()).await {
+        house.account("ada").await;
+        settle(&house, &house.identity).await;
+        house.clock.advance_ms(3 * DAY);
+        let away = from(&house, "198.51.100.9", PHONE);
+        let refused = house.identity.sign_in(credentials("ada", PASSWORD), &away).await;
+        assert!(matches!(refused, Err(Error::ConfirmationRequired)), "{refused:?}");
+        assert_eq!(refused.unwrap_err().problem().kind.slug(), "confirm-sign-in");
+        let mail = house.mail("confirm_sign_in").await;
+        assert!(mail.text.contains("country AU"), "{}", mail.text);
+        assert!(house.identity.sign_in_notice(&mail.code()).await.unwrap().waiting);
+        // A wrong password is answered as ever: risk is not looked at.
+        let wrong = house.identity.sign_in(credentials("ada", OTHER_PASSWORD), &away).await;
+        assert!(matches!(wrong, Err(Error::WrongCredentials)));
+        let answer = house.identity.answer_sign_in(&mail.code(), true, &house.meta()).await.unwrap();
+        assert!(matches!(answer, Answer::Confirmed));
+
+        // Somebody else with the same password does not profit from the answer.
+        let thief = from(&house, "203.0.113.4", "curl/8.5.0");
+        let kept_out = house.identity.sign_in(credentials("ada", PASSWORD), &thief).await;
+        assert!(matches!(kept_out, Err(Error::ConfirmationRequired | Error::WrongCredentials)));
+        // The owner does, from another address of the same network; and from then on it is known.
+        let moved = from(&house, "198.51.100.77", PHONE);
+        house.identity.sign_in(credentials("ada", PASSWORD), &moved).await.unwrap();
+        house.identity.sign_in(credentials("ada", PASSWORD), &moved).await.unwrap();
+        assert!(house.events().await.contains(&"risk.step_up_required".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_has_its_time() {
+    for house in House::all_with(located()).await {
+        house.account("ada").await;
+        settle(&house, &house.identity).await;
+        house.clock.advance_ms(3 * DAY);
+        let away = from(&house, "198.51.100.9", PHONE);
+        assert!(house.identity.sign_in(credentials("ada", PASSWORD), &away).await.is_err());
+        let mail = house.mail("confirm_sign_in").await;
+        house.identity.answer_sign_in(&mail.code(), true, &house.meta()).await.unwrap();
+        house.clock.advance_ms(16 * MINUTE);
+        let late = house.identity.sign_in(credentials("ada", PASSWORD), &away).await;
+        assert!(matches!(late, Err(Error::ConfirmationRequired)), "{late:?}");
+        house.identity.janitor().await.unwrap();
+        // The mails about one address have a budget, so that nobody fills a mailbox with a stolen password.
+        for _ in 0..10 {
+            let _ = house.identity.sign_in(credentials("ada", PASSWORD), &away).await;
+        }
+        assert!(house.mails().await.len() <= 3);
+    }
+}
+
+#[tokio::test]
+async fn several_strong_signals_keep_out_and_look_like_a_wrong_password() {
+    let mut settings = located();
+    // As an operator may have it.
+    settings.risk.engine.thresholds.deny = 1.2;
+    for house in House::all_with(settings).await {
+        house.account("ada").await;
+        settle(&house, &house.identity).await;
+        house.clock.advance_ms(5 * MINUTE);
+        let far = from(&house, "198.51.100.9", PHONE);
+        let denied = house.identity.sign_in(credentials("ada", PASSWORD), &far).await;
+        assert!(matches!(denied, Err(Error::WrongCredentials)), "{denied:?}");
+        house.mail("sign_in_denied").await;
+        assert!(house.events().await.contains(&"risk.denied".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn memory_survives_a_restart_and_is_sealed() {
+    for house in House::all_with(located()).await {
+        house.account("ada").await;
+        settle(&house, &house.identity).await;
+        let second = house.second_node(located()).await;
+        second.sign_in(credentials("ada", PASSWORD), &house.meta()).await.unwrap();
+        assert!(house.mails().await.is_empty());
+        let away = from(&house, "198.51.100.9", PHONE);
+        assert!(second.sign_in(credentials("ada", PASSWORD), &away).await.is_err());
+        // Switched off, nobody is asked.
+        let mut off = located();
+        off.risk.enabled = false;
+        house.second_node(off).await.sign_in(credentials("ada", PASSWORD), &away).await.unwrap();
+    }
+}
