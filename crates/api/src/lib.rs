@@ -25,6 +25,7 @@ mod factors;
 mod failure;
 mod log;
 mod operators;
+mod passkeys;
 mod password;
 mod report;
 mod sessions;
@@ -97,6 +98,13 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/auth/mfa/totp/confirm", own).rate(RateClass::SignIn),
         post("/auth/mfa/totp/disable", own),
         post("/auth/mfa/recovery-codes", own),
+        post("/auth/passkeys/register/start", own),
+        post("/auth/passkeys/register/finish", own),
+        post("/auth/passkeys/login/start", open).rate(RateClass::SignIn),
+        post("/auth/passkeys/login/finish", open).rate(RateClass::SignIn),
+        post("/auth/passkeys/reauthenticate/start", own),
+        post("/auth/passkeys/reauthenticate/finish", own).rate(RateClass::SignIn),
+        get("/auth/passkeys/signal", own),
         get("/auth/api-keys", own),
         post("/auth/api-keys", own),
         delete("/auth/api-keys/{id}", own),
@@ -108,6 +116,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/.well-known/jwks.json", open),
         get("/.well-known/openid-configuration", open),
         get("/.well-known/oauth-authorization-server", open),
+        get("/.well-known/passkey-endpoints", open),
+        get("/.well-known/webauthn", open),
         get("/v1/openapi.json", open),
         get("/auth/events", own),
         get("/auth/events/{id}", own),
@@ -153,6 +163,15 @@ fn collected() -> OpenApiRouter<Api> {
         .routes(routes!(factors::totp_confirm))
         .routes(routes!(factors::totp_disable))
         .routes(routes!(factors::recovery_codes))
+        .routes(routes!(passkeys::register_start))
+        .routes(routes!(passkeys::register_finish))
+        .routes(routes!(passkeys::login_start))
+        .routes(routes!(passkeys::login_finish))
+        .routes(routes!(passkeys::again_start))
+        .routes(routes!(passkeys::again_finish))
+        .routes(routes!(passkeys::signal))
+        .routes(routes!(passkeys::endpoints))
+        .routes(routes!(passkeys::related_origins))
         .routes(routes!(email::change))
         .routes(routes!(email::confirm))
         .routes(routes!(api_keys::list, api_keys::create))

@@ -129,7 +129,7 @@ pub(crate) async fn login(
 }
 
 /// Programs without a cookie jar give the device's mark in the body.
-fn with_device(meta: &RequestMeta, device: Option<String>) -> RequestMeta {
+pub(crate) fn with_device(meta: &RequestMeta, device: Option<String>) -> RequestMeta {
     let mut meta = meta.clone();
     meta.device = device.map(Into::into).or(meta.device);
     meta

@@ -35,6 +35,8 @@ problem_kinds! {
     Unauthenticated = 401 "unauthenticated" "Sign in first";
     /// Wrong name or password.
     WrongCredentials = 401 "wrong-credentials" "The name or the password is wrong";
+    /// The passkey was not accepted.
+    InvalidPasskey = 401 "invalid-passkey" "The passkey was not accepted";
     /// The access token is not valid.
     InvalidToken = 401 "invalid-token" "The access token is not valid";
     /// The refresh token is not valid any more.

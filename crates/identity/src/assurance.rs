@@ -128,6 +128,17 @@ impl Inner {
         if fresh { Ok(()) } else { Err(Error::ReauthenticationRequired { second_factor }) }
     }
 
+    /// Notes that the first factor was given in this session now.
+    pub(crate) async fn note_first_factor(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+        session: Id<kind::Session>,
+    ) -> Result<(), Error> {
+        tx.execute(FIRST_AGAIN, params![session, account, self.now()]).await?;
+        Ok(())
+    }
+
     /// Notes that the second factor was given in this session now.
     pub(crate) async fn note_second_factor(
         &self,

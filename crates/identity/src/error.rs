@@ -83,6 +83,9 @@ pub enum Error {
     /// The database (or disk) cannot take this now. Nothing was changed.
     #[error("the store cannot do this now: {0}")]
     Unavailable(#[source] Source),
+    /// A passkey was not right; never told why.
+    #[error("the passkey was not accepted")]
+    InvalidPasskey,
     /// A sign-in with another identity provider came to nothing.
     #[error("{0}")]
     Provider(#[from] crate::ProviderFault),
@@ -154,6 +157,7 @@ impl Error {
                     "The password alone is too short. Set one of at least {length} characters first."
                 ));
             }
+            Self::InvalidPasskey => ProblemKind::InvalidPasskey,
             Self::InvalidChallenge => ProblemKind::InvalidChallenge,
             Self::WrongCode => ProblemKind::WrongCode,
             Self::InvalidCode => ProblemKind::InvalidCode,

@@ -69,6 +69,7 @@ impl Identity {
         inner.sweep(crate::risk::SWEEP_NOTICES, now).await?;
         let mut tx = inner.db.begin(Scope::System("janitor")).await?;
         tx.execute(SWEEP_FLOWS, params![now]).await?;
+        tx.execute(crate::passkey::SWEEP, params![now]).await?;
         tx.execute(SWEEP_BUDGETS, params![now.plus_ms(-WINDOW_MS)]).await?;
         tx.commit().await?;
         if let Way::Folder(folder) = &inner.delivery.way {

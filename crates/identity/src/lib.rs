@@ -49,6 +49,7 @@ mod import;
 mod janitor;
 mod mail;
 mod operators;
+mod passkey;
 mod password;
 mod provider;
 mod refresh;
@@ -71,6 +72,7 @@ pub use error::{Error, Source};
 pub use import::{ImportOutcome, ImportedAccount, ImportedHash, MAX_IMPORT};
 pub use factor::{FactorKind, FactorView, Factors, TotpSetup};
 pub use mail::{DeliveryError, Mailer, ReadableLetter, SmtpConfig, SmtpSecurity};
+pub use passkey::{NewPasskey, PasskeyPurpose, PasskeyQuestion, PasskeySignal};
 pub use provider::{
     ProviderAnswer, ProviderConfig, ProviderFault, ProviderLink, ProviderOutcome, ProviderProtocol, ProviderPurpose,
     ProviderStart,

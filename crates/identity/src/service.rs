@@ -6,11 +6,13 @@ use access::Access;
 use audit::{Audit, Event, Record};
 use base::{Clock, Entropy, Id, Secret, Timestamp, kind};
 use keys::{Field, Keys, Purpose, Subject};
+use webauthn_rs::Webauthn;
 use store::{Db, Job, JobOptions, Tx, job};
 
 use crate::background::Background;
 use crate::hash_pool::HashPool;
 use crate::mail::Delivery;
+use crate::passkey;
 use crate::provider::Provider;
 use crate::remember::Remembered;
 use crate::risk::Crowd;
@@ -55,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) remembered: Arc<Remembered>,
     pub(crate) background: Background,
     pub(crate) providers: Vec<Provider>,
+    pub(crate) webauthn: Option<Webauthn>,
+    pub(crate) rp_id: String,
     /// What is known of everybody's sign-ins together.
     pub(crate) crowd: Crowd,
     /// The catalogue of actions, for the scopes of keys.
@@ -80,6 +84,8 @@ impl Identity {
         let delivery = Delivery::open(mailer, &settings)?;
         let providers =
             settings.providers.iter().cloned().map(Provider::open).collect::<Result<Vec<_>, _>>()?;
+        let webauthn = passkey::relying_party(&settings)?;
+        let rp_id = passkey::rp_id(&settings)?;
         let remembered = Arc::new(Remembered::new(settings.remembered_tokens, settings.remembered_sessions));
         let crowd = Crowd::open(&db).await?;
         let background = Background::start(db.clone(), Arc::clone(&remembered));
@@ -96,6 +102,8 @@ impl Identity {
             remembered,
             background,
             providers,
+            webauthn,
+            rp_id,
             crowd,
             access,
         })))

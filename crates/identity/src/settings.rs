@@ -94,6 +94,10 @@ pub struct Settings {
     pub remembered_sessions: usize,
     /// Audiences whose tokens are encrypted around the signature.
     pub encrypted_audiences: Vec<EncryptedAudience>,
+    /// The domain that passkeys are for, if it is not the public URL's host but one that it lies in.
+    pub passkey_rp_id: Option<String>,
+    /// Further origins at which these passkeys may be used.
+    pub passkey_related_origins: Vec<String>,
     /// Other identity providers to sign in with.
     pub providers: Vec<crate::ProviderConfig>,
     /// Login risk.
@@ -157,6 +161,8 @@ impl Default for Settings {
             remembered_tokens: 32_768,
             remembered_sessions: 32_768,
             encrypted_audiences: Vec::new(),
+            passkey_rp_id: None,
+            passkey_related_origins: Vec::new(),
             providers: Vec::new(),
             risk: crate::RiskSettings::default(),
         }

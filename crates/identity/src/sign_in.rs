@@ -292,6 +292,19 @@ impl Inner {
         self.weigh(&account, attempt, meta).await
     }
 
+    /// As [`Inner::complete`], for whoever gives another factor than a code.
+    pub(crate) async fn complete_led(
+        &self,
+        tx: Tx,
+        pending: Pending,
+        kind: SessionKind,
+        shown: &Shown,
+        weighed: Weighed,
+        meta: &RequestMeta,
+    ) -> Result<Led, Error> {
+        Ok(Led::In(SignedIn(self.complete(tx, pending, kind, shown, weighed, meta).await?)))
+    }
+
     /// Ends a challenge with the session that it was for, after its second factor was right.
     async fn complete(
         &self,
