@@ -9,6 +9,7 @@ mod import;
 mod journey;
 mod malformed;
 mod pages;
+mod passkeys;
 mod provider;
 mod rights;
 mod sinks;

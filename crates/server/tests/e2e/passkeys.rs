@@ -1,0 +1,33 @@
+//! Passkeys over the API, with an authenticator in software that also lies.
+
+use std::process::Command;
+
+use testkit::{Settings, python};
+
+use crate::{repository, start};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passkeys_sign_in_and_every_lie_is_refused() {
+    let Some(python) = python() else { return };
+    let program = start(Settings::default());
+    program.artist("ada").await;
+    let port = program.port.to_string();
+    let output = tokio::task::spawn_blocking(move || {
+        Command::new(python)
+            .arg(repository("tests/passkeys.py"))
+            .args([&port, "ada", "violet thunder under the bridge"])
+            .output()
+            .unwrap()
+    })
+    .await
+    .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.contains("passkeys complete"), "{told}");
+    // The trail has the registration and the copies; mail told the owner.
+    let trail = program.output(&["audit", "search", "--kind", "passkey.clone_suspected"]);
+    assert_eq!(String::from_utf8_lossy(&trail.stdout).matches("passkey.clone_suspected").count(), 2);
+    let endpoints = program.client().get("/.well-known/passkey-endpoints").await.expect(200).json();
+    assert!(endpoints["enroll"].as_str().unwrap().ends_with("/account/security"), "{endpoints}");
+    let related = program.client().get("/.well-known/webauthn").await.expect(200).json();
+    assert_eq!(related["origins"].as_array().unwrap().len(), 1, "{related}");
+}
