@@ -33,6 +33,8 @@ const BYTES: i64 = 256 * 1024;
 const POLL: Duration = Duration::from_millis(50);
 /// How long a leader may stand still while events wait, before another node steps in.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a batch may wait for the flush of somebody who is in a hurry: what it moves is durable already.
+const ALONG: Duration = Duration::from_millis(10);
 /// How long a failing database is left alone.
 const RETRY: Duration = Duration::from_millis(250);
 /// Rows of one multi-row statement. On PostgreSQL each statement is a round trip.
@@ -288,7 +290,7 @@ impl Sequencer {
         let seqs = serde_json::to_string(seqs).expect("numbers serialise");
         tx.execute(TAKE, params![seqs]).await?;
         cut!(self, BeforeCommit);
-        tx.commit().await?;
+        tx.commit_along(ALONG).await?;
         cut!(self, AfterCommit);
 
         metrics::gauge!("fortissimo_log_size").set(growth.edge.size() as f64);
