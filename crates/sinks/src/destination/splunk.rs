@@ -13,9 +13,10 @@ use super::{Endpoint, HttpTarget, Surroundings, Trouble, Verdict, all, code};
 use crate::form::{Form, Record};
 use crate::http::Answer;
 
-/// How often the indexer is asked, and how long it may take. After that the batch is sent again.
-const ASK_EVERY: Duration = Duration::from_millis(500);
-const ASK_TIMES: u32 = 60;
+/// How often the indexer is asked, with pauses that double: about half a minute. After that the batch is sent again.
+const ASK_TIMES: u32 = 20;
+const FIRST_ASK: Duration = Duration::from_millis(50);
+const LONGEST_ASK: Duration = Duration::from_secs(2);
 
 pub(crate) struct Splunk {
     endpoint: Endpoint,
@@ -87,19 +88,25 @@ impl Splunk {
     }
 
     async fn acknowledged(&self, acks: &Uri, id: u64) -> Result<(), Trouble> {
+        let mut pause = FIRST_ASK;
+        let mut last = "the indexer did not acknowledge in time".to_owned();
         for _ in 0..ASK_TIMES {
             let body = Bytes::from(json!({ "acks": [id] }).to_string());
-            let answer = self.endpoint.http.post(acks, &self.endpoint.headers, body).await.map_err(Trouble::later)?;
-            if !answer.status.is_success() {
-                return Err(Trouble::later(format!("the question for acknowledgement was answered {}", answer.status)));
+            match self.endpoint.http.post(acks, &self.endpoint.headers, body).await {
+                Ok(answer) if answer.status.is_success() => {
+                    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+                    if said["acks"][id.to_string()] == json!(true) {
+                        return Ok(());
+                    }
+                }
+                // The records are there already: asking again is cheaper than sending again.
+                Ok(answer) => last = format!("the question for acknowledgement was answered {}", answer.status),
+                Err(error) => last = error,
             }
-            let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            if said["acks"][id.to_string()] == json!(true) {
-                return Ok(());
-            }
-            tokio::time::sleep(ASK_EVERY).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_ASK);
         }
-        Err(Trouble::later("the indexer did not acknowledge in time"))
+        Err(Trouble::later(last))
     }
 
     fn event(&self, record: &Record) -> String {
