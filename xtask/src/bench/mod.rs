@@ -3,6 +3,7 @@
 //! Writes ratios, not absolute times: the machine changes, the ratio stays. The micro measurements
 //! (`cargo bench`) are run too and their output is shown.
 
+mod audit;
 mod load;
 mod peers;
 mod report;
@@ -10,7 +11,7 @@ mod report;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::tools;
 use load::{Load, Measured};
@@ -20,8 +21,13 @@ use report::Report;
 /// Rounds of each comparison; the peers take turns, so that a slow minute hits both.
 const ROUNDS: usize = 3;
 
-/// Measures everything and writes docs/performance.md.
-pub(crate) fn run(seconds: u32) -> Result<()> {
+/// Measures everything and writes docs/performance.md; or one part, which is only shown.
+pub(crate) fn run(seconds: u32, only: Option<&str>, events: u64) -> Result<()> {
+    match only {
+        None => {}
+        Some("audit") => return audit::measure(&mut Report::default(), seconds, events),
+        Some(other) => bail!("there is no part {other}; parts are: audit"),
+    }
     tools::debian(&[("/usr/sbin/nginx", "nginx-light"), ("/usr/bin/wrk", "wrk")])?;
     tools::run(Command::new("cargo").current_dir(tools::root()).args([
         "build",
@@ -33,6 +39,7 @@ pub(crate) fn run(seconds: u32) -> Result<()> {
     start_up(&mut report)?;
     proxying(&mut report, seconds)?;
     sign_ins(&mut report, seconds)?;
+    audit::measure(&mut report, seconds, events)?;
     let page = tools::root().join("docs/performance.md");
     // Written twice, so that a failing micro measurement does not take the others with it.
     report.write(&page)?;

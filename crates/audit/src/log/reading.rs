@@ -1,7 +1,7 @@
 //! What readers of the log are given: entries, tiles, checkpoint, proofs. All of it comes from the database, so that
 //! every node has the same answers.
 
-use base::{Id, Scope, kind as ids};
+use base::{Id, Scope, Timestamp, kind as ids};
 use crypto::log::{Hash, Malformed, Node, ProofFile, Tile, TileKind, TilePath, TileReader, encode_bundle, inclusion_proof};
 use keys::Keys;
 use store::{Tx, params, sql};
@@ -14,6 +14,7 @@ sql! {
     FROM = concat!("SELECT ", entry_columns!(), " FROM audit_event WHERE idx >= $1 ORDER BY idx LIMIT $2");
     BY_ID = concat!("SELECT ", entry_columns!(), " FROM audit_event WHERE id = $1");
     INDEX = "SELECT idx, leaf FROM audit_event WHERE id = $1";
+    FIRST_AT = "SELECT min(idx) FROM (SELECT idx FROM audit_event WHERE id >= $1 ORDER BY id LIMIT 1000) AS first_events";
     AT = "SELECT 1 FROM audit_event WHERE idx = $1";
     HEAD = "SELECT size, root, checkpoint, at FROM audit_tree WHERE only_row = 1";
     TILE = "SELECT hashes FROM audit_tile WHERE level = $1 AND number = $2";
@@ -118,6 +119,11 @@ pub(crate) async fn with_nodes<T>(
             Err(Lack::Malformed(error)) => return Err(AuditError::Damaged(error.to_string())),
         }
     }
+}
+
+/// About the first index since a time: events enter the log nearly in the order of their times.
+pub(crate) async fn first_at(tx: &mut Tx, at: Timestamp) -> Result<Option<u64>, AuditError> {
+    Ok(tx.query_one(FIRST_AT, params![crate::outbox::first_id(at)]).await?.get(0)?)
 }
 
 /// Whether the log has an event at this index.

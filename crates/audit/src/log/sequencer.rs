@@ -25,12 +25,11 @@ use crate::{AuditError, Event, Outcome, Record};
 /// Events of one batch, about: the rows that are read end at the one with which it is reached. Small, because on SQLite
 /// everybody else who writes waits for the batch.
 const BATCH: usize = 128;
-/// Rows of the outbox of one batch at most.
-const ROWS: i64 = 128;
-/// Bytes of the rows of one batch, about.
-const BYTES: i64 = 256 * 1024;
 /// How often the outbox is looked at when nobody calls.
 const POLL: Duration = Duration::from_millis(50);
+/// How often, and how many times, after somebody said that an event comes with a transaction that is not stored yet.
+const SOON: Duration = Duration::from_millis(4);
+const SOON_LOOKS: u32 = 12;
 /// How long a leader may stand still while events wait, before another node steps in.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long a batch may wait for the flush of somebody who is in a hurry: what it moves is durable already.
@@ -53,9 +52,11 @@ macro_rules! insert {
 }
 
 sql! {
+    // At most 128 rows and about 256 KiB. The numbers stand in the text: SQLite prepares a statement anew whenever a
+    // parameter of LIMIT is bound.
     WAITING = "SELECT seq, events FROM (SELECT seq, events, CAST(sum(length(events)) OVER (ORDER BY seq) AS bigint) AS total
-               FROM (SELECT seq, events FROM audit_outbox ORDER BY seq LIMIT $1) AS first_rows) AS counted
-               WHERE total - length(events) < $2 ORDER BY seq";
+               FROM (SELECT seq, events FROM audit_outbox ORDER BY seq LIMIT 128) AS first_rows) AS counted
+               WHERE total - length(events) < 262144 ORDER BY seq";
     LEADER = "SELECT leader FROM audit_tree WHERE only_row = 1";
     MOVE = "UPDATE audit_tree SET size = $1, root = $2, checkpoint = $3, at = $4, leader = $5
             WHERE only_row = 1 AND size = $6 AND root = $7";
@@ -133,15 +134,17 @@ macro_rules! cut {
 /// Runs until the writer has ended and nothing waits that this node could take.
 pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>) {
     let mut sequencer = Sequencer::new(Arc::clone(&core));
-    let mut ending = false;
+    let (mut ending, mut soon) = (false, 0_u32);
     loop {
         let step = sequencer.step().await;
         let pause = match &step {
             Ok(Step::Again) => {
+                soon = 0;
                 // Whoever waits for the writer gets a turn between two batches.
                 tokio::task::yield_now().await;
                 continue;
             }
+            Ok(Step::Rest) if soon > 0 => SOON,
             Ok(Step::Rest) => POLL,
             Err(_) => RETRY,
         };
@@ -152,8 +155,8 @@ pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>)
             // Events that wait and nobody takes are for the next process.
             _ = &mut writer_done => ending = true,
             () = core.written.notified() => {}
-            () = core.log.wanted.notified() => {}
-            () = tokio::time::sleep(pause) => {}
+            () = core.log.wanted.notified() => soon = SOON_LOOKS,
+            () = tokio::time::sleep(pause) => soon = soon.saturating_sub(1),
         }
     }
     sequencer.leave().await;
@@ -199,7 +202,7 @@ impl Sequencer {
         let mut tx = self.core.db.begin_read(SCOPE).await?;
         let head = reading::head(&mut tx).await?;
         self.publish(&head);
-        let rows = tx.query(WAITING, params![ROWS, BYTES]).await?;
+        let rows = tx.query(WAITING, params![]).await?;
         if rows.is_empty() {
             self.still = None;
             return Ok(Step::Rest);
