@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use accounts::Accounts;
 pub use alert::{Alert, AlertGroup, AlertSeverity, Alerts};
-pub use audit::Audit;
+pub use audit::{Audit, LogWitness};
 pub use cors::Cors;
 pub use database::Database;
 pub use finding::{Finding, Place};
