@@ -152,7 +152,9 @@ impl Files {
     /// Finds the newest file; goes on with it if it is not in the manifest.
     fn resume(&mut self) -> io::Result<()> {
         private_folder(&self.config.folder)?;
-        let Some(day) = newest(&self.config.folder, |name| name.len() == 10 && name.starts_with(char::is_numeric))? else {
+        let Some(day) =
+            newest(&self.config.folder, |name| name.len() == 10 && name.starts_with(char::is_numeric))?
+        else {
             return Ok(());
         };
         let Some(path) = newest(&day, |name| name.starts_with("events-") && name.ends_with(".jsonl"))? else {
@@ -164,11 +166,12 @@ impl Files {
         // A line that a crash cut off goes; it comes again whole.
         let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         content.truncate(whole);
-        let lines: Vec<&[u8]> = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&[u8]> =
+            content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
         self.written = lines.iter().map(|line| crypto::mac::sha256(line)).collect();
         let mut indexes = lines.iter().filter_map(|line| index_of(line));
         let first = indexes.next();
-        let last = indexes.last().or(first);
+        let last = indexes.next_back().or(first);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let begins = name.get(7..27).and_then(|digits| digits.parse().ok()).unwrap_or(0);
         self.position = last.map_or(begins, |last| last + 1);
@@ -266,6 +269,5 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// The place in the log that a line of ours names.
 fn index_of(line: &[u8]) -> Option<u64> {
     let event: serde_json::Value = serde_json::from_slice(line).ok()?;
-    let own = ["metadata", "event"].iter().find_map(|part| event[part]["sequence"].as_u64());
-    own
+    ["metadata", "event"].iter().find_map(|part| event[part]["sequence"].as_u64())
 }

@@ -52,7 +52,8 @@ impl Splunk {
             return Err("token: the collector's token is missing".to_owned());
         }
         let path = "/services/collector/event";
-        let mut endpoint = Endpoint::open(target, path, "Splunk", around)?.with(CONTENT_TYPE, "application/json");
+        let mut endpoint =
+            Endpoint::open(target, path, "Splunk", around)?.with(CONTENT_TYPE, "application/json");
         let mut acks = None;
         if acknowledge {
             // The channel keeps acknowledgements of several senders apart. It must be a UUID and stay the same.
@@ -61,7 +62,11 @@ impl Splunk {
             endpoint.headers.insert(HeaderName::from_static("x-splunk-request-channel"), value);
             let whole = endpoint.url.to_string();
             let base = whole.strip_suffix("/event").unwrap_or(&whole);
-            acks = Some(format!("{base}/ack").parse().map_err(|_| "url: no address for acknowledgements".to_owned())?);
+            acks = Some(
+                format!("{base}/ack")
+                    .parse()
+                    .map_err(|_| "url: no address for acknowledgements".to_owned())?,
+            );
         }
         let source_type = match around.writer.form {
             Form::Ocsf => "fortissimo:ocsf",
@@ -80,9 +85,9 @@ impl Splunk {
             return refused(&answer, said, records.len());
         }
         let Some(acks) = self.acks.clone() else { return Ok(all(records)) };
-        let id = said
-            .and_then(|said| said.ack)
-            .ok_or_else(|| Trouble::later("no ackId in the answer; is indexer acknowledgement on for the token?"))?;
+        let id = said.and_then(|said| said.ack).ok_or_else(|| {
+            Trouble::later("no ackId in the answer; is indexer acknowledgement on for the token?")
+        })?;
         self.acknowledged(&acks, id).await?;
         Ok(all(records))
     }
@@ -100,7 +105,9 @@ impl Splunk {
                     }
                 }
                 // The records are there already: asking again is cheaper than sending again.
-                Ok(answer) => last = format!("the question for acknowledgement was answered {}", answer.status),
+                Ok(answer) => {
+                    last = format!("the question for acknowledgement was answered {}", answer.status)
+                }
                 Err(error) => last = error,
             }
             tokio::time::sleep(pause).await;
@@ -140,9 +147,17 @@ fn refused(answer: &Answer, said: Option<Said>, records: usize) -> Result<Vec<Ve
     let reason = format!("{} {}", answer.status.as_u16(), code(said.text.as_deref().unwrap_or("no reason")));
     let readable = said.code.is_some_and(|code| INVALID.contains(&code));
     match said.invalid.filter(|number| readable && *number < records) {
-        Some(number) => Ok((0..records)
-            .map(|at| if at == number { Verdict::Refused(reason.clone()) } else { Verdict::Later(reason.clone()) })
-            .collect()),
+        Some(number) => {
+            Ok((0..records)
+                .map(|at| {
+                    if at == number {
+                        Verdict::Refused(reason.clone())
+                    } else {
+                        Verdict::Later(reason.clone())
+                    }
+                })
+                .collect())
+        }
         None => Err(Trouble { reason, ..Trouble::of(answer) }),
     }
 }
