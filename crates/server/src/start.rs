@@ -9,6 +9,7 @@ use base::{Actor, Clock, Entropy, Timestamp};
 use gateway::{Forward, Guarded, ListenConfig, Listener, Shutdown, Tls, TlsFiles, UpstreamConfig, example};
 use guard::{Geo, Guard, GuardConfig};
 use identity::RequestMeta;
+use sinks::Sinks;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
