@@ -3,7 +3,7 @@
 
 use base::{Scope, Timestamp};
 use crypto::log::{Hash, consistency_proof};
-use store::{Row, params, sql};
+use store::{Row, Tx, params, sql};
 
 use crate::log::reading::{integer, with_nodes};
 use crate::{Audit, AuditError};
@@ -125,6 +125,13 @@ impl Audit {
         let mut tx = self.core().db.begin_read(SCOPE).await?;
         with_nodes(&mut tx, new, |read| consistency_proof(old, new, read)).await
     }
+}
+
+/// The earliest note that witnesses have cosigned over a tree with the entry at `index`, and its size.
+pub(crate) async fn cosigned(tx: &mut Tx, index: u64) -> Result<Option<(u64, String)>, AuditError> {
+    let row = tx.query_opt(COVERING, params![EvidenceSource::Witnesses.name(), integer(index)]).await?;
+    let Some(said) = row.as_ref().map(read).transpose()? else { return Ok(None) };
+    Ok(String::from_utf8(said.evidence).ok().map(|note| (said.size, note)))
 }
 
 fn read(row: &Row) -> Result<Evidence, AuditError> {

@@ -7,6 +7,7 @@ use keys::Keys;
 use store::{Tx, params, sql};
 
 use super::{LogEntry, TreeHead};
+use crate::evidence;
 use crate::opening::{self, entry_columns};
 use crate::{Audit, AuditError};
 
@@ -57,7 +58,8 @@ impl Audit {
         Ok((head.size > 0).then(|| head.checkpoint.to_string()))
     }
 
-    /// The proof that an event is in the log, a `.tlog-proof` file (c2sp.org/tlog-proof) against the newest checkpoint.
+    /// The proof that an event is in the log, a `.tlog-proof` file (c2sp.org/tlog-proof) against the newest checkpoint, or one that
+    /// witnesses have cosigned.
     /// The proven entry is the event's leaf, which the file brings along as its extra data. `None` if the log does not have the event (yet).
     ///
     /// # Errors
@@ -68,9 +70,11 @@ impl Audit {
         let (index, leaf): (u64, Vec<u8>) = (row.get(0)?, row.get(1)?);
         // Read after the event: on PostgreSQL the tree may have grown in between, never shrunk.
         let head = head(&mut tx).await?;
-        let hashes = with_nodes(&mut tx, head.size, |read| inclusion_proof(index, head.size, read)).await?;
+        // Where witnesses have cosigned a tree with the event in it, the proof carries their word.
+        let cosigned = evidence::cosigned(&mut tx, index).await?.filter(|(size, _)| *size <= head.size);
+        let (size, checkpoint) = cosigned.unwrap_or_else(|| (head.size, head.checkpoint.to_string()));
+        let hashes = with_nodes(&mut tx, size, |read| inclusion_proof(index, size, read)).await?;
         let Some(hashes) = hashes else { return Ok(None) };
-        let checkpoint = head.checkpoint.to_string();
         Ok(Some(ProofFile { extra: Some(leaf), index, hashes, checkpoint }.to_text()))
     }
 

@@ -126,7 +126,7 @@ fn client(ca: Option<&Path>) -> Result<Http, String> {
 }
 
 /// An address below a prefix.
-fn address(url: &str) -> Result<http::Uri, String> {
+pub(crate) fn address(url: &str) -> Result<http::Uri, String> {
     let uri: http::Uri = url.parse().map_err(|_| format!("{url} is not an address"))?;
     match (uri.scheme_str(), uri.host()) {
         (Some("http" | "https"), Some(_)) => Ok(uri),

@@ -114,8 +114,12 @@ async fn a_witness_cosigns_and_remembers_when_it_is_killed() {
     let longer = |note: &str| signed_by_both(note) && Checkpoint::read_unverified(note).unwrap().size > before;
     eventually(&cosigned, longer).await;
     // Whoever has a proof made from now on has the witness's word in it, too.
-    let verified = program.output(&["audit", "verify", "--witness", &trusted[1].to_string()]);
-    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    let proof = program.folder().join("one.tlog-proof");
+    assert!(program.output(&["audit", "prove", "0", "-o", proof.to_str().unwrap()]).status.success());
+    let (key, other) = (key.to_string(), trusted[1].to_string());
+    let verified = program.output(&["audit", "verify", proof.to_str().unwrap(), "--key", &key, "--witness", &other]);
+    let said = String::from_utf8_lossy(&verified.stdout);
+    assert!(verified.status.success() && said.contains("witness.example/w1"), "{said}");
 }
 
 /// `openssl ts` behind a minimal HTTP listener.
