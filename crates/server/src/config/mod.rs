@@ -107,4 +107,6 @@ pub struct Config {
 }
 
 #[cfg(test)]
+mod sink_tests;
+#[cfg(test)]
 mod tests;
