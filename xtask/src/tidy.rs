@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("guard", &["base", "crypto", "inspect", "store", "keys", "audit", "access", "identity"]),
     ("gateway", &["base", "audit", "guard"]),
     ("api", &["base", "crypto", "store", "keys", "audit", "access", "identity", "guard"]),
-    ("console", &["base", "crypto", "store", "keys", "audit", "access", "identity", "guard"]),
+    ("console", &["base", "crypto", "store", "keys", "audit", "sinks", "access", "identity", "guard"]),
     (
         "server",
         &[

@@ -18,6 +18,7 @@ mod clean;
 mod entry;
 mod erase;
 mod event;
+mod evidence;
 mod export;
 mod gap;
 mod hourly;
@@ -58,6 +59,7 @@ use writer::{Core, Durable, Inbox};
 pub use checking::{ErasedBodies, Fault, FaultPlace, Progress, Report};
 pub use clean::{Agent, Clean, Detail, PathText, Short};
 pub use entry::{Cursor, Entry, Filter, Page, Searcher};
+pub use evidence::{Evidence, EvidenceSource};
 pub use event::{Event, Stage, Stages};
 pub use export::{Export, FORMAT as EXPORT_FORMAT, Selection};
 pub use hourly::{Count, Counts, DAY_MS, Grouping, HOUR_MS, MAX_COUNTS};
@@ -187,6 +189,7 @@ impl Audit {
         let id = Id::at(record.at, &core.entropy);
         let event = outbox::seal_in(tx, &core.keys, &core.entropy, record, id, Keyless::Refuse).await?;
         outbox::insert(tx, Packer::of(&event)).await?;
+        core.log.wanted.notify_one();
         Ok(id)
     }
 
@@ -258,6 +261,14 @@ impl Audit {
     /// [`AuditError::TimedOut`] after ten seconds, or if the database fails.
     pub async fn settled(&self) -> Result<(), AuditError> {
         self.0.core.settled(SETTLED_WAIT).await
+    }
+
+    /// Waits for at most `patience` until everything durable is in the log, and says whether it is.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn settled_within(&self, patience: Duration) -> Result<bool, AuditError> {
+        self.0.core.sequenced(patience).await
     }
 
     /// The newest tree of the log, as it grows.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base::{Actor, Clock, Entropy, Id, Scope, Timestamp};
 use keys::{Keys, KeysError};
@@ -21,6 +21,8 @@ use crate::{AuditError, LogSettings, Outcome, Record, TreeHead, log};
 const BATCH: usize = 512;
 /// How long traffic waits for company.
 const GATHER: Duration = Duration::from_millis(20);
+/// How long a durable record waits for the company that the last one had.
+const COMPANY: Duration = Duration::from_micros(400);
 /// How often a gap is tried to be written when nothing else is.
 const RETRY: Duration = Duration::from_secs(1);
 /// Sealing takes some microseconds a record; other tasks get their turn after so many.
@@ -74,8 +76,10 @@ impl Batch {
 
 /// Runs until the queues are closed and empty.
 pub(crate) async fn run(core: Arc<Core>, mut inbox: Inbox) {
+    let mut company = 0;
     while let Some(mut batch) = inbox.first(&core).await {
-        inbox.gather(&mut batch).await;
+        inbox.gather(&mut batch, company).await;
+        company = batch.durable.len();
         metrics::gauge!("fortissimo_audit_queue").set(u32::try_from(inbox.traffic.len()).unwrap_or(u32::MAX));
         core.write(batch).await;
     }
@@ -116,9 +120,13 @@ impl Inbox {
 
     /// Adds what comes within [`GATHER`]; if somebody waits for durability, only what is there already. Traffic does not
     /// wake this task record by record: that would cost more than writing it.
-    async fn gather(&mut self, batch: &mut Batch) {
+    async fn gather(&mut self, batch: &mut Batch, company: usize) {
         self.drain(batch);
-        if !batch.durable.is_empty() || batch.room() == 0 {
+        if !batch.durable.is_empty() {
+            self.wait_for_company(batch, company).await;
+            return;
+        }
+        if batch.room() == 0 {
             return;
         }
         tokio::select! {
@@ -127,6 +135,16 @@ impl Inbox {
             () = tokio::time::sleep(GATHER) => {}
         }
         self.drain(batch);
+    }
+
+    /// After a flush, everybody whom it served comes back within microseconds. Without this, the first of them would get
+    /// a flush alone, and all others would wait for it and for their own.
+    async fn wait_for_company(&mut self, batch: &mut Batch, company: usize) {
+        let deadline = Instant::now() + COMPANY;
+        while batch.durable.len() < company && batch.room() > 0 && Instant::now() < deadline {
+            tokio::task::yield_now().await;
+            self.drain(batch);
+        }
     }
 
     /// What is in the queues now, as far as there is room.

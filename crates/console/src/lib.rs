@@ -34,6 +34,7 @@ use guard::{Endpoint, RateClass};
 use http::Method;
 use identity::Identity;
 use keys::Keys;
+use sinks::Sinks;
 
 pub use page::problem_page;
 
@@ -47,6 +48,8 @@ pub struct Console {
     pub identity: Identity,
     /// The audit trail.
     pub audit: Audit,
+    /// Who takes events away; `None` if nobody does.
+    pub sinks: Option<Sinks>,
     /// Policies.
     pub access: Access,
     /// For the key that form tokens are made with.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use askama::Template;
-use audit::{Filter, Kind, Progress};
+use audit::{EvidenceSource, Filter, Kind, Progress};
 use axum::extract::State;
 use axum::response::Response;
 use base::Timestamp;
@@ -31,7 +31,27 @@ struct LogPage {
     running: String,
     failed: bool,
     verdict: Option<Verdict>,
+    sinks: Vec<SinkRow>,
+    seals: Vec<Seal>,
     events: Vec<EventRow>,
+}
+
+/// A sink, as its row shows it.
+struct SinkRow {
+    name: String,
+    kind: &'static str,
+    lag: u64,
+    sent: u64,
+    last: String,
+    tone: &'static str,
+    state: String,
+}
+
+/// What somebody else has said about the log.
+struct Seal {
+    who: &'static str,
+    size: u64,
+    at: String,
 }
 
 struct Figure {
@@ -66,6 +86,8 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Result
         running,
         failed,
         verdict,
+        sinks: sinks(&console).await,
+        seals: seals(&console).await?,
         events: found.entries.iter().map(EventRow::of).collect(),
     };
     Ok(render(&visit, StatusCode::OK, &page))
@@ -75,6 +97,44 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Result
 pub(crate) async fn verify(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
     console.audit.verify_log(&searcher(&form.visit), PATIENCE).await;
     Ok(go("/console/log"))
+}
+
+/// How the sinks are doing. A page about the log is shown even if that cannot be said.
+async fn sinks(console: &Console) -> Vec<SinkRow> {
+    let Some(sinks) = &console.sinks else { return Vec::new() };
+    let statuses = sinks.status().await.unwrap_or_else(|error| {
+        tracing::error!(%error, "the state of the sinks cannot be read");
+        Vec::new()
+    });
+    let row = |status: sinks::SinkStatus| SinkRow {
+        tone: if status.is_well() { "good" } else { "bad" },
+        state: match (status.failing_since, status.last_error) {
+            (Some(since), Some(error)) => format!("failing since {}: {error}", minute(since)),
+            (Some(since), None) => format!("failing since {}", minute(since)),
+            (None, _) => "well".to_owned(),
+        },
+        name: status.name,
+        kind: status.kind,
+        lag: status.lag,
+        sent: status.sent,
+        last: status.last_sent_at.map(minute).unwrap_or_default(),
+    };
+    statuses.into_iter().map(row).collect()
+}
+
+/// What witnesses and time stamping authorities have said last.
+async fn seals(console: &Console) -> Result<Vec<Seal>, Failure> {
+    let mut seals = Vec::new();
+    for (source, who) in [(EvidenceSource::Witnesses, "Witnesses"), (EvidenceSource::TimeStamps, "Time stamp")] {
+        if let Some(said) = console.audit.evidence(source).await? {
+            seals.push(Seal { who, size: said.size, at: minute(said.at) });
+        }
+    }
+    Ok(seals)
+}
+
+fn minute(at: Timestamp) -> String {
+    at.to_rfc3339().replace('T', " ").chars().take(16).collect()
 }
 
 /// What the trail records about itself.

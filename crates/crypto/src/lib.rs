@@ -37,6 +37,7 @@ pub mod mac;
 pub mod memory;
 mod p256;
 pub mod password;
+pub mod timestamp;
 
 #[cfg(test)]
 mod jose_vectors;

@@ -16,6 +16,7 @@ pub mod command;
 pub mod config;
 mod doctor;
 mod error;
+mod evidence;
 mod folder;
 mod front;
 mod geo_watch;

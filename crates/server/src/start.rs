@@ -9,6 +9,7 @@ use base::{Actor, Clock, Entropy, Timestamp};
 use gateway::{Forward, Guarded, ListenConfig, Listener, Shutdown, Tls, TlsFiles, UpstreamConfig, example};
 use guard::{Geo, Guard, GuardConfig};
 use identity::RequestMeta;
+use sinks::Sinks;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -19,7 +20,7 @@ use crate::folder::{self, Lock};
 use crate::front::Front;
 use crate::ops::{self, Readiness};
 use crate::services::{Mode, Services};
-use crate::{geo_watch, sink_setup, tls_watch, vouch, worker};
+use crate::{evidence, geo_watch, sink_setup, tls_watch, vouch, worker};
 
 /// A one-time link for the first operator.
 #[derive(Debug, Clone)]
@@ -85,9 +86,10 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
         config = config.with_routes(routes);
     }
     let guard = build_guard(&config, &services, geo.clone())?;
-    let front = front(&config, &services, &guard, &shutdown)?;
     // Opened before anything is announced: a certificate that cannot be read is a start that fails.
     let sinks = sink_setup::open(&services)?;
+    let front = front(&config, &services, &guard, &sinks, &shutdown)?;
+    let asking = evidence::open(&services)?;
     let alerts = sink_setup::open_alerts(&services)?;
     announce(&services).await?;
     let setup_link = first_link(&services).await?;
@@ -101,6 +103,9 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
     let (audit, stop_counting) = (services.audit.clone(), stopped.clone());
     tasks.push(tokio::spawn(async move { audit.count_hours(stop_counting).await }));
     tasks.extend(sinks.start(&stopped)?);
+    if let Some(asking) = asking {
+        tasks.push(tokio::spawn(asking.run(stopped.clone())));
+    }
     if config.alerts.enabled {
         tasks.push(alerts.start(stopped.clone()));
     }
@@ -242,6 +247,7 @@ fn front(
     config: &Resolved,
     services: &Services,
     guard: &Guard,
+    sinks: &Sinks,
     shutdown: &Shutdown,
 ) -> Result<Front, StartError> {
     let upstream = &config.upstream;
@@ -261,6 +267,7 @@ fn front(
     let console = console::Console {
         identity: services.identity.clone(),
         audit: services.audit.clone(),
+        sinks: Some(sinks.clone()),
         access: services.access.clone(),
         keys: services.keys.clone(),
         clock: services.clock.clone(),

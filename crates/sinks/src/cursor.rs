@@ -119,7 +119,8 @@ impl Reader {
     /// Stores that it fails, and stays the reader; `false` if another process reads meanwhile.
     pub(crate) async fn fail(&self, at: &Cursor, now: Timestamp) -> Result<bool, DbError> {
         let mut tx = self.begin().await?;
-        let error = at.last_error.as_deref().map(|text| text[..text.floor_char_boundary(MAX_ERROR)].to_owned());
+        let error =
+            at.last_error.as_deref().map(|text| text[..text.floor_char_boundary(MAX_ERROR)].to_owned());
         let until = now.plus_ms(LEASE_MS);
         let done = tx
             .execute(FAIL, params![&self.name, self.holder, at.failing_since, at.reported, error, until])
@@ -129,7 +130,13 @@ impl Reader {
     }
 
     /// Stores progress and a state in the caller's transaction; `false` if another process reads meanwhile.
-    pub(crate) async fn keep(&self, tx: &mut Tx, next: u64, state: Vec<u8>, now: Timestamp) -> Result<bool, DbError> {
+    pub(crate) async fn keep(
+        &self,
+        tx: &mut Tx,
+        next: u64,
+        state: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
         let until = now.plus_ms(LEASE_MS);
         Ok(tx.execute(KEEP, params![&self.name, self.holder, signed(next), state, until]).await? == 1)
     }

@@ -14,7 +14,9 @@ pub struct Pattern {
 
 /// The text is no pattern, or no kind of event has such a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no kind of event is called {0:?}; they look like session.signed_in, and session.* means all of a family")]
+#[error(
+    "no kind of event is called {0:?}; they look like session.signed_in, and session.* means all of a family"
+)]
 pub struct PatternError(String);
 
 impl Pattern {

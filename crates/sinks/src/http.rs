@@ -21,25 +21,30 @@ const SHOWN: usize = 200;
 
 /// A client of one other side. It follows no redirects and uses no proxy.
 #[derive(Clone)]
-pub(crate) struct Http {
+pub struct Http {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     timeout: Duration,
 }
 
 /// What the other side said.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) retry_after: Option<Duration>,
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// After what time the other side wants to be asked again.
+    pub retry_after: Option<Duration>,
     /// At most [`MAX_ANSWER`] bytes.
-    pub(crate) body: Vec<u8>,
+    pub body: Vec<u8>,
     /// Whether that is all of it.
-    pub(crate) whole: bool,
+    pub whole: bool,
 }
 
 impl Http {
     /// A client; `timeout` bounds a whole exchange, from the connection to the end of the answer.
-    pub(crate) fn new(tls: &TlsConfig, timeout: Duration) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// If a certificate cannot be used.
+    pub fn new(tls: &TlsConfig, timeout: Duration) -> Result<Self, String> {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(timeout));
         connector.enforce_http(false);
@@ -58,7 +63,10 @@ impl Http {
     }
 
     /// Sends `body` and reads the answer; the error is one sentence without secrets.
-    pub(crate) async fn post(&self, url: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Answer, String> {
+    ///
+    /// # Errors
+    /// If there is no answer in time.
+    pub async fn post(&self, url: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Answer, String> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = url.clone();
@@ -112,7 +120,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 impl Answer {
     /// The status and the beginning of the answer.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         let text = String::from_utf8_lossy(&self.body[..self.body.len().min(4 * SHOWN)]);
         let text = printable(text.trim());
         if text.is_empty() { self.status.to_string() } else { format!("{}: {text}", self.status) }

@@ -32,10 +32,13 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use alert::{Alert, AlertState, Alerts, AlertsConfig, Group, Mailing, OperatorMail, Rule, RuleError, SendMail};
+pub use alert::{
+    Alert, AlertState, Alerts, AlertsConfig, Group, Mailing, OperatorMail, Rule, RuleError, SendMail,
+};
 pub use destination::{FilesConfig, HttpTarget, SyslogConfig, Target, WebhookConfig};
 pub use filter::{Filter, Pattern, PatternError};
 pub use form::Form;
+pub use http::{Answer, Http};
 pub use sinks::{Parts, SinkConfig, SinkStatus, Sinks, statuses};
 pub use source::{Item, Source};
 pub use tls::{ClientCertificate, TlsConfig};

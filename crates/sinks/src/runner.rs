@@ -70,7 +70,9 @@ impl Runner {
                     }
                 }
                 Ok(None) => {}
-                Err(error) => tracing::warn!(%error, sink = self.config.name, "a sink cannot read its cursor"),
+                Err(error) => {
+                    tracing::warn!(%error, sink = self.config.name, "a sink cannot read its cursor")
+                }
             }
             if self.pause(ASK_EVERY).await.is_err() {
                 return;
@@ -142,7 +144,8 @@ impl Runner {
             self.pause(Duration::from_millis(100)).await?;
         }
         let wanted = items.into_iter().filter(|item| self.config.filter.wants(&item.entry));
-        let mut records: Vec<Record> = wanted.map(|item| self.writer.write(&Note::Event(item))).collect();
+        let mut records: Vec<Record> =
+            wanted.map(|item| self.writer.write(&Note::Event(Box::new(item)))).collect();
         let signed = checkpoint.ready(next);
         if let Some(head) = &signed {
             records.push(self.writer.write(&Note::Checkpoint(head.clone())));
@@ -177,7 +180,9 @@ impl Runner {
                         batch.give_up(position);
                         at.skipped += 1;
                     }
-                    Err(error) => trouble = Some(Trouble::later(format!("a refusal cannot be recorded: {error}"))),
+                    Err(error) => {
+                        trouble = Some(Trouble::later(format!("a refusal cannot be recorded: {error}")))
+                    }
                 }
             }
             let Some(trouble) = trouble else { break };
@@ -188,7 +193,8 @@ impl Runner {
         at.sent += batch.len() as u64;
         at.last_sent_at = Some(self.clock.now());
         self.recovered(at).await;
-        metrics::counter!("fortissimo_sink_sent_total", "sink" => self.config.name.clone()).increment(batch.len() as u64);
+        metrics::counter!("fortissimo_sink_sent_total", "sink" => self.config.name.clone())
+            .increment(batch.len() as u64);
         self.store(at, stored).await?;
         backoff.reset();
         self.measure(at);
@@ -203,7 +209,8 @@ impl Runner {
         let behind = self.source.head().size.saturating_sub(at.next);
         metrics::counter!("fortissimo_sink_failures_total", "sink" => self.config.name.clone()).increment(1);
         self.measure(at);
-        let long = now.since_ms(since) >= i64::try_from(self.config.failing_after.as_millis()).unwrap_or(i64::MAX);
+        let long =
+            now.since_ms(since) >= i64::try_from(self.config.failing_after.as_millis()).unwrap_or(i64::MAX);
         if long && !at.reported {
             tracing::warn!(sink = self.config.name, reason = trouble.reason, behind, "a sink takes nothing");
             let event = Event::SinkFailing {
@@ -214,7 +221,12 @@ impl Runner {
             };
             at.reported = self.tell(event).await.is_ok();
         } else {
-            tracing::debug!(sink = self.config.name, reason = trouble.reason, behind, "a sink will be tried again");
+            tracing::debug!(
+                sink = self.config.name,
+                reason = trouble.reason,
+                behind,
+                "a sink will be tried again"
+            );
         }
         let asked = match trouble.what {
             What::Later(asked) => asked,
@@ -252,7 +264,12 @@ impl Runner {
     }
 
     async fn skip(&self, record: &Record, reason: &str) -> Result<(), audit::AuditError> {
-        tracing::warn!(sink = self.config.name, index = record.index, reason, "a sink goes on without a record that it refuses");
+        tracing::warn!(
+            sink = self.config.name,
+            index = record.index,
+            reason,
+            "a sink goes on without a record that it refuses"
+        );
         metrics::counter!("fortissimo_sink_skipped_total", "sink" => self.config.name.clone()).increment(1);
         let sink = Short::new(&self.config.name);
         self.tell(Event::SinkRecordSkipped { sink, index: record.index, reason: Short::new(reason) }).await

@@ -125,8 +125,13 @@ pub struct Parts {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn statuses(db: &Db, size: u64, named: &[(String, &'static str)]) -> Result<Vec<SinkStatus>, SinksError> {
-    let mut rows: BTreeMap<_, _> = cursor::all(db).await?.into_iter().map(|row| (row.name.clone(), row)).collect();
+pub async fn statuses(
+    db: &Db,
+    size: u64,
+    named: &[(String, &'static str)],
+) -> Result<Vec<SinkStatus>, SinksError> {
+    let mut rows: BTreeMap<_, _> =
+        cursor::all(db).await?.into_iter().map(|row| (row.name.clone(), row)).collect();
     let status = |(name, kind): &(String, &'static str)| {
         let row = rows.remove(name);
         let next_index = row.as_ref().map_or(0, |row| row.next);
@@ -211,7 +216,9 @@ impl Sinks {
         Some(match destination.send(&[&record]).await {
             Ok(verdicts) => verdicts.into_iter().try_for_each(|verdict| match verdict {
                 crate::destination::Verdict::Accepted => Ok(()),
-                crate::destination::Verdict::Later(reason) | crate::destination::Verdict::Refused(reason) => Err(reason),
+                crate::destination::Verdict::Later(reason) | crate::destination::Verdict::Refused(reason) => {
+                    Err(reason)
+                }
             }),
             Err(trouble) => Err(trouble.said.unwrap_or(trouble.reason)),
         })

@@ -27,7 +27,12 @@ pub struct ClientCertificate {
 
 impl std::fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TlsConfig(private authority: {}, certificate: {})", self.ca_pem.is_some(), self.client.is_some())
+        write!(
+            f,
+            "TlsConfig(private authority: {}, certificate: {})",
+            self.ca_pem.is_some(),
+            self.client.is_some()
+        )
     }
 }
 
@@ -37,8 +42,11 @@ impl TlsConfig {
     /// # Errors
     /// A sentence that names the part which is not usable.
     pub(crate) fn client_config(&self, only_13: bool) -> Result<ClientConfig, String> {
-        let versions: &[&rustls::SupportedProtocolVersion] =
-            if only_13 { &[&rustls::version::TLS13] } else { &[&rustls::version::TLS13, &rustls::version::TLS12] };
+        let versions: &[&rustls::SupportedProtocolVersion] = if only_13 {
+            &[&rustls::version::TLS13]
+        } else {
+            &[&rustls::version::TLS13, &rustls::version::TLS12]
+        };
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(versions)
             .map_err(|error| error.to_string())?

@@ -1,6 +1,7 @@
 //! A transaction: the only way to the rows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::Scope;
 
@@ -145,11 +146,25 @@ impl Tx {
     /// # Errors
     /// Any [`DbError`]: nothing is stored then, unless it is [`DbError::Unavailable`], where a server
     /// that broke off may have stored it.
-    pub async fn commit(mut self) -> Result<(), DbError> {
+    pub async fn commit(self) -> Result<(), DbError> {
+        self.store(None).await
+    }
+
+    /// As [`commit`](Tx::commit), for work that nobody waits for: on SQLite it does not cause a flush of its own for up to
+    /// `patience`, but rides along with the next transaction that is in a hurry. If this future is dropped
+    /// meanwhile, the next transaction takes it along whenever it comes.
+    ///
+    /// # Errors
+    /// As for [`commit`](Tx::commit).
+    pub async fn commit_along(self, patience: Duration) -> Result<(), DbError> {
+        self.store(Some(patience)).await
+    }
+
+    async fn store(mut self, patience: Option<Duration>) -> Result<(), DbError> {
         self.start()?;
         let announcement = std::mem::take(&mut self.announcement);
         match self.inner {
-            Inner::Writing(tx) => tx.commit(announcement).await,
+            Inner::Writing(tx) => tx.commit(announcement, patience).await,
             Inner::Postgres(tx, db) => db.commit(tx, announcement).await,
             // There is nothing to store; dropping ends the snapshot.
             Inner::Reading(_) | Inner::Memory(_) => Ok(()),

@@ -3,6 +3,7 @@
 //! Writes ratios, not absolute times: the machine changes, the ratio stays. The micro measurements
 //! (`cargo bench`) are run too and their output is shown.
 
+mod audit;
 mod load;
 mod peers;
 mod report;
@@ -20,8 +21,14 @@ use report::Report;
 /// Rounds of each comparison; the peers take turns, so that a slow minute hits both.
 const ROUNDS: usize = 3;
 
-/// Measures everything and writes docs/performance.md.
-pub(crate) fn run(seconds: u32) -> Result<()> {
+/// Measures everything and writes docs/performance.md; or one part, which is only shown.
+pub(crate) fn run(seconds: u32, only: Option<&str>, events: u64) -> Result<()> {
+    match only {
+        None => {}
+        Some("audit") => return audit::measure(&mut Report::default(), seconds, events),
+        Some("login-risk") => return login_risk(),
+        Some(other) => bail!("there is no part {other}; parts are: audit, login-risk"),
+    }
     tools::debian(&[("/usr/sbin/nginx", "nginx-light"), ("/usr/bin/wrk", "wrk")])?;
     tools::run(Command::new("cargo").current_dir(tools::root()).args([
         "build",
@@ -33,6 +40,7 @@ pub(crate) fn run(seconds: u32) -> Result<()> {
     start_up(&mut report)?;
     proxying(&mut report, seconds)?;
     sign_ins(&mut report, seconds)?;
+    audit::measure(&mut report, seconds, events)?;
     let page = tools::root().join("docs/performance.md");
     // Written twice, so that a failing micro measurement does not take the others with it.
     report.write(&page)?;
@@ -40,13 +48,17 @@ pub(crate) fn run(seconds: u32) -> Result<()> {
     report.write(&page)
 }
 
-/// Measures one thing that needs no server.
-pub(crate) fn only(what: &str) -> Result<()> {
-    let arguments: &[&str] = match what {
-        "login-risk" => &["run", "--release", "--quiet", "-p", "fortissimo-threat", "--example", "login_risk"],
-        _ => bail!("{what} cannot be measured alone; login-risk can"),
-    };
-    tools::run(Command::new("cargo").current_dir(tools::root()).args(arguments))
+/// The risk of sign-ins on the development set; needs no server.
+fn login_risk() -> Result<()> {
+    tools::run(Command::new("cargo").current_dir(tools::root()).args([
+        "run",
+        "--release",
+        "--quiet",
+        "-p",
+        "fortissimo-threat",
+        "--example",
+        "login_risk",
+    ]))
 }
 
 /// From the start on an empty folder to the first answered request, and memory at rest.

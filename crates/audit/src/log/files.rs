@@ -11,7 +11,7 @@ const MAX_CHECKPOINT: u64 = 64 * 1024;
 pub(super) struct Wanted {
     pub(super) path: PathBuf,
     pub(super) bytes: Vec<u8>,
-    /// Whether it must survive a power cut now. What a checkpoint rests on must; a partial tile is written again anyway.
+    /// Whether it must survive a power cut now: checkpoints. Tiles are written again from the database if they did not.
     pub(super) durable: bool,
 }
 

@@ -19,7 +19,10 @@ use crate::writer::Core;
 use crate::{AuditError, Event, Outcome, Record, outbox};
 
 /// How long the mirror waits between two rounds at least: many small partial tiles would be written and removed again.
-const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_millis(400);
+/// Tiles are not flushed one by one: their flushes would compete with those that requests wait for. Those of the last
+/// minutes before a start, which a power cut may have spoiled, are written again from the database.
+const UNSETTLED_MS: i64 = 5 * 60_000;
 /// Tiles of one round to the disk.
 const AT_ONCE: usize = 32;
 
@@ -101,7 +104,10 @@ impl Keeper {
         self.anchored = matches!(anchor, Found::Prefix { .. } | Found::Nothing { .. });
         self.missing(&mirror, &anchor).await;
         if let (Some(folder), Some(size)) = (&core.settings.folder, self.mirrored) {
-            // Partial tiles are not flushed to the disk one by one; a power cut may have left empty ones.
+            let mut tx = core.db.begin_read(Scope::System("keeping the log's files")).await?;
+            let since = reading::first_at(&mut tx, head.at.plus_ms(-UNSETTLED_MS)).await?.unwrap_or(size);
+            drop(tx);
+            self.mirror(folder, since.min(size), size).await?;
             for tile in Tile::partial_in_tree(size) {
                 write(self.wanted(folder, tile).await?).await?;
             }
@@ -217,7 +223,7 @@ impl Keeper {
     /// The files of one tile: its hashes, and on the lowest level its entries.
     pub(super) async fn wanted(&self, folder: &Path, tile: Tile) -> Result<Vec<Wanted>, AuditError> {
         let mut tx = self.core.db.begin_read(Scope::System("keeping the log's files")).await?;
-        let durable = tile.is_full();
+        let durable = false;
         let bytes = reading::hashes(&mut tx, tile).await?;
         let mut files = vec![Wanted { path: folder.join(tile.path()), bytes, durable }];
         if tile.level == 0 {

@@ -1,12 +1,13 @@
 //! What readers of the log are given: entries, tiles, checkpoint, proofs. All of it comes from the database, so that
 //! every node has the same answers.
 
-use base::{Id, Scope, kind as ids};
+use base::{Id, Scope, Timestamp, kind as ids};
 use crypto::log::{Hash, Malformed, Node, ProofFile, Tile, TileKind, TilePath, TileReader, encode_bundle, inclusion_proof};
 use keys::Keys;
 use store::{Tx, params, sql};
 
 use super::{LogEntry, TreeHead};
+use crate::evidence;
 use crate::opening::{self, entry_columns};
 use crate::{Audit, AuditError};
 
@@ -14,6 +15,7 @@ sql! {
     FROM = concat!("SELECT ", entry_columns!(), " FROM audit_event WHERE idx >= $1 ORDER BY idx LIMIT $2");
     BY_ID = concat!("SELECT ", entry_columns!(), " FROM audit_event WHERE id = $1");
     INDEX = "SELECT idx, leaf FROM audit_event WHERE id = $1";
+    FIRST_AT = "SELECT min(idx) FROM (SELECT idx FROM audit_event WHERE id >= $1 ORDER BY id LIMIT 1000) AS first_events";
     AT = "SELECT 1 FROM audit_event WHERE idx = $1";
     HEAD = "SELECT size, root, checkpoint, at FROM audit_tree WHERE only_row = 1";
     TILE = "SELECT hashes FROM audit_tile WHERE level = $1 AND number = $2";
@@ -56,7 +58,8 @@ impl Audit {
         Ok((head.size > 0).then(|| head.checkpoint.to_string()))
     }
 
-    /// The proof that an event is in the log, a `.tlog-proof` file (c2sp.org/tlog-proof) against the newest checkpoint.
+    /// The proof that an event is in the log, a `.tlog-proof` file (c2sp.org/tlog-proof) against the newest checkpoint, or one that
+    /// witnesses have cosigned.
     /// The proven entry is the event's leaf, which the file brings along as its extra data. `None` if the log does not have the event (yet).
     ///
     /// # Errors
@@ -67,9 +70,11 @@ impl Audit {
         let (index, leaf): (u64, Vec<u8>) = (row.get(0)?, row.get(1)?);
         // Read after the event: on PostgreSQL the tree may have grown in between, never shrunk.
         let head = head(&mut tx).await?;
-        let hashes = with_nodes(&mut tx, head.size, |read| inclusion_proof(index, head.size, read)).await?;
+        // Where witnesses have cosigned a tree with the event in it, the proof carries their word.
+        let cosigned = evidence::cosigned(&mut tx, index).await?.filter(|(size, _)| *size <= head.size);
+        let (size, checkpoint) = cosigned.unwrap_or_else(|| (head.size, head.checkpoint.to_string()));
+        let hashes = with_nodes(&mut tx, size, |read| inclusion_proof(index, size, read)).await?;
         let Some(hashes) = hashes else { return Ok(None) };
-        let checkpoint = head.checkpoint.to_string();
         Ok(Some(ProofFile { extra: Some(leaf), index, hashes, checkpoint }.to_text()))
     }
 
@@ -118,6 +123,11 @@ pub(crate) async fn with_nodes<T>(
             Err(Lack::Malformed(error)) => return Err(AuditError::Damaged(error.to_string())),
         }
     }
+}
+
+/// About the first index since a time: events enter the log nearly in the order of their times.
+pub(crate) async fn first_at(tx: &mut Tx, at: Timestamp) -> Result<Option<u64>, AuditError> {
+    Ok(tx.query_one(FIRST_AT, params![crate::outbox::first_id(at)]).await?.get(0)?)
 }
 
 /// Whether the log has an event at this index.

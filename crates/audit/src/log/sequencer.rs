@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base::{Actor, Id, Scope, Timestamp, kind as ids};
 use crypto::log::Edge;
-use store::{DbError, Row, Tx, Value, params, sql};
+use store::{DbError, Dialect, Row, Tx, Value, params, sql};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -25,14 +25,15 @@ use crate::{AuditError, Event, Outcome, Record};
 /// Events of one batch, about: the rows that are read end at the one with which it is reached. Small, because on SQLite
 /// everybody else who writes waits for the batch.
 const BATCH: usize = 128;
-/// Rows of the outbox of one batch at most.
-const ROWS: i64 = 128;
-/// Bytes of the rows of one batch, about.
-const BYTES: i64 = 256 * 1024;
 /// How often the outbox is looked at when nobody calls.
 const POLL: Duration = Duration::from_millis(50);
+/// How often, and how many times, after somebody said that an event comes with a transaction that is not stored yet.
+const SOON: Duration = Duration::from_millis(4);
+const SOON_LOOKS: u32 = 12;
 /// How long a leader may stand still while events wait, before another node steps in.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a batch may wait for the flush of somebody who is in a hurry: what it moves is durable already.
+const ALONG: Duration = Duration::from_millis(10);
 /// How long a failing database is left alone.
 const RETRY: Duration = Duration::from_millis(250);
 /// Rows of one multi-row statement. On PostgreSQL each statement is a round trip.
@@ -51,9 +52,11 @@ macro_rules! insert {
 }
 
 sql! {
+    // At most 128 rows and about 256 KiB. The numbers stand in the text: SQLite prepares a statement anew whenever a
+    // parameter of LIMIT is bound.
     WAITING = "SELECT seq, events FROM (SELECT seq, events, CAST(sum(length(events)) OVER (ORDER BY seq) AS bigint) AS total
-               FROM (SELECT seq, events FROM audit_outbox ORDER BY seq LIMIT $1) AS first_rows) AS counted
-               WHERE total - length(events) < $2 ORDER BY seq";
+               FROM (SELECT seq, events FROM audit_outbox ORDER BY seq LIMIT 128) AS first_rows) AS counted
+               WHERE total - length(events) < 262144 ORDER BY seq";
     LEADER = "SELECT leader FROM audit_tree WHERE only_row = 1";
     MOVE = "UPDATE audit_tree SET size = $1, root = $2, checkpoint = $3, at = $4, leader = $5
             WHERE only_row = 1 AND size = $6 AND root = $7";
@@ -74,6 +77,9 @@ sql! {
     TAKE = sqlite "DELETE FROM audit_outbox WHERE seq IN (SELECT value FROM json_each($1))",
         postgres "DELETE FROM audit_outbox WHERE seq IN
                   (SELECT number::bigint FROM jsonb_array_elements_text($1::text::jsonb) AS list(number))";
+    // What leaves the outbox is sealed and stands in the log: to overwrite it with zeros would write it once more.
+    LEAVE_TRACES = sqlite "PRAGMA secure_delete = FAST", postgres "SELECT 1";
+    LEAVE_NO_TRACES = sqlite "PRAGMA secure_delete = ON", postgres "SELECT 1";
     PUT_TILE = "INSERT INTO audit_tile (level, number, hashes) VALUES ($1, $2, $3)
                 ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes";
     KNOWN = "SELECT 1 FROM audit_event WHERE id = $1";
@@ -131,15 +137,17 @@ macro_rules! cut {
 /// Runs until the writer has ended and nothing waits that this node could take.
 pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>) {
     let mut sequencer = Sequencer::new(Arc::clone(&core));
-    let mut ending = false;
+    let (mut ending, mut soon) = (false, 0_u32);
     loop {
         let step = sequencer.step().await;
         let pause = match &step {
             Ok(Step::Again) => {
+                soon = 0;
                 // Whoever waits for the writer gets a turn between two batches.
                 tokio::task::yield_now().await;
                 continue;
             }
+            Ok(Step::Rest) if soon > 0 => SOON,
             Ok(Step::Rest) => POLL,
             Err(_) => RETRY,
         };
@@ -150,8 +158,8 @@ pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>)
             // Events that wait and nobody takes are for the next process.
             _ = &mut writer_done => ending = true,
             () = core.written.notified() => {}
-            () = core.log.wanted.notified() => {}
-            () = tokio::time::sleep(pause) => {}
+            () = core.log.wanted.notified() => soon = SOON_LOOKS,
+            () = tokio::time::sleep(pause) => soon = soon.saturating_sub(1),
         }
     }
     sequencer.leave().await;
@@ -197,7 +205,7 @@ impl Sequencer {
         let mut tx = self.core.db.begin_read(SCOPE).await?;
         let head = reading::head(&mut tx).await?;
         self.publish(&head);
-        let rows = tx.query(WAITING, params![ROWS, BYTES]).await?;
+        let rows = tx.query(WAITING, params![]).await?;
         if rows.is_empty() {
             self.still = None;
             return Ok(Step::Rest);
@@ -286,9 +294,18 @@ impl Sequencer {
             tx.execute(PUT_TILE, params![tile.level, integer(tile.index), hashes.as_slice()]).await?;
         }
         let seqs = serde_json::to_string(seqs).expect("numbers serialise");
-        tx.execute(TAKE, params![seqs]).await?;
+        if self.core.db.dialect() == Dialect::Sqlite {
+            // Nobody else writes in between: the transaction holds the only writer.
+            tx.query(LEAVE_TRACES, params![]).await?;
+            let taken = tx.execute(TAKE, params![seqs]).await;
+            let restored = tx.query(LEAVE_NO_TRACES, params![]).await;
+            taken?;
+            restored?;
+        } else {
+            tx.execute(TAKE, params![seqs]).await?;
+        }
         cut!(self, BeforeCommit);
-        tx.commit().await?;
+        tx.commit_along(ALONG).await?;
         cut!(self, AfterCommit);
 
         metrics::gauge!("fortissimo_log_size").set(growth.edge.size() as f64);

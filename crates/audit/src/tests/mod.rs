@@ -17,6 +17,7 @@ mod hourly;
 mod live;
 mod files;
 mod log;
+mod noticed;
 mod search;
 mod secrecy;
 mod tamper;

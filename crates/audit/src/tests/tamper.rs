@@ -37,9 +37,9 @@ sql! {
 }
 
 /// A log with everything in it: several tiles, a gap, a person who was erased, and one who was not.
-struct Log {
+pub(super) struct Log {
     house: House,
-    folder: TempDir,
+    pub(super) folder: TempDir,
     size: u64,
     gap: u64,
     erased_by: u64,
@@ -48,13 +48,13 @@ struct Log {
     /// Indexes of events about them.
     of_ada: u64,
     of_bob: u64,
-    trust: Trust,
+    pub(super) trust: Trust,
     /// The log's files as they were when it was half as long.
     yesterday: PathBuf,
 }
 
 impl Log {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let house = House::new(Db::memory()).await;
         house.audit.shutdown().await;
         let folder = tempfile::tempdir().unwrap();
@@ -173,7 +173,7 @@ async fn mirrored(house: &House, folder: &Path) -> u64 {
     size
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

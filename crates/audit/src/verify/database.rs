@@ -10,6 +10,7 @@ use super::Source;
 
 sql! {
     VERIFY_HEAD = "SELECT checkpoint FROM audit_tree WHERE only_row = 1";
+    VERIFY_COSIGNED = "SELECT evidence FROM audit_evidence WHERE source = 'witnesses' ORDER BY size DESC LIMIT 1";
     VERIFY_TILE = "SELECT hashes FROM audit_tile WHERE level = $1 AND number = $2";
     VERIFY_LEAVES = "SELECT leaf FROM audit_event WHERE idx >= $1 AND idx < $2 ORDER BY idx";
 }
@@ -31,6 +32,10 @@ impl Database {
         if path == "checkpoint" {
             let checkpoint: String = tx.query_one(VERIFY_HEAD, params![]).await?.get(0)?;
             return Ok(Some(checkpoint.into_bytes()).filter(|text| !text.is_empty()));
+        }
+        if path == "cosigned" {
+            let note = tx.query_opt(VERIFY_COSIGNED, params![]).await?;
+            return note.map(|row| row.get(0)).transpose();
         }
         let Ok(path) = TilePath::parse(path) else { return Ok(None) };
         let tile = path.tile;

@@ -34,7 +34,7 @@ impl From<std::io::Error> for ProveError {
     }
 }
 
-/// The proof of one event against the source's checkpoint; it brings the event's leaf as its extra data. `None` if
+/// The proof of one event against the source's checkpoint, or the one that witnesses have cosigned; it brings the event's leaf as its extra data. `None` if
 /// the log has no such event. Nobody's signature is checked here: that is for whoever is shown the proof.
 ///
 /// # Errors
@@ -49,6 +49,13 @@ pub async fn prove(source: &mut impl Source, wanted: Wanted) -> Result<Option<Pr
         Wanted::Id(id) => search(source, id, head.size).await?,
     };
     let Some((index, leaf)) = found else { return Ok(None) };
+    // Where witnesses have cosigned a tree with the event in it, the proof carries their word.
+    let cosigned = source.read("cosigned").await?.and_then(|note| String::from_utf8(note).ok());
+    let cosigned = cosigned.and_then(|note| Some((Checkpoint::read_unverified(&note).ok()?, note)));
+    let (head, note) = match cosigned {
+        Some((of, cosigned)) if of.origin == head.origin && index < of.size && of.size <= head.size => (of, cosigned),
+        _ => (head, note),
+    };
     let hashes = path(source, index, head.size).await?;
     if !verify_inclusion(&leaf_hash(&leaf), index, head.size, &hashes, &head.root) {
         return Err(damaged("the entry does not lead to the signed root"));

@@ -18,6 +18,8 @@ use crate::config::value::Period;
 use crate::output::Failure;
 use crate::services::Services;
 
+/// How long a command waits until what was recorded before is in the log.
+const SETTLE: std::time::Duration = std::time::Duration::from_secs(2);
 /// Events per page of a search.
 const PAGE: usize = 200;
 
@@ -140,11 +142,21 @@ pub(super) fn run(command: Audit, loaded: Loaded, out: &mut impl Write) -> Resul
         Audit::Prove(command) => return prove::run(command, loaded, out),
         reading => reading,
     };
-    with_services(loaded, async |services| match command {
+    with_services(loaded, async |services| {
+        if matches!(command, Audit::Export(_) | Audit::Tail { .. } | Audit::Search(_)) {
+            // Without a server nobody else puts what waits into the log. What cannot be put there is not shown.
+            services.audit.settled_within(SETTLE).await?;
+        }
+        read(&services, command, out).await
+    })
+}
+
+async fn read(services: &Services, command: Audit, out: &mut impl Write) -> Result<(), Failure> {
+    match command {
         Audit::Verify(_) | Audit::Prove(_) => Ok(()),
-        Audit::Export(command) => export::run(&services, command, out).await,
-        Audit::Sinks { json } => sinks::list(&services, json, out).await,
-        Audit::SinkTest { name } => sinks::test(&services, &name, out).await,
+        Audit::Export(command) => export::run(services, command, out).await,
+        Audit::Sinks { json } => sinks::list(services, json, out).await,
+        Audit::SinkTest { name } => sinks::test(services, &name, out).await,
         Audit::Tail { lines, follow, json } => {
             // Subscribed before the search, so that nothing falls in between; the overlap is cut by id.
             let live = follow.then(|| services.audit.subscribe());
@@ -153,7 +165,7 @@ pub(super) fn run(command: Audit, loaded: Loaded, out: &mut impl Write) -> Resul
                 latest.push(entry);
                 Ok(())
             };
-            each(&services, &Filter::default(), lines, keep).await?;
+            each(services, &Filter::default(), lines, keep).await?;
             latest.reverse();
             for entry in &latest {
                 print(entry, json, out)?;
@@ -186,9 +198,9 @@ pub(super) fn run(command: Audit, loaded: Loaded, out: &mut impl Write) -> Resul
                 outcome: search.outcome,
             };
             let limit = if search.all { u32::MAX } else { search.limit };
-            each(&services, &filter, limit, |entry| print(&entry, search.json, out)).await
+            each(services, &filter, limit, |entry| print(&entry, search.json, out)).await
         }
-    })
+    }
 }
 
 /// Hands up to `limit` events to `take`, newest first, a page at a time.

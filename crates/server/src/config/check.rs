@@ -39,6 +39,7 @@ pub(super) fn check(config: &Resolved, origins: &Origins) -> Result<Vec<Finding>
     limits(config, &mut checker);
     http(config, &mut checker);
     rest(config, &mut checker);
+    evidence(config, &mut checker);
     check_sinks::sinks(config, &mut checker);
     check_sinks::alerts(config, &mut checker);
     if checker.errors.is_empty() { Ok(checker.warnings) } else { Err(checker.errors) }
@@ -400,6 +401,27 @@ fn http(config: &Resolved, out: &mut Checker<'_>) {
     for (key, value) in times {
         if value < Period::from_ms(100) || value > Period::from_hours(1) {
             out.error(&["http", key], "must be between 100ms and 1h");
+        }
+    }
+}
+
+fn evidence(config: &Resolved, out: &mut Checker<'_>) {
+    let audit = &config.audit;
+    if audit.timestamp_url.is_some() && audit.timestamp_ca_file.is_none() {
+        let message = "is missing: whose time stamps count? Name the PEM file of the authority's root certificates";
+        out.error(&["audit", "timestamp_ca_file"], message);
+    }
+    if let Err(message) = audit.timestamp_url.as_deref().map_or(Ok(()), |url| crate::evidence::address(url).map(drop)) {
+        out.error(&["audit", "timestamp_url"], message);
+    }
+    for witness in &audit.witnesses {
+        if let Err(message) = crate::evidence::address(&witness.url) {
+            out.error(&["audit", "witnesses"], message);
+        }
+    }
+    for (name, every) in [("witness_every", audit.witness_every), ("timestamp_every", audit.timestamp_every)] {
+        if every < Period::from_secs(1) {
+            out.error(&["audit", name], "must be at least 1s");
         }
     }
 }

@@ -39,7 +39,7 @@ use serde::{Deserialize, Serialize};
 
 pub use accounts::Accounts;
 pub use alert::{Alert, AlertGroup, AlertSeverity, Alerts};
-pub use audit::Audit;
+pub use audit::{Audit, LogWitness};
 pub use cors::Cors;
 pub use database::Database;
 pub use finding::{Finding, Place};
@@ -114,5 +114,7 @@ pub struct Config {
     pub witness: Witness,
 }
 
+#[cfg(test)]
+mod sink_tests;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@
 
 mod key;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -5,11 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::Settings;
+use testkit::{Program, Settings};
 
 use crate::start;
 
+/// Rounds of every run; `FORTISSIMO_TEST_CRASHES=200` for the long one.
 const ROUNDS: u32 = 12;
+
+fn rounds() -> u32 {
+    #[expect(clippy::disallowed_methods, reason = "how long a test runs is said from outside")]
+    let wished = std::env::var("FORTISSIMO_TEST_CRASHES").ok();
+    wished.and_then(|text| text.parse().ok()).unwrap_or(ROUNDS)
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn killed_under_load_it_loses_nothing_that_was_acknowledged() {
@@ -17,7 +24,9 @@ async fn killed_under_load_it_loses_nothing_that_was_acknowledged() {
     program.operator().await;
     let mut failed_attempts = 0_usize;
     let mut registered = Vec::new();
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
+        let begun = base::Clock::system().now().to_rfc3339();
+        let mut refused_now = 0_usize;
         let stop = Arc::new(AtomicBool::new(false));
         let mut clients = Vec::new();
         for worker in 0..6 {
@@ -49,26 +58,27 @@ async fn killed_under_load_it_loses_nothing_that_was_acknowledged() {
             }));
         }
         // Another moment each round.
-        tokio::time::sleep(Duration::from_millis(150 + u64::from(round) * 37)).await;
+        tokio::time::sleep(Duration::from_millis(150 + u64::from(round % 16) * 37)).await;
         program.kill();
         stop.store(true, Ordering::Relaxed);
         for client in clients {
             let (refusals, names) = client.await.unwrap();
-            failed_attempts += refusals;
+            refused_now += refusals;
             registered.extend(names);
         }
+        failed_attempts += refused_now;
+        // Offline, on what the killed one left behind; then with what still waited in the outbox.
+        let verified = program.output(&["audit", "verify"]);
+        assert!(verified.status.success(), "round {round}: {}", String::from_utf8_lossy(&verified.stdout));
+        let recorded = count(&program, "session.sign_in_failed", &["--from", &begun]);
+        assert!(recorded >= refused_now, "round {round}: {refused_now} were answered, {recorded} are recorded");
         program.run();
     }
     assert!(failed_attempts > 0 && !registered.is_empty(), "the load never got through");
     assert!(program.stop());
-    let count = |kind: &str| {
-        let mut total = 0;
-        let output = program.output(&["audit", "search", "--json", "--kind", kind, "--all"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        total += String::from_utf8_lossy(&output.stdout).lines().count();
-        total
-    };
-    let recorded = count("session.sign_in_failed");
+    let verified = program.output(&["audit", "verify"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    let recorded = count(&program, "session.sign_in_failed", &[]);
     assert!(
         recorded >= failed_attempts,
         "{failed_attempts} failed sign-ins were answered, {recorded} are recorded"
@@ -77,4 +87,13 @@ async fn killed_under_load_it_loses_nothing_that_was_acknowledged() {
     for name in registered {
         assert!(list.contains(&format!("\"{name}\"")), "{name} was acknowledged and is gone");
     }
+}
+
+/// How many events of a kind the trail has.
+fn count(program: &Program, kind: &str, more: &[&str]) -> usize {
+    let mut arguments = vec!["audit", "search", "--json", "--kind", kind, "--all"];
+    arguments.extend(more);
+    let output = program.output(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).lines().count()
 }

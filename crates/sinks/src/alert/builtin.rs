@@ -15,8 +15,18 @@ const RULES: &[Line] = &[
         5,
         Group::None,
         5,
-        "The log's files were changed, cut or replaced, or its disk fills. Run `fortissimo audit verify` against a copy \
+        "The log's files were changed, cut off, replaced or made read-only. Run `fortissimo audit verify` against a copy \
          and the anchor, keep the disk as evidence, and find out who had access to the data folder.",
+    ),
+    (
+        "log-surroundings",
+        &["log.disk_nearly_full", "log.clock_stepped_back"],
+        1,
+        5,
+        Group::None,
+        4,
+        "The log's disk is nearly full, or the clock was set back. Make room: without it, requests that must be recorded \
+         are refused. Check the machine's time service.",
     ),
     (
         "audit-gap",
@@ -133,7 +143,8 @@ pub fn rules() -> Vec<Rule> {
     rules.push(Rule {
         min_severity: 5,
         severity: 5,
-        runbook: "Something critical happened for which there is no rule of its own. Read the event.".to_owned(),
+        runbook: "Something critical happened for which there is no rule of its own. Read the event."
+            .to_owned(),
         fallback: true,
         ..Rule::new("critical-event", Vec::new())
     });
@@ -155,8 +166,8 @@ fn rule((name, kinds, threshold, minutes, group, severity, runbook): &Line) -> R
         group: *group,
         severity: *severity,
         runbook: (*runbook).to_owned(),
-        // The log's own watch reports well-being, too.
-        min_severity: if *name == "log-tampering" { 4 } else { 1 },
+        // What is less has a rule of its own.
+        min_severity: if *name == "log-tampering" { 5 } else { 1 },
         ..Rule::new(name, kinds.iter().map(|kind| Pattern::lenient(kind)).collect())
     }
 }

@@ -77,7 +77,9 @@ async fn attempt(alerts: &Alerts, due: Due, alert: Option<Alert>) -> Result<(), 
 
 async fn send(alerts: &Alerts, channel: &str, alert: &Alert) -> Result<(), String> {
     if channel == "webhook" {
-        let Some(webhook) = &alerts.webhook else { return Err("the webhook is not configured any more".to_owned()) };
+        let Some(webhook) = &alerts.webhook else {
+            return Err("the webhook is not configured any more".to_owned());
+        };
         let mut event = cloud_event(&alert.id.to_string(), &webhook.source, "alert.raised", alert.opened_at);
         event.insert("datacontenttype".into(), json!("application/json"));
         event.insert(
@@ -103,7 +105,8 @@ async fn send(alerts: &Alerts, channel: &str, alert: &Alert) -> Result<(), Strin
     }
     let number = channel.strip_prefix("mail:").and_then(|number| number.parse::<usize>().ok());
     let mailing = alerts.config.mail.as_ref();
-    let Some((mailing, to)) = mailing.zip(number).and_then(|(all, number)| Some((all, all.to.get(number)?))) else {
+    let Some((mailing, to)) = mailing.zip(number).and_then(|(all, number)| Some((all, all.to.get(number)?)))
+    else {
         return Err("the channel is not configured any more".to_owned());
     };
     let message = OperatorMail {
@@ -133,6 +136,12 @@ fn text(alert: &Alert, public_url: &str) -> String {
     format!(
         "{}\n\nDeployment: {public_url}\nRaised: {}\nEvents: {} (log index {} to {})\n\nWhat to do:\n{}\n{more}\n\
          `fortissimo alert list` shows whom it is about; `fortissimo alert acknowledge {}` says that you look into it.\n",
-        alert.summary, alert.opened_at, alert.count, alert.first_index, alert.last_index, alert.runbook, alert.id
+        alert.summary,
+        alert.opened_at,
+        alert.count,
+        alert.first_index,
+        alert.last_index,
+        alert.runbook,
+        alert.id
     )
 }

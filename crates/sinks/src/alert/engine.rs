@@ -120,7 +120,8 @@ impl<'a> Engine<'a> {
 
     async fn restore(alerts: &'a Alerts, reader: &'a Reader, at: Cursor) -> Result<Self, SinksError> {
         let mut windows = Windows::new(alerts.config.rules.clone());
-        let opened = at.state.as_deref().map(|state| alerts.parts.keys.open_system(Purpose::Audit, STATE, state));
+        let opened =
+            at.state.as_deref().map(|state| alerts.parts.keys.open_system(Purpose::Audit, STATE, state));
         // A state of another version or key is forgotten: counting begins anew, open alerts go on.
         let state: State = match opened {
             Some(Ok(text)) => serde_json::from_slice(&text).unwrap_or_default(),
@@ -135,7 +136,16 @@ impl<'a> Engine<'a> {
         }
         drop(tx);
         let source = alerts.parts.source.clone();
-        Ok(Self { alerts, reader, source, windows, next: at.next, saved: at.next, messages: state.messages, latest: 0 })
+        Ok(Self {
+            alerts,
+            reader,
+            source,
+            windows,
+            next: at.next,
+            saved: at.next,
+            messages: state.messages,
+            latest: 0,
+        })
     }
 
     fn is_unsaved(&self) -> bool {

@@ -139,7 +139,12 @@ impl Alerts {
     ///
     /// # Errors
     /// If the database or the trail fails.
-    pub async fn handle(&self, id: Id<kind::Alert>, state: AlertState, by: Actor) -> Result<bool, SinksError> {
+    pub async fn handle(
+        &self,
+        id: Id<kind::Alert>,
+        state: AlertState,
+        by: Actor,
+    ) -> Result<bool, SinksError> {
         let now = self.parts.clock.now();
         let mut tx = self.parts.db.begin(Scope::System("alerts")).await?;
         let Some(rule) = rows::handle(&mut tx, id, state, by, now).await? else { return Ok(false) };

@@ -153,10 +153,15 @@ pub(super) async fn open(
     now: Timestamp,
 ) -> Result<(), SinksError> {
     let id = firing.alert;
-    let body = Body { who: firing.who.clone(), summary: summary(rule, firing.count), runbook: rule.runbook.clone() };
+    let body =
+        Body { who: firing.who.clone(), summary: summary(rule, firing.count), runbook: rule.runbook.clone() };
     let text = serde_json::to_vec(&body).expect("an alert is plain data");
     let sealed = keys.seal_system(Purpose::Audit, field(&id), &text);
-    let group = keys.blind_index("alert", "group_index", format!("{}\0{}", rule.name, firing.who.describe()).as_bytes());
+    let group = keys.blind_index(
+        "alert",
+        "group_index",
+        format!("{}\0{}", rule.name, firing.who.describe()).as_bytes(),
+    );
     tx.execute(
         OPEN,
         params![
@@ -208,7 +213,13 @@ pub(super) async fn alive(tx: &mut Tx, keys: &Keys, since: Timestamp) -> Result<
     for row in tx.query(ALIVE, params![since]).await? {
         let id: Id<kind::Alert> = row.get(0)?;
         let Some(body) = opened(keys, &id, &row.get::<Vec<u8>>(2)?) else { continue };
-        found.push(Alive { id, rule: row.get(1)?, who: body.who, last_seen: row.get(3)?, last_index: row.get(4)? });
+        found.push(Alive {
+            id,
+            rule: row.get(1)?,
+            who: body.who,
+            last_seen: row.get(3)?,
+            last_index: row.get(4)?,
+        });
     }
     Ok(found)
 }
@@ -220,7 +231,8 @@ fn opened(keys: &Keys, id: &Id<kind::Alert>, sealed: &[u8]) -> Option<Body> {
 async fn alert(tx: &mut Tx, keys: &Keys, row: &Row) -> Result<Alert, SinksError> {
     let id: Id<kind::Alert> = row.get(0)?;
     let body = opened(keys, &id, &row.get::<Vec<u8>>(10)?);
-    let unreadable = || Body { who: Who::Everybody, summary: "cannot be read".to_owned(), runbook: String::new() };
+    let unreadable =
+        || Body { who: Who::Everybody, summary: "cannot be read".to_owned(), runbook: String::new() };
     let body = body.unwrap_or_else(unreadable);
     let delivery = |row: &Row| {
         Ok(Delivery {

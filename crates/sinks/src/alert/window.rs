@@ -81,7 +81,7 @@ impl Windows {
         let mut due = Vec::new();
         let mut about: Vec<usize> = Vec::new();
         for (number, rule) in self.rules.iter().enumerate() {
-            if rule.counts(&item.entry) && !(rule.fallback && !about.is_empty()) {
+            if (!rule.fallback || about.is_empty()) && rule.counts(&item.entry) {
                 about.push(number);
             }
         }
@@ -154,10 +154,18 @@ impl Windows {
     }
 
     /// An alert from the database goes on.
-    pub(crate) fn adopt(&mut self, rule: &str, who: Who, alert: Id<kind::Alert>, last_seen: Timestamp, last_index: u64) {
+    pub(crate) fn adopt(
+        &mut self,
+        rule: &str,
+        who: Who,
+        alert: Id<kind::Alert>,
+        last_seen: Timestamp,
+        last_index: u64,
+    ) {
         let Some(number) = self.rules.iter().position(|one| one.name == rule) else { return };
         let last_seen = last_seen.as_millis();
-        self.groups[number].entry(who).or_default().raised = Some(Raised { alert, last_seen, last_index, fresh: 0 });
+        self.groups[number].entry(who).or_default().raised =
+            Some(Raised { alert, last_seen, last_index, fresh: 0 });
     }
 
     /// What has happened to open alerts since the last call.
@@ -165,7 +173,9 @@ impl Windows {
         let mut more = Vec::new();
         for (number, groups) in self.groups.iter_mut().enumerate() {
             for (who, counter) in groups {
-                let Some(raised) = counter.raised.as_mut().filter(|raised| raised.fresh > 0) else { continue };
+                let Some(raised) = counter.raised.as_mut().filter(|raised| raised.fresh > 0) else {
+                    continue;
+                };
                 more.push(More {
                     rule: number,
                     who: who.clone(),
@@ -204,10 +214,14 @@ impl Windows {
         self.dirty = false;
         let mut snapshot = Snapshot::default();
         for (number, rule) in self.rules.iter().enumerate() {
-            let fits = |counter: &Counter| counter.times.back().is_some_and(|last| now - last <= rule.window_ms);
-            let open = |counter: &Counter| counter.raised.as_ref().is_some_and(|raised| now - raised.last_seen <= rule.quiet_ms);
+            let fits =
+                |counter: &Counter| counter.times.back().is_some_and(|last| now - last <= rule.window_ms);
+            let open = |counter: &Counter| {
+                counter.raised.as_ref().is_some_and(|raised| now - raised.last_seen <= rule.quiet_ms)
+            };
             self.groups[number].retain(|_, counter| fits(counter) || open(counter));
-            for (who, counter) in self.groups[number].iter().filter(|(_, counter)| !counter.times.is_empty()) {
+            for (who, counter) in self.groups[number].iter().filter(|(_, counter)| !counter.times.is_empty())
+            {
                 snapshot.counters.push((rule.name.clone(), who.clone(), counter.times.clone()));
             }
             if !self.opened[number].is_empty() {
@@ -247,5 +261,7 @@ fn make_room(groups: &mut BTreeMap<Who, Counter>, at: i64, longest: i64) {
     let mut ages: Vec<i64> = groups.values().map(last).collect();
     ages.sort_unstable();
     let limit = ages[MAX_GROUPS / 10];
-    groups.retain(|_, counter| last(counter) > limit || counter.raised.as_ref().is_some_and(|raised| raised.fresh > 0));
+    groups.retain(|_, counter| {
+        last(counter) > limit || counter.raised.as_ref().is_some_and(|raised| raised.fresh > 0)
+    });
 }

@@ -38,7 +38,8 @@ struct Error {
 
 impl Elastic {
     pub(super) fn open(target: &HttpTarget, index: &str, around: &Surroundings) -> Result<Self, String> {
-        let endpoint = Endpoint::open(target, "/_bulk", "ApiKey", around)?.with(CONTENT_TYPE, "application/x-ndjson");
+        let endpoint =
+            Endpoint::open(target, "/_bulk", "ApiKey", around)?.with(CONTENT_TYPE, "application/x-ndjson");
         Ok(Self { endpoint, index: index.to_owned() })
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Files {
     /// Lines of the newest file from before this process; a batch that comes again finds itself here.
     written: HashSet<[u8; 32]>,
     resumed: bool,
+    /// The index after the latest event: files are named after where they begin.
+    position: u64,
 }
 
 /// The file that grows.
@@ -76,6 +78,7 @@ impl Files {
             open: None,
             written: HashSet::new(),
             resumed: false,
+            position: 0,
         }
     }
 
@@ -90,6 +93,7 @@ impl Files {
             open: None,
             written: HashSet::new(),
             resumed: false,
+            position: 0,
         };
         let mut state = std::mem::replace(self, fresh);
         let done = tokio::task::spawn_blocking(move || {
@@ -127,7 +131,7 @@ impl Files {
             let open = match &mut self.open {
                 Some(open) => open,
                 None => {
-                    let begun = begin(&self.config.folder, now, *index)?;
+                    let begun = begin(&self.config.folder, now, index.unwrap_or(self.position))?;
                     self.open.insert(begun)
                 }
             };
@@ -137,6 +141,7 @@ impl Files {
             open.records += 1;
             open.first = open.first.or(*index);
             open.last = index.or(open.last);
+            self.position = index.map_or(self.position, |index| index + 1);
         }
         if let Some(open) = &self.open {
             open.file.sync_data()?;
@@ -147,7 +152,9 @@ impl Files {
     /// Finds the newest file; goes on with it if it is not in the manifest.
     fn resume(&mut self) -> io::Result<()> {
         private_folder(&self.config.folder)?;
-        let Some(day) = newest(&self.config.folder, |name| name.len() == 10 && name.starts_with(char::is_numeric))? else {
+        let Some(day) =
+            newest(&self.config.folder, |name| name.len() == 10 && name.starts_with(char::is_numeric))?
+        else {
             return Ok(());
         };
         let Some(path) = newest(&day, |name| name.starts_with("events-") && name.ends_with(".jsonl"))? else {
@@ -159,23 +166,27 @@ impl Files {
         // A line that a crash cut off goes; it comes again whole.
         let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         content.truncate(whole);
-        let lines: Vec<&[u8]> = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&[u8]> =
+            content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
         self.written = lines.iter().map(|line| crypto::mac::sha256(line)).collect();
+        let mut indexes = lines.iter().filter_map(|line| index_of(line));
+        let first = indexes.next();
+        let last = indexes.next_back().or(first);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let begins = name.get(7..27).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+        self.position = last.map_or(begins, |last| last + 1);
         if manifest(&day, &self.deployment)?.files.iter().any(|closed| closed.name == name) {
             return Ok(());
         }
         file.set_len(whole as u64)?;
         file.seek(SeekFrom::End(0))?;
-        let mut indexes = lines.iter().filter_map(|line| index_of(line));
-        let first = indexes.next();
         self.open = Some(Open {
             file,
             opened_at: self.clock.now(),
             bytes: whole as u64,
             records: lines.len() as u64,
             first,
-            last: indexes.last().or(first),
+            last,
             path,
         });
         Ok(())
@@ -202,17 +213,16 @@ impl Files {
 }
 
 /// A new file in the folder of today.
-fn begin(folder: &Path, now: Timestamp, index: Option<u64>) -> io::Result<Open> {
+fn begin(folder: &Path, now: Timestamp, first: u64) -> io::Result<Open> {
     let day = folder.join(now.to_rfc3339().get(..10).unwrap_or("0000-00-00"));
     private_folder(&day)?;
-    let first = index.unwrap_or(0);
     let mut path = day.join(format!("events-{first:020}.jsonl"));
     // The same index again: the sink was set back, or the database was.
     for again in 2..1_000 {
         if !path.exists() {
             break;
         }
-        path = day.join(format!("events-{first:020}-{again:03}.jsonl"));
+        path = day.join(format!("events-{first:020}_{again:03}.jsonl"));
     }
     let file = File::options().create_new(true).append(true).mode(0o600).open(&path)?;
     File::open(&day)?.sync_all()?;
@@ -259,6 +269,5 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// The place in the log that a line of ours names.
 fn index_of(line: &[u8]) -> Option<u64> {
     let event: serde_json::Value = serde_json::from_slice(line).ok()?;
-    let own = ["metadata", "event"].iter().find_map(|part| event[part]["sequence"].as_u64());
-    own
+    ["metadata", "event"].iter().find_map(|part| event[part]["sequence"].as_u64())
 }

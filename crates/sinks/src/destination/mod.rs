@@ -146,7 +146,9 @@ impl Trouble {
     /// What a status other than success means, unless the protocol says more.
     fn of(answer: &Answer) -> Self {
         let what = match answer.status {
-            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => What::Refused,
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+                What::Refused
+            }
             _ => What::Later(answer.retry_after),
         };
         Self { reason: format!("answered {}", answer.status), said: Some(answer.describe()), what }
@@ -182,7 +184,10 @@ impl Destination {
                 Self::Splunk(splunk::Splunk::open(http, index.clone(), *acknowledge, around)?)
             }
             Target::Elastic { .. } | Target::Files(_) if form == Form::Cef => {
-                return Err("form: \"cef\" is text, and this kind of sink takes JSON; use \"ocsf\" or \"ecs\"".to_owned());
+                return Err(
+                    "form: \"cef\" is text, and this kind of sink takes JSON; use \"ocsf\" or \"ecs\""
+                        .to_owned(),
+                );
             }
             Target::Elastic { http, index } => Self::Elastic(elastic::Elastic::open(http, index, around)?),
             Target::Webhook(config) => Self::Webhook(webhook::Webhook::open(config, around)?),
@@ -239,7 +244,8 @@ impl Endpoint {
 fn address(text: &str, path: &str) -> Result<Uri, String> {
     let wrong = || format!("url: expected an address such as https://siem.example.com{path}");
     let url: Uri = text.parse().map_err(|_| wrong())?;
-    let usable = matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty());
+    let usable =
+        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty());
     if !usable || url.authority().is_some_and(|whole| whole.as_str().contains('@')) {
         return Err(wrong());
     }

@@ -17,7 +17,8 @@ pub(crate) struct Otlp {
 
 impl Otlp {
     pub(super) fn open(target: &HttpTarget, around: &Surroundings) -> Result<Self, String> {
-        let endpoint = Endpoint::open(target, "/v1/logs", "Bearer", around)?.with(CONTENT_TYPE, "application/x-protobuf");
+        let endpoint = Endpoint::open(target, "/v1/logs", "Bearer", around)?
+            .with(CONTENT_TYPE, "application/x-protobuf");
         let (deployment, version) = (around.writer.deployment.to_string(), around.writer.version.to_string());
         Ok(Self { endpoint, deployment, version })
     }

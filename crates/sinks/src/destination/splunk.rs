@@ -13,9 +13,10 @@ use super::{Endpoint, HttpTarget, Surroundings, Trouble, Verdict, all, code};
 use crate::form::{Form, Record};
 use crate::http::Answer;
 
-/// How often the indexer is asked, and how long it may take. After that the batch is sent again.
-const ASK_EVERY: Duration = Duration::from_millis(500);
-const ASK_TIMES: u32 = 60;
+/// How often the indexer is asked, with pauses that double: about half a minute. After that the batch is sent again.
+const ASK_TIMES: u32 = 20;
+const FIRST_ASK: Duration = Duration::from_millis(50);
+const LONGEST_ASK: Duration = Duration::from_secs(2);
 
 pub(crate) struct Splunk {
     endpoint: Endpoint,
@@ -51,7 +52,8 @@ impl Splunk {
             return Err("token: the collector's token is missing".to_owned());
         }
         let path = "/services/collector/event";
-        let mut endpoint = Endpoint::open(target, path, "Splunk", around)?.with(CONTENT_TYPE, "application/json");
+        let mut endpoint =
+            Endpoint::open(target, path, "Splunk", around)?.with(CONTENT_TYPE, "application/json");
         let mut acks = None;
         if acknowledge {
             // The channel keeps acknowledgements of several senders apart. It must be a UUID and stay the same.
@@ -60,7 +62,11 @@ impl Splunk {
             endpoint.headers.insert(HeaderName::from_static("x-splunk-request-channel"), value);
             let whole = endpoint.url.to_string();
             let base = whole.strip_suffix("/event").unwrap_or(&whole);
-            acks = Some(format!("{base}/ack").parse().map_err(|_| "url: no address for acknowledgements".to_owned())?);
+            acks = Some(
+                format!("{base}/ack")
+                    .parse()
+                    .map_err(|_| "url: no address for acknowledgements".to_owned())?,
+            );
         }
         let source_type = match around.writer.form {
             Form::Ocsf => "fortissimo:ocsf",
@@ -79,27 +85,35 @@ impl Splunk {
             return refused(&answer, said, records.len());
         }
         let Some(acks) = self.acks.clone() else { return Ok(all(records)) };
-        let id = said
-            .and_then(|said| said.ack)
-            .ok_or_else(|| Trouble::later("no ackId in the answer; is indexer acknowledgement on for the token?"))?;
+        let id = said.and_then(|said| said.ack).ok_or_else(|| {
+            Trouble::later("no ackId in the answer; is indexer acknowledgement on for the token?")
+        })?;
         self.acknowledged(&acks, id).await?;
         Ok(all(records))
     }
 
     async fn acknowledged(&self, acks: &Uri, id: u64) -> Result<(), Trouble> {
+        let mut pause = FIRST_ASK;
+        let mut last = "the indexer did not acknowledge in time".to_owned();
         for _ in 0..ASK_TIMES {
             let body = Bytes::from(json!({ "acks": [id] }).to_string());
-            let answer = self.endpoint.http.post(acks, &self.endpoint.headers, body).await.map_err(Trouble::later)?;
-            if !answer.status.is_success() {
-                return Err(Trouble::later(format!("the question for acknowledgement was answered {}", answer.status)));
+            match self.endpoint.http.post(acks, &self.endpoint.headers, body).await {
+                Ok(answer) if answer.status.is_success() => {
+                    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+                    if said["acks"][id.to_string()] == json!(true) {
+                        return Ok(());
+                    }
+                }
+                // The records are there already: asking again is cheaper than sending again.
+                Ok(answer) => {
+                    last = format!("the question for acknowledgement was answered {}", answer.status)
+                }
+                Err(error) => last = error,
             }
-            let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            if said["acks"][id.to_string()] == json!(true) {
-                return Ok(());
-            }
-            tokio::time::sleep(ASK_EVERY).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_ASK);
         }
-        Err(Trouble::later("the indexer did not acknowledge in time"))
+        Err(Trouble::later(last))
     }
 
     fn event(&self, record: &Record) -> String {
@@ -133,9 +147,17 @@ fn refused(answer: &Answer, said: Option<Said>, records: usize) -> Result<Vec<Ve
     let reason = format!("{} {}", answer.status.as_u16(), code(said.text.as_deref().unwrap_or("no reason")));
     let readable = said.code.is_some_and(|code| INVALID.contains(&code));
     match said.invalid.filter(|number| readable && *number < records) {
-        Some(number) => Ok((0..records)
-            .map(|at| if at == number { Verdict::Refused(reason.clone()) } else { Verdict::Later(reason.clone()) })
-            .collect()),
+        Some(number) => {
+            Ok((0..records)
+                .map(|at| {
+                    if at == number {
+                        Verdict::Refused(reason.clone())
+                    } else {
+                        Verdict::Later(reason.clone())
+                    }
+                })
+                .collect())
+        }
         None => Err(Trouble { reason, ..Trouble::of(answer) }),
     }
 }

@@ -23,7 +23,10 @@ pub(crate) struct Webhook {
 
 impl Webhook {
     pub(super) fn open(config: &WebhookConfig, around: &Surroundings) -> Result<Self, String> {
-        Ok(Self { envelope: Envelope::open(config, around.timeout, around.clock.clone())?, json: around.writer.is_json() })
+        Ok(Self {
+            envelope: Envelope::open(config, around.timeout, around.clock.clone())?,
+            json: around.writer.is_json(),
+        })
     }
 
     pub(super) async fn send(&mut self, records: &[&Record]) -> Result<Vec<Verdict>, Trouble> {
@@ -47,7 +50,10 @@ impl Webhook {
             _ => Value::String(record.text.clone()),
         };
         let mut event = cloud_event(&record.dedup, &self.envelope.source, &record.kind, record.at);
-        event.insert("datacontenttype".into(), json!(if self.json { "application/json" } else { "text/plain" }));
+        event.insert(
+            "datacontenttype".into(),
+            json!(if self.json { "application/json" } else { "text/plain" }),
+        );
         event.insert("data".into(), data);
         if let Some(index) = record.index {
             // CloudEvents integers have 32 bits only.
@@ -80,7 +86,11 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
-    pub(crate) fn open(config: &WebhookConfig, timeout: std::time::Duration, clock: Clock) -> Result<Self, String> {
+    pub(crate) fn open(
+        config: &WebhookConfig,
+        timeout: std::time::Duration,
+        clock: Clock,
+    ) -> Result<Self, String> {
         let key = config.http.token.as_ref().ok_or_else(|| "token: the signing key is missing".to_owned())?;
         Ok(Self {
             http: Http::new(&config.http.tls, timeout)?,

@@ -88,5 +88,9 @@ fn header(text: &str) -> String {
 }
 
 fn extension(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('=', "\\=").replace("\r\n", "\\n").replace('\n', "\\n").replace('\r', "\\r")
+    text.replace('\\', "\\\\")
+        .replace('=', "\\=")
+        .replace("\r\n", "\\n")
+        .replace('\n', "\\n")
+        .replace('\r', "\\r")
 }

@@ -34,7 +34,10 @@ pub(super) fn write(entry: &Entry, place: &Place<'_>, version: &str) -> Value {
     out.insert("ecs".into(), json!({ "version": VERSION }));
     out.insert("event".into(), event);
     out.insert("message".into(), json!(super::cef::sentence(entry)));
-    out.insert("observer".into(), json!({ "vendor": "Fortissimo", "product": "Fortissimo", "version": version }));
+    out.insert(
+        "observer".into(),
+        json!({ "vendor": "Fortissimo", "product": "Fortissimo", "version": version }),
+    );
     people(entry, &mut out);
     web(entry, &mut out);
     let mut own = json!({

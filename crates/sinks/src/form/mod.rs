@@ -28,7 +28,7 @@ pub enum Form {
 #[derive(Debug, Clone)]
 pub(crate) enum Note {
     /// An event of the log.
-    Event(Item),
+    Event(Box<Item>),
     /// A signed checkpoint of the log, so that the other side can tell later what it should have.
     Checkpoint(TreeHead),
     /// Whether the other side takes anything at all.

@@ -30,7 +30,10 @@ pub(crate) fn entry(kind: &str, details: Value) -> Entry {
 }
 
 fn event() -> Note {
-    Note::Event(Item { index: 41, entry: entry("session.sign_in_failed", json!({ "reason": "wrong_password" })) })
+    Note::Event(Box::new(Item {
+        index: 41,
+        entry: entry("session.sign_in_failed", json!({ "reason": "wrong_password" })),
+    }))
 }
 
 fn json_of(form: Form, note: &Note) -> Value {
@@ -51,7 +54,8 @@ fn cef_escapes_what_it_must() {
          cs3={\"reason\":\"wrong_password\"}"
     );
     assert_eq!((record.dedup.as_str(), record.index), ("d1:41", Some(41)));
-    let pipes = writer(Form::Cef).write(&Note::Event(Item { index: 0, entry: entry("a|b\\c\nd", json!({})) }));
+    let pipes = writer(Form::Cef)
+        .write(&Note::Event(Box::new(Item { index: 0, entry: entry("a|b\\c\nd", json!({})) })));
     assert!(pipes.text.starts_with("CEF:0|Fortissimo|Fortissimo|0.1.0|a\\|b\\\\c d|"), "{}", pipes.text);
     assert!(!pipes.text.contains('\n'));
 }
@@ -90,11 +94,19 @@ fn ecs_has_its_fields_where_elastic_looks_for_them() {
 #[test]
 fn ecs_categories_and_types_are_allowed_ones() {
     let categories = [
-        "authentication", "configuration", "email", "iam", "intrusion_detection", "network", "process", "session", "web",
+        "authentication",
+        "configuration",
+        "email",
+        "iam",
+        "intrusion_detection",
+        "network",
+        "process",
+        "session",
+        "web",
     ];
     let types = ["access", "change", "creation", "denied", "end", "indicator", "info", "start"];
     for kind in audit::Kind::ALL {
-        let note = Note::Event(Item { index: 0, entry: entry(kind.name(), json!({})) });
+        let note = Note::Event(Box::new(Item { index: 0, entry: entry(kind.name(), json!({})) }));
         let event = json_of(Form::Ecs, &note);
         assert!(categories.contains(&event["event"]["category"][0].as_str().unwrap()), "{}", kind.name());
         assert!(types.contains(&event["event"]["type"][0].as_str().unwrap()), "{}", kind.name());
@@ -125,7 +137,7 @@ fn a_checkpoint_is_a_record_of_its_own() {
 fn an_erased_event_says_so_and_shows_nothing() {
     let mut erased = entry("session.signed_in", json!({}));
     (erased.erased, erased.address, erased.agent, erased.path) = (true, None, None, None);
-    let note = Note::Event(Item { index: 1, entry: erased });
+    let note = Note::Event(Box::new(Item { index: 1, entry: erased }));
     assert_eq!(json_of(Form::Ocsf, &note)["unmapped"]["erased"], true);
     assert_eq!(json_of(Form::Ecs, &note)["fortissimo"]["erased"], true);
 }

@@ -83,13 +83,15 @@ async fn a_threshold_raises_one_alert_for_each_address_and_counts_on() {
     house.failures("203.0.113.7", 2).await;
     house.failures("198.51.100.1", 3).await;
     let raised = until(async || alerts.list(None, None, 10).await.unwrap().pop()).await;
-    assert_eq!((raised.count, raised.group.as_str(), raised.state), (3, "address 198.51.100.1", AlertState::Open));
+    assert_eq!(
+        (raised.count, raised.group.as_str(), raised.state),
+        (3, "address 198.51.100.1", AlertState::Open)
+    );
     assert_eq!((raised.severity, raised.runbook.as_str()), (4, "Look."));
     house.failures("198.51.100.1", 4).await;
-    let counted = until(async || {
-        alerts.list(None, None, 10).await.unwrap().pop().filter(|alert| alert.count == 7)
-    })
-    .await;
+    let counted =
+        until(async || alerts.list(None, None, 10).await.unwrap().pop().filter(|alert| alert.count == 7))
+            .await;
     assert_eq!(counted.id, raised.id);
     assert_eq!(alerts.list(None, None, 10).await.unwrap().len(), 1);
     running.stop().await;
@@ -121,7 +123,10 @@ async fn a_restart_neither_forgets_what_was_counted_nor_raises_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_alert_is_over_and_the_next_event_opens_another() {
-    let house = House::new().await;
+    raises_and_is_handled(&House::new().await).await;
+}
+
+pub(super) async fn raises_and_is_handled(house: &House) {
     let alerts = house.alerts(config(vec![sign_ins(1)]));
     let running = run(&alerts);
     house.failures("203.0.113.7", 1).await;
@@ -143,7 +148,8 @@ async fn a_closed_alert_is_over_and_the_next_event_opens_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_go_to_the_webhook_and_by_mail_until_they_arrive() {
     let house = House::new().await;
-    let receiver = Receiver::start(|before, _| Do::Answer(if before == 0 { 500 } else { 200 }, String::new())).await;
+    let receiver =
+        Receiver::start(|before, _| Do::Answer(if before == 0 { 500 } else { 200 }, String::new())).await;
     let mails: Arc<Mutex<Vec<OperatorMail>>> = Arc::default();
     let token = Some(Arc::new(Secret::new(format!("whsec_{}", STANDARD.encode([1; 32])))));
     let http = HttpTarget { url: receiver.url.clone(), token, tls: TlsConfig::default() };
@@ -177,7 +183,10 @@ async fn messages_go_to_the_webhook_and_by_mail_until_they_arrive() {
     assert_eq!(calls.len(), 2);
     assert_eq!(calls[0].headers["webhook-id"], all.id.to_string().as_str());
     let event: Value = serde_json::from_slice(&calls[1].body).unwrap();
-    assert_eq!((event["type"].as_str(), event["data"]["count"].as_u64()), (Some("fortissimo.alert.raised"), Some(2)));
+    assert_eq!(
+        (event["type"].as_str(), event["data"]["count"].as_u64()),
+        (Some("fortissimo.alert.raised"), Some(2))
+    );
     let mails = mails.lock();
     assert_eq!(mails.len(), 1);
     assert!(mails[0].subject.contains("[high] sign-ins") && mails[0].text.contains("Look."));
@@ -233,9 +242,13 @@ async fn a_critical_event_alerts_at_once() {
     let alerts = house.alerts(config(builtin_rules()));
     let running = run(&alerts);
     caught_up(&house).await;
-    let error = audit::Event::AuthzFailed { action: "x".into(), error: "y".into(), policy_version: "1".into() };
+    let error =
+        audit::Event::AuthzFailed { action: "x".into(), error: "y".into(), policy_version: "1".into() };
     house.audit.record_durable(audit::Record::new(house.clock.now(), error)).await.unwrap();
-    let waited = tokio::time::timeout(Duration::from_secs(5), until(async || alerts.list(None, None, 10).await.unwrap().pop()));
+    let waited = tokio::time::timeout(
+        Duration::from_secs(5),
+        until(async || alerts.list(None, None, 10).await.unwrap().pop()),
+    );
     assert_eq!(waited.await.unwrap().rule, "access-errors");
     running.stop().await;
 }

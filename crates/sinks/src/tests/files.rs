@@ -37,11 +37,17 @@ async fn files_are_closed_by_size_and_their_manifest_tells_the_truth() {
     let house = House::new().await;
     let folder = tempfile::tempdir().unwrap();
     house.events(20).await;
-    let running = house.start(vec![quick(target(folder.path(), 2_000))]);
+    // Checkpoints come between the events, so that files begin with one of them, too.
+    let small = || vec![crate::SinkConfig { batch: 3, ..quick(target(folder.path(), 2_000)) }];
+    let running = house.start(small());
     running.until(20).await;
     running.stop().await;
+    house.events(10).await;
+    let running = house.start(small());
+    running.until(30).await;
+    running.stop().await;
     let day = folder.path().join("2026-01-02");
-    assert_eq!(indexes(&day), (0..20).collect::<Vec<_>>());
+    assert_eq!(indexes(&day), (0..30).collect::<Vec<_>>());
     let manifest: Value = serde_json::from_slice(&std::fs::read(day.join("manifest.json")).unwrap()).unwrap();
     assert_eq!(manifest["deployment"], house.deployment());
     let closed = manifest["files"].as_array().unwrap();

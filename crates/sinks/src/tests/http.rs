@@ -30,13 +30,18 @@ fn splunk(url: &str, acknowledge: bool) -> Target {
 fn documents(call: &Call) -> Vec<(String, Value)> {
     let lines: Vec<Value> =
         String::from_utf8_lossy(&call.body).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    lines.chunks(2).map(|pair| (pair[0]["create"]["_id"].as_str().unwrap().to_owned(), pair[1].clone())).collect()
+    lines
+        .chunks(2)
+        .map(|pair| (pair[0]["create"]["_id"].as_str().unwrap().to_owned(), pair[1].clone()))
+        .collect()
 }
 
 fn items(statuses: impl IntoIterator<Item = u16>) -> String {
     let item = |status: u16| match status {
         200..300 => json!({ "create": { "status": status } }),
-        _ => json!({ "create": { "status": status, "error": { "type": "some_exception", "reason": "secret <b>text</b>" } } }),
+        _ => {
+            json!({ "create": { "status": status, "error": { "type": "some_exception", "reason": "secret <b>text</b>" } } })
+        }
     };
     json!({ "errors": true, "items": statuses.into_iter().map(item).collect::<Vec<_>>() }).to_string()
 }
@@ -51,7 +56,10 @@ fn index(kept: &Mutex<BTreeSet<String>>, call: &Call) -> String {
 async fn every_event_arrives_once_with_its_key_and_the_checkpoint_follows() {
     let house = House::new().await;
     let kept: Arc<Mutex<BTreeSet<String>>> = Arc::default();
-    let receiver = { let kept = Arc::clone(&kept); Receiver::start(move |_, call| Do::Answer(200, index(&kept, call))).await };
+    let receiver = {
+        let kept = Arc::clone(&kept);
+        Receiver::start(move |_, call| Do::Answer(200, index(&kept, call))).await
+    };
     house.events(7).await;
     let running = house.start(vec![SinkConfig { batch: 3, ..quick(elastic(&receiver.url)) }]);
     let status = running.until(7).await;
@@ -76,7 +84,10 @@ async fn every_event_arrives_once_with_its_key_and_the_checkpoint_follows() {
 async fn a_restart_goes_on_where_the_other_side_was() {
     let house = House::new().await;
     let kept: Arc<Mutex<BTreeSet<String>>> = Arc::default();
-    let receiver = { let kept = Arc::clone(&kept); Receiver::start(move |_, call| Do::Answer(200, index(&kept, call))).await };
+    let receiver = {
+        let kept = Arc::clone(&kept);
+        Receiver::start(move |_, call| Do::Answer(200, index(&kept, call))).await
+    };
     let config = || vec![quick(elastic(&receiver.url))];
     house.events(3).await;
     let running = house.start(config());
@@ -87,7 +98,8 @@ async fn a_restart_goes_on_where_the_other_side_was() {
     let running = house.start(config());
     running.until(5).await;
     running.stop().await;
-    let again: Vec<String> = receiver.calls()[before..].iter().flat_map(documents).map(|(id, _)| id).collect();
+    let again: Vec<String> =
+        receiver.calls()[before..].iter().flat_map(documents).map(|(id, _)| id).collect();
     let name = house.deployment();
     assert!(!again.contains(&format!("{name}:2")), "{again:?}");
     assert!(again.contains(&format!("{name}:3")) && again.contains(&format!("{name}:4")));
@@ -112,7 +124,8 @@ async fn a_receiver_in_trouble_loses_nothing() {
             // Busy with the second document only.
             8 => {
                 let all = documents(call);
-                kept.lock().extend(all.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, (id, _))| id.clone()));
+                kept.lock()
+                    .extend(all.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, (id, _))| id.clone()));
                 Do::Answer(200, items((0..all.len()).map(|at| if at == 1 { 429 } else { 201 })))
             }
             _ => Do::Answer(200, index(&kept, call)),
@@ -144,7 +157,10 @@ async fn a_poisonous_record_is_skipped_with_an_event() {
     let receiver = {
         let poison = poison.clone();
         Receiver::start(move |_, call| {
-            Do::Answer(200, items(documents(call).into_iter().map(|(id, _)| if id == poison { 400 } else { 201 })))
+            Do::Answer(
+                200,
+                items(documents(call).into_iter().map(|(id, _)| if id == poison { 400 } else { 201 })),
+            )
         })
         .await
     };
@@ -195,7 +211,8 @@ async fn splunk_names_the_bad_event_and_acknowledges_the_others() {
             match events.iter().position(|event| event.contains(&bad)) {
                 Some(at) => Do::Answer(
                     400,
-                    json!({ "text": "Invalid data format", "code": 6, "invalid-event-number": at }).to_string(),
+                    json!({ "text": "Invalid data format", "code": 6, "invalid-event-number": at })
+                        .to_string(),
                 ),
                 None => Do::Answer(200, json!({ "text": "Success", "code": 0, "ackId": 7 }).to_string()),
             }
@@ -217,10 +234,12 @@ async fn splunk_names_the_bad_event_and_acknowledges_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_is_a_signed_batch_of_cloud_events() {
     let house = House::new().await;
-    let receiver = Receiver::start(|before, _| Do::Answer(if before == 0 { 503 } else { 204 }, String::new())).await;
+    let receiver =
+        Receiver::start(|before, _| Do::Answer(if before == 0 { 503 } else { 204 }, String::new())).await;
     house.events(3).await;
     let key = format!("whsec_{}", STANDARD.encode([7; 32]));
-    let config = WebhookConfig { http: http(&receiver.url, &key), source: "https://studio.example".to_owned() };
+    let config =
+        WebhookConfig { http: http(&receiver.url, &key), source: "https://studio.example".to_owned() };
     let running = house.start(vec![quick(Target::Webhook(config))]);
     running.until(3).await;
     running.stop().await;
@@ -228,7 +247,12 @@ async fn a_webhook_is_a_signed_batch_of_cloud_events() {
     let (first, again) = (&calls[0], &calls[1]);
     assert_eq!(first.headers["webhook-id"], again.headers["webhook-id"], "the same message has the same id");
     let text = |name: &str| again.headers[name].to_str().unwrap().to_owned();
-    let signed = format!("{}.{}.{}", text("webhook-id"), text("webhook-timestamp"), String::from_utf8_lossy(&again.body));
+    let signed = format!(
+        "{}.{}.{}",
+        text("webhook-id"),
+        text("webhook-timestamp"),
+        String::from_utf8_lossy(&again.body)
+    );
     let mac = crypto::mac::hmac_sha256(&[7; 32], signed.as_bytes());
     assert_eq!(text("webhook-signature"), format!("v1,{}", STANDARD.encode(mac)));
     assert_eq!(text("content-type"), "application/cloudevents-batch+json");

@@ -1,6 +1,7 @@
 //! Against a real trail and real sockets.
 
 mod alerts;
+mod cursor;
 mod files;
 mod http;
 mod receiver;

@@ -47,7 +47,8 @@ impl Receiver {
             loop {
                 let Ok((socket, _)) = listener.accept().await else { return };
                 let (script, kept) = (Arc::clone(&script), Arc::clone(&kept));
-                let service = service_fn(move |request| serve(Arc::clone(&script), Arc::clone(&kept), request));
+                let service =
+                    service_fn(move |request| serve(Arc::clone(&script), Arc::clone(&kept), request));
                 tokio::spawn(async move {
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(socket), service)

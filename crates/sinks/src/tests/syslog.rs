@@ -28,7 +28,8 @@ impl Authority {
 
     fn issue(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let certificate =
+            CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
         (certificate, key)
     }
 
@@ -55,12 +56,16 @@ enum Manner {
     Hang,
 }
 
-async fn receiver(authority: &Authority, manner: impl Fn(usize) -> Manner + Send + 'static) -> (u16, Arc<Mutex<Vec<String>>>) {
+async fn receiver(
+    authority: &Authority,
+    manner: impl Fn(usize) -> Manner + Send + 'static,
+) -> (u16, Arc<Mutex<Vec<String>>>) {
     let (certificate, key) = authority.issue("localhost");
     let mut roots = RootCertStore::empty();
     roots.add(authority.issuer.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().unwrap();
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().unwrap();
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
@@ -128,7 +133,8 @@ async fn what_was_not_confirmed_comes_again() {
     let house = House::new().await;
     let authority = Authority::new();
     let manners = [Manner::BreakOff, Manner::DieAfterReading, Manner::Hang];
-    let (port, kept) = receiver(&authority, move |number| *manners.get(number).unwrap_or(&Manner::Confirm)).await;
+    let (port, kept) =
+        receiver(&authority, move |number| *manners.get(number).unwrap_or(&Manner::Confirm)).await;
     house.events(5).await;
     let running = house.start(vec![quick(target(port, authority.client(&authority)))]);
     running.until(5).await;
@@ -146,10 +152,14 @@ async fn a_stranger_gets_nothing_and_strangers_are_not_spoken_to() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let (port, kept) = receiver(&ours, |_| Manner::Confirm).await;
     house.events(2).await;
-    for tls in [ours.client(&theirs), theirs.client(&ours), TlsConfig { client: None, ..ours.client(&ours) }] {
+    for tls in [ours.client(&theirs), theirs.client(&ours), TlsConfig { client: None, ..ours.client(&ours) }]
+    {
         let running = house.start(vec![quick(target(port, tls))]);
         let reason = until(async || running.status().await.last_error).await;
-        assert!(reason.contains("TLS") || reason.contains("broke off") || reason.contains("confirm"), "{reason}");
+        assert!(
+            reason.contains("TLS") || reason.contains("broke off") || reason.contains("confirm"),
+            "{reason}"
+        );
         assert_eq!(running.status().await.next_index, 0);
         running.stop().await;
     }

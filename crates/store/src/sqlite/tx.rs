@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::writer::Writer;
 use super::{Sqlite, TURN, readers, statement};
@@ -47,10 +47,15 @@ impl Writing {
         result
     }
 
-    pub(crate) async fn commit(mut self, announcement: Announcement) -> Result<(), DbError> {
+    /// `patience`: how long the commit may wait for somebody else who is in a hurry.
+    pub(crate) async fn commit(
+        mut self,
+        announcement: Announcement,
+        patience: Option<Duration>,
+    ) -> Result<(), DbError> {
         let Some(mut held) = self.held.take() else { return Err(DbError::Aborted) };
         self.report_long();
-        let (first, wait) = match held.join(announcement) {
+        let (call, wait) = match held.join(announcement, patience.is_none()) {
             Ok(joined) => joined,
             Err(error) => {
                 let verdict = held.after_error(&error).or_else(|| held.undo());
@@ -68,11 +73,19 @@ impl Writing {
             verdict.tell(&self.db.signals);
         } else {
             drop(held);
-            if first {
+            if call {
                 self.db.call_committer();
             }
         }
-        wait.await.unwrap_or_else(|_| Err(DbError::Unavailable("the committing thread ended".into())))
+        let Some(patience) = patience else { return answer(wait.await) };
+        tokio::pin!(wait);
+        match tokio::time::timeout(patience, &mut wait).await {
+            Ok(done) => answer(done),
+            Err(_) => {
+                self.db.call_committer();
+                answer(wait.await)
+            }
+        }
     }
 
     fn report_long(&self) {
@@ -94,6 +107,10 @@ impl Drop for Writing {
             self.report_long();
         }
     }
+}
+
+fn answer(told: Result<Result<(), DbError>, oneshot::error::RecvError>) -> Result<(), DbError> {
+    told.unwrap_or_else(|_| Err(DbError::Unavailable("the committing thread ended".into())))
 }
 
 /// Reads a snapshot of the file.

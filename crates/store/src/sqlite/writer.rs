@@ -45,13 +45,15 @@ pub(super) struct Writer {
     /// Whether the outer transaction is open.
     open: bool,
     members: Vec<Member>,
+    /// Whether the committer was called for this group.
+    called: bool,
     /// SQLite's count of other connections' commits; 0 before the first look.
     data_version: i64,
 }
 
 impl Writer {
     pub(super) fn new(conn: Connection, path: String) -> Self {
-        let mut writer = Self { conn: Some(conn), path, open: false, members: Vec::new(), data_version: 0 };
+        let mut writer = Self { conn: Some(conn), path, open: false, members: Vec::new(), called: false, data_version: 0 };
         // The first look only notes where the count stands.
         let _ = writer.others_wrote();
         writer
@@ -89,15 +91,18 @@ impl Writer {
     }
 
     /// Ends the savepoint well. The transaction is stored by the next [`finish`](Self::finish).
-    /// `true` if it is the group's first member, so that the committer must be called.
+    /// `true` if the committer must be called: by the group's first member that is in a hurry.
     pub(super) fn join(
         &mut self,
         announcement: Announcement,
+        hurried: bool,
     ) -> Result<(bool, oneshot::Receiver<Result<(), DbError>>), DbError> {
         self.plain("RELEASE member")?;
         let (done, wait) = oneshot::channel();
         self.members.push(Member { done, announcement });
-        Ok((self.members.len() == 1, wait))
+        let call = hurried && !self.called;
+        self.called |= call;
+        Ok((call, wait))
     }
 
     /// Undoes the savepoint; the outer transaction ends, too, if nobody waits for its COMMIT, because
@@ -127,6 +132,7 @@ impl Writer {
 
     /// Stores the group durably.
     pub(super) fn finish(&mut self) -> Verdict {
+        self.called = false;
         if !self.open {
             return Verdict { members: Vec::new(), result: Ok(()) };
         }
@@ -178,6 +184,7 @@ impl Writer {
     fn abandon(&mut self, error: &DbError) -> Verdict {
         tracing::error!(%error, transactions = self.members.len(), "a group of transactions was undone");
         self.open = false;
+        self.called = false;
         if self.conn.as_ref().is_some_and(|conn| !conn.is_autocommit())
             && let Err(error) = self.plain("ROLLBACK")
         {
