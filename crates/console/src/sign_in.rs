@@ -3,9 +3,9 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use guard::SESSION_COOKIE;
+use guard::{DEVICE_COOKIE, SESSION_COOKIE};
 use http::{HeaderValue, StatusCode, header};
-use identity::Credentials;
+use identity::{BrowserSession, Credentials, Error, FactorKind, SignIn};
 use serde::Deserialize;
 
 use crate::Console;
@@ -13,12 +13,25 @@ use crate::form::{Errors, Submitted};
 use crate::page::{Failure, Frame, go, render, render_again};
 use crate::visit::Visit;
 
+/// Browsers keep a cookie no longer than 400 days.
+const DEVICE_S: i64 = 400 * 86_400;
+
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage<'a> {
     frame: Frame,
     next: &'a str,
     identifier: &'a str,
+    errors: Errors,
+}
+
+#[derive(Template)]
+#[template(path = "second_factor.html")]
+struct SecondFactorPage<'a> {
+    frame: Frame,
+    challenge: &'a str,
+    next: &'a str,
+    recovery: bool,
     errors: Errors,
 }
 
@@ -30,7 +43,7 @@ pub(crate) struct Next {
 }
 
 /// Only a path on this site; anything else is a redirect for somebody else's purposes.
-fn safe(next: &str) -> Option<&str> {
+pub(crate) fn safe(next: &str) -> Option<&str> {
     let path = next.starts_with('/')
         && !next.starts_with("//")
         && next.len() <= 2_048
@@ -68,14 +81,16 @@ pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) 
     if errors.is_empty() {
         let credentials = Credentials { name: name.clone(), password, session_name: None, audience: None };
         match console.identity.sign_in_browser(credentials, &form.visit.meta).await {
-            Ok(session) => {
-                let left_s = session.expires_at.since_ms(console.clock.now()).max(0) / 1000;
-                // Lax, so that a link in a mail still finds the person signed in.
-                let cookie = format!(
-                    "{SESSION_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={left_s}",
-                    session.cookie.expose()
-                );
-                return Ok(with_cookie(go(safe(form.text("next")).unwrap_or("/account")), &cookie));
+            Ok(SignIn::Done(session)) => return Ok(entered(&console, &form, &session)),
+            Ok(SignIn::SecondFactor(partial)) => {
+                let page = SecondFactorPage {
+                    frame,
+                    challenge: partial.challenge.expose(),
+                    next: safe(form.text("next")).unwrap_or(""),
+                    recovery: partial.methods.contains(&FactorKind::RecoveryCode),
+                    errors,
+                };
+                return Ok(render(&form.visit, StatusCode::OK, &page));
             }
             Err(error) => {
                 refused = Some(error.problem());
@@ -86,6 +101,48 @@ pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) 
     let next = safe(form.text("next")).unwrap_or("");
     let page = SignInPage { frame, next, identifier: &name, errors };
     Ok(render_again(&form.visit, refused.as_ref(), &page))
+}
+
+/// The browser is signed in: both cookies, and on.
+fn entered(console: &Console, form: &Submitted, session: &BrowserSession) -> Response {
+    let left_s = session.expires_at.since_ms(console.clock.now()).max(0) / 1000;
+    // Lax, so that a link in a mail still finds the person signed in.
+    let cookie = format!(
+        "{SESSION_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={left_s}",
+        session.cookie.expose()
+    );
+    let device = format!(
+        "{DEVICE_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={DEVICE_S}",
+        session.device.expose()
+    );
+    with_cookie(with_cookie(go(safe(form.text("next")).unwrap_or("/account")), &cookie), &device)
+}
+
+/// POST /account/sign-in/second
+pub(crate) async fn second(State(console): State<Console>, mut form: Submitted) -> Result<Response, Failure> {
+    let (code, challenge) = (form.secret("code"), form.secret("challenge"));
+    let signed_in = console.identity.sign_in_browser_with_code(challenge.expose(), &code, &form.visit.meta).await;
+    let error = match signed_in {
+        Ok(session) => return Ok(entered(&console, &form, &session)),
+        Err(error) => error,
+    };
+    let mut errors = Errors::default();
+    let mut frame = form.visit.frame(&console, "sign-in");
+    match error {
+        Error::InvalidChallenge => return Ok(go("/account/sign-in?done=begin-again")),
+        Error::WrongCode => errors.add("code", "This code is wrong, or was used already."),
+        _ => frame.notice = errors.take(&error),
+    }
+    let methods = console.identity.challenge_methods(challenge.expose(), &form.visit.meta).await;
+    let Ok(methods) = methods else { return Ok(go("/account/sign-in?done=begin-again")) };
+    let page = SecondFactorPage {
+        frame,
+        challenge: challenge.expose(),
+        next: safe(form.text("next")).unwrap_or(""),
+        recovery: methods.contains(&FactorKind::RecoveryCode),
+        errors,
+    };
+    Ok(render_again(&form.visit, Some(&error.problem()), &page))
 }
 
 /// POST /account/sign-out
