@@ -4,6 +4,7 @@
 
 mod cli;
 mod crash;
+mod factors;
 mod faults;
 mod journey;
 mod malformed;
