@@ -276,7 +276,8 @@ mod tests {
         let place = london.place.unwrap();
         assert_eq!((&place.country, place.city), (b"GB", Some(2_643_743)));
         assert!((place.position.unwrap().0 - 51.5).abs() < 0.2);
-        assert_eq!(london.network.anonymous, Some(false));
+        let sweden = files.locate("89.160.20.128".parse().unwrap());
+        assert_eq!((&sweden.place.unwrap().country, sweden.network.anonymous), (b"SE", Some(false)));
         assert_eq!(files.locate("1.128.0.1".parse().unwrap()).network.provider, Some(1221));
         let vpn = files.locate("1.2.0.1".parse().unwrap());
         assert_eq!(vpn.network.anonymous, Some(true), "{vpn:?}");
