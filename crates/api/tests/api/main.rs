@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests outside of #[test] functions; the harness fails by panicking")]
 
 mod access_check;
+mod factors;
 mod house;
 mod life;
 mod operators;
