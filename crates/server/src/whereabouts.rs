@@ -216,12 +216,9 @@ impl Files {
 
     fn locate(&self, address: IpAddr) -> Whereabouts {
         let address = address.to_canonical();
-        let mut network = Network::default();
-        network.provider = self
-            .asn
-            .as_ref()
-            .and_then(|file| ask::<Asn>(&file.contents(), address))
-            .and_then(|found| found.autonomous_system_number);
+        let asn = self.asn.as_ref().and_then(|file| ask::<Asn>(&file.contents(), address));
+        let provider = asn.and_then(|found| found.autonomous_system_number);
+        let mut network = Network { provider, ..Network::default() };
         if let Some(file) = &self.anonymous {
             let found = ask::<Anonymous>(&file.contents(), address).unwrap_or_default();
             network.hosting = found.is_hosting_provider;

@@ -204,7 +204,7 @@ impl Inner {
 
     /// Whether a right password is known to attackers; also short ones, which imported accounts may have.
     pub(crate) fn is_breached(&self, password: &Secret<String>) -> bool {
-        let policy = Policy { min_alone: 1, ..self.settings.password_policy.clone() };
+        let policy = Policy { min_alone: 1, ..self.settings.password_policy };
         matches!(policy.check(password, false, &[]), Err(Weakness::Common))
     }
 

@@ -14,12 +14,12 @@
 
 use std::collections::BTreeMap;
 
+use super::Sighting;
 use super::history::{History, Past};
 use super::line::Seen;
 use super::population::{Population, log_rtt, own_rtt};
 use super::reason::{Part, Reason, ReasonCode};
 use super::status::{self, DEVICES, DeviceStatus, NETS, NetStatus};
-use super::Sighting;
 
 /// An attacker's habits: chances by network status and by device status.
 struct Kind {
@@ -39,10 +39,25 @@ struct Kind {
 /// same user agent. A person whose devices are common is easily mistaken for somebody else.
 fn kinds(luck: Luck) -> [Kind; 4] {
     let Luck { device: guess, family, in_family } = luck;
-    let stranger = [0.0001, 0.3 * guess, 0.1 * guess, 0.1 * guess, 0.5 * guess, 0.5 * guess, family, 0.98 - family];
+    let stranger =
+        [0.0001, 0.3 * guess, 0.1 * guess, 0.1 * guess, 0.5 * guess, 0.5 * guess, family, 0.98 - family];
     [
-        Kind { weight: 0.25, net: [0.0005, 0.015, 0.01, 0.10, 0.875], device: stranger, hidden: 0.3, near: false, imitates: false },
-        Kind { weight: 0.25, net: [0.0005, 0.015, 0.20, 0.775, 0.01], device: stranger, hidden: 0.9, near: false, imitates: false },
+        Kind {
+            weight: 0.25,
+            net: [0.0005, 0.015, 0.01, 0.10, 0.875],
+            device: stranger,
+            hidden: 0.3,
+            near: false,
+            imitates: false,
+        },
+        Kind {
+            weight: 0.25,
+            net: [0.0005, 0.015, 0.20, 0.775, 0.01],
+            device: stranger,
+            hidden: 0.9,
+            near: false,
+            imitates: false,
+        },
         Kind {
             weight: 0.25,
             net: [0.001, 0.25, 0.739, 0.005, 0.005],
@@ -125,7 +140,8 @@ pub(crate) fn score(
     let rtt = RttChances::of(sighting, history, population);
 
     // The attackers.
-    let mix = |part: &dyn Fn(&Kind) -> f32| -> f32 { kinds.iter().map(|kind| kind.weight * part(kind)).sum() };
+    let mix =
+        |part: &dyn Fn(&Kind) -> f32| -> f32 { kinds.iter().map(|kind| kind.weight * part(kind)).sum() };
     let imitation = imitation(sighting, history, net, device);
     let both = |kind: &Kind| {
         let pair = kind.net[net as usize] * kind.device[device as usize];
@@ -135,8 +151,7 @@ pub(crate) fn score(
     let their_device = mix(&|kind| kind.device[device as usize]);
     let together = mix(&both);
     let with_hidden = mix(&|kind| both(kind) * chance(kind.hidden));
-    let all =
-        mix(&|kind| both(kind) * chance(kind.hidden) * if kind.near { rtt.near } else { rtt.far });
+    let all = mix(&|kind| both(kind) * chance(kind.hidden) * if kind.near { rtt.near } else { rtt.far });
 
     let network_part = (their_net / owner_net).ln();
     let device_part = (their_device / owner_device).ln();
@@ -223,7 +238,8 @@ impl RttChances {
         let expected = mean + reliability * (own - mean);
         let spread = (reliability * drift.powi(2) + (1.0 - reliability) * width.powi(2)).sqrt();
         // Tails are fat: a train in a tunnel is not an attack.
-        let chance = |mean: f32, width: f32| 0.9 * normal(rtt, mean, width) + 0.1 * normal(rtt, mean, 3.0 * width);
+        let chance =
+            |mean: f32, width: f32| 0.9 * normal(rtt, mean, width) + 0.1 * normal(rtt, mean, 3.0 * width);
         Self {
             owner: chance(expected, spread),
             near: chance(mean, width),
