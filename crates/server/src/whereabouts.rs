@@ -70,9 +70,8 @@ pub(crate) fn risk(config: &Resolved) -> Result<RiskSettings, StartError> {
 }
 
 fn locator(config: &Resolved) -> Result<Locator, StartError> {
-    let open = |setting, path: &Option<PathBuf>| {
-        path.as_deref().map(|path| File::open(setting, path)).transpose()
-    };
+    let open =
+        |setting, path: &Option<PathBuf>| path.as_deref().map(|path| File::open(setting, path)).transpose();
     let geo = &config.geo;
     let files = Files {
         city: open("geo.city", &geo.city)?,
@@ -290,7 +289,8 @@ mod tests {
         std::fs::write(&path, b"<html>404 Not Found</html>").unwrap();
         assert!(File::open("geo.asn", &path).err().unwrap().to_string().contains("MaxMind's format"));
 
-        let (Some(city), Some(asn)) = (data("GeoLite2-City-Test.mmdb"), data("GeoLite2-ASN-Test.mmdb")) else {
+        let (Some(city), Some(asn)) = (data("GeoLite2-City-Test.mmdb"), data("GeoLite2-ASN-Test.mmdb"))
+        else {
             return;
         };
         std::fs::copy(city, &path).unwrap();
