@@ -290,10 +290,16 @@ fn risk(config: &Resolved, out: &mut Checker<'_>) {
         }
     }
     if !(-20.0..=100.0).contains(&risk.learned_step_up_at) {
-        out.error(&["risk", "learned_step_up_at"], "a learned score is a number from -20 to 100 (never reached)");
+        out.error(
+            &["risk", "learned_step_up_at"],
+            "a learned score is a number from -20 to 100 (never reached)",
+        );
     }
     if risk.step_up_at > risk.deny_at {
-        out.error(&["risk", "deny_at"], "must not be below risk.step_up_at: it would refuse what could be proven");
+        out.error(
+            &["risk", "deny_at"],
+            "must not be below risk.step_up_at: it would refuse what could be proven",
+        );
     }
     if risk.enabled && config.geo.city.is_some() && config.geo.anonymous.is_none() {
         out.warn(
@@ -314,8 +320,13 @@ fn tokens(config: &Resolved, out: &mut Checker<'_>) {
     {
         out.error(&["tokens", "audience"], "must be 1 to 255 characters");
     }
-    if tokens.encrypted_audiences.len() > 64 || tokens.encrypted_audiences.keys().any(|name| !(1..=255).contains(&name.len())) {
-        out.error(&["tokens", "encrypted_audiences"], "must be at most 64, each with a name of 1 to 255 bytes");
+    if tokens.encrypted_audiences.len() > 64
+        || tokens.encrypted_audiences.keys().any(|name| !(1..=255).contains(&name.len()))
+    {
+        out.error(
+            &["tokens", "encrypted_audiences"],
+            "must be at most 64, each with a name of 1 to 255 bytes",
+        );
     }
     let minute = Period::from_minutes(1);
     if tokens.access_ttl < minute || tokens.access_ttl > Period::from_hours(24) {
