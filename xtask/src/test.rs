@@ -22,7 +22,8 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
         .env("FORTISSIMO_TEST_PYTHON", &tools.python)
         .env("FORTISSIMO_TEST_NODE_MODULES", &tools.node_modules)
         .env("FORTISSIMO_TEST_CHROMIUM", &tools.chromium)
-        .env("FORTISSIMO_TEST_RSYSLOG", "/usr/sbin/rsyslogd");
+        .env("FORTISSIMO_TEST_RSYSLOG", "/usr/sbin/rsyslogd")
+        .env("FORTISSIMO_TEST_HYDRA", "/usr/bin/hydra");
     tools::run(&mut cargo)?;
     if rest.is_empty() {
         let mut doc = Command::new("cargo");

@@ -73,6 +73,16 @@ impl Errors {
         self.0.is_empty()
     }
 
+    /// Errors of a list's element stand beside the field that holds the list.
+    pub(crate) fn of_lists(mut self) -> Self {
+        for (name, _) in &mut self.0 {
+            if let Some((list, _)) = name.split_once('/') {
+                *name = list.to_owned();
+            }
+        }
+        self
+    }
+
     /// Puts an operation's refusal beside the fields that it names, or into a notice.
     pub(crate) fn take(&mut self, error: &identity::Error) -> Option<Notice> {
         let problem = error.problem();

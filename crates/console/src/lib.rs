@@ -20,6 +20,7 @@ mod notice;
 mod page;
 mod provider;
 mod recovery;
+mod security;
 mod sign_in;
 mod sign_up;
 mod view;
@@ -77,7 +78,23 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/auth/oauth/{provider}/callback", "public").rate(RateClass::SignIn),
         get("/account/providers", own),
         post("/account/providers/{id}/unlink", own),
+        post("/account/sign-in/second", "public").rate(RateClass::SignIn),
         post("/account/sign-out", own),
+        get("/account/security", own),
+        get("/account/confirm", own),
+        post("/account/confirm", own).rate(RateClass::SignIn),
+        post("/account/security/totp", own),
+        post("/account/security/totp/confirm", own).rate(RateClass::SignIn),
+        post("/account/security/recovery-codes", own),
+        post("/account/security/factors/{id}/name", own),
+        post("/account/security/factors/{id}/remove", own),
+        post("/account/security/api-keys", own),
+        post("/account/security/api-keys/{id}/rotate", own),
+        post("/account/security/api-keys/{id}/revoke", own),
+        get("/account/security/email", own),
+        post("/account/security/email", own).rate(RateClass::Registration),
+        get("/account/email", "public"),
+        post("/account/email", "public").rate(RateClass::SignIn),
         get("/account/sign-in-notice", "public"),
         post("/account/sign-in-notice", "public").rate(RateClass::SignIn),
         get("/account/activity", own),
@@ -125,6 +142,19 @@ pub fn router(console: Console) -> Router {
         .route("/auth/oauth/{provider}/callback", get(provider::callback))
         .route("/account/providers", get(provider::list))
         .route("/account/providers/{id}/unlink", post(provider::unlink))
+        .route("/account/sign-in/second", post(sign_in::second))
+        .route("/account/security", get(security::overview))
+        .route("/account/confirm", get(security::again_form).post(security::again))
+        .route("/account/security/totp", post(security::totp))
+        .route("/account/security/totp/confirm", post(security::totp_confirm))
+        .route("/account/security/recovery-codes", post(security::recovery_codes))
+        .route("/account/security/factors/{id}/name", post(security::name_factor))
+        .route("/account/security/factors/{id}/remove", post(security::remove_factor))
+        .route("/account/security/api-keys", post(security::create_key))
+        .route("/account/security/api-keys/{id}/rotate", post(security::rotate_key))
+        .route("/account/security/api-keys/{id}/revoke", post(security::revoke_key))
+        .route("/account/security/email", get(security::email_form).post(security::email))
+        .route("/account/email", get(security::email_link).post(security::email_confirm))
         .route("/account/sign-out", post(sign_in::sign_out))
         .route("/account/sign-in-notice", get(notice::form).post(notice::answer))
         .route("/account/activity", get(activity::page))

@@ -48,7 +48,9 @@ pub(crate) async fn answer(State(console): State<Console>, form: Submitted) -> R
     let (heading, paragraphs): (_, &[&str]) = match answer {
         Answer::Confirmed => (
             "Thank you",
-            &["Now sign in again, on the device and in the network where you were asked. This holds for 15 minutes."],
+            &[
+                "Now sign in again, on the device and in the network where you were asked. This holds for 15 minutes.",
+            ],
         ),
         Answer::Noted => ("Thank you", &["Then all is well, and you need not do anything."]),
         // The password counts no more, so the way goes on to a new one.

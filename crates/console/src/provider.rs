@@ -5,18 +5,21 @@ use axum::extract::{Path, Query, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
-use identity::{Caller, Error, ProviderAnswer, ProviderOutcome, ProviderPurpose};
+use identity::{Caller, Error, ProviderAnswer, ProviderOutcome, ProviderPurpose, SignIn};
 use serde::Deserialize;
 
 use crate::Console;
 use crate::form::Submitted;
 use crate::page::{Failure, Frame, MessagePage, go, render, render_again};
-use crate::sign_in::{safe, session_cookie, with_cookie};
+use crate::sign_in::{entered, halfway, safe, with_cookie};
 use crate::view::filters;
 use crate::visit::{Visit, cookie};
 
 /// Ties the way back to the browser that began it. Lax, because it comes back from another site.
 const FLOW_COOKIE: &str = "__Host-fortissimo-provider";
+
+/// Where factors are given again before links change.
+const CONFIRM: &str = "/account/confirm?next=/account/providers";
 
 #[derive(Template)]
 #[template(path = "providers.html")]
@@ -71,6 +74,7 @@ pub(crate) async fn start(
     let next = safe(&query.next).unwrap_or("/account");
     let begun = match console.identity.provider_start(&provider, purpose, next).await {
         Ok(begun) => begun,
+        Err(Error::ReauthenticationRequired { .. }) => return Ok(go(CONFIRM)),
         Err(error) => return Ok(refused(&console, &visit, &error)),
     };
     let cookie = format!(
@@ -105,8 +109,11 @@ pub(crate) async fn callback(
     let outcome =
         console.identity.provider_finish(&provider, answer, browser.as_deref(), caller, &visit.meta).await;
     let response = match outcome {
-        Ok(ProviderOutcome::SignedIn { session, next }) => {
-            with_cookie(go(safe(&next).unwrap_or("/account")), &session_cookie(&console, &session))
+        Ok(ProviderOutcome::SignIn { sign_in: SignIn::Done(session), next }) => {
+            entered(&console, &next, &session)
+        }
+        Ok(ProviderOutcome::SignIn { sign_in: SignIn::SecondFactor(partial), next }) => {
+            halfway(&visit, visit.frame(&console, "sign-in"), &next, &partial)
         }
         Ok(ProviderOutcome::Linked) => go("/account/providers?done=linked"),
         Err(error) => refused(&console, &visit, &error),
@@ -160,6 +167,9 @@ pub(crate) async fn unlink(
     form: Submitted,
 ) -> Result<Response, Failure> {
     let id = id.parse().map_err(|_| Failure::not_found())?;
-    console.identity.unlink_provider(form.visit.account()?, id, &form.visit.meta).await?;
-    Ok(go("/account/providers?done=unlinked"))
+    match console.identity.unlink_provider(form.visit.account()?, id, &form.visit.meta).await {
+        Ok(()) => Ok(go("/account/providers?done=unlinked")),
+        Err(Error::ReauthenticationRequired { .. }) => Ok(go(CONFIRM)),
+        Err(error) => Err(error.into()),
+    }
 }

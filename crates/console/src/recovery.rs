@@ -28,6 +28,14 @@ pub(crate) struct Input {
 }
 
 const EMAIL: Input = Input { name: "email", label: "E-mail", kind: "email", autocomplete: "email", hint: "" };
+/// The password of an attempt to sign up.
+const CHOSEN: Input = Input {
+    name: "password",
+    label: "Password",
+    kind: "password",
+    autocomplete: "current-password",
+    hint: "The one that you chose when you signed up.",
+};
 const CURRENT: Input = Input {
     name: "current_password",
     label: "Current password",
@@ -61,13 +69,43 @@ impl<'a> ConfirmPage<'a> {
         Self {
             frame,
             heading: "Verify your address",
-            lead: "Only if you have just signed up here yourself: one click and the account is yours.",
+            lead: "Only if you have just signed up here yourself: with the password that you chose then, the account is yours.",
             action: "/account/verify",
             button: "Verify my address",
+            code,
+            inputs: &[CHOSEN],
+            errors: Errors::default(),
+        }
+    }
+
+    pub(crate) fn new_email(frame: Frame) -> Self {
+        Self {
+            frame,
+            heading: "Change your e-mail address",
+            lead: "We mail a link to the new address; until you follow it, nothing changes.",
+            action: "/account/security/email",
+            button: "Send the link",
+            code: "",
+            inputs: &[EMAIL],
+            errors: Errors::default(),
+        }
+    }
+
+    pub(crate) fn confirm_email(frame: Frame, code: &'a str) -> Self {
+        Self {
+            frame,
+            heading: "Confirm your new address",
+            lead: "One click, and this address is your account's.",
+            action: "/account/email",
+            button: "Confirm the address",
             code,
             inputs: &[],
             errors: Errors::default(),
         }
+    }
+
+    pub(crate) fn with(self, errors: Errors) -> Self {
+        Self { errors, ..self }
     }
 
     fn forgot(frame: Frame) -> Self {
@@ -178,6 +216,9 @@ pub(crate) async fn change(State(console): State<Console>, mut form: Submitted) 
         Err(error) => {
             let mut errors = Errors::default();
             let mut frame = form.visit.frame(&console, "account");
+            if matches!(error, identity::Error::ReauthenticationRequired { .. }) {
+                return Ok(go("/account/confirm?next=/account/password"));
+            }
             frame.notice = if matches!(error, identity::Error::WrongCredentials) {
                 errors.add("current_password", "This is not your current password.");
                 None

@@ -3,9 +3,9 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use guard::SESSION_COOKIE;
+use guard::{DEVICE_COOKIE, SESSION_COOKIE};
 use http::{HeaderValue, StatusCode, header};
-use identity::{BrowserSession, Credentials};
+use identity::{BrowserSession, Credentials, Error, FactorKind, Partial, SignIn};
 use serde::Deserialize;
 
 use crate::Console;
@@ -13,6 +13,9 @@ use crate::form::{Errors, Submitted};
 use crate::page::{Failure, Frame, go, render, render_again};
 use crate::provider::{Choice, choices};
 use crate::visit::Visit;
+
+/// Browsers keep a cookie no longer than 400 days.
+const DEVICE_S: i64 = 400 * 86_400;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -22,6 +25,16 @@ struct SignInPage<'a> {
     identifier: &'a str,
     errors: Errors,
     choices: Vec<Choice>,
+}
+
+#[derive(Template)]
+#[template(path = "second_factor.html")]
+struct SecondFactorPage<'a> {
+    frame: Frame,
+    challenge: &'a str,
+    next: &'a str,
+    recovery: bool,
+    errors: Errors,
 }
 
 /// Where to go after signing in.
@@ -70,9 +83,9 @@ pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) 
     if errors.is_empty() {
         let credentials = Credentials { name: name.clone(), password, session_name: None, audience: None };
         match console.identity.sign_in_browser(credentials, &form.visit.meta).await {
-            Ok(session) => {
-                let cookie = session_cookie(&console, &session);
-                return Ok(with_cookie(go(safe(form.text("next")).unwrap_or("/account")), &cookie));
+            Ok(SignIn::Done(session)) => return Ok(entered(&console, form.text("next"), &session)),
+            Ok(SignIn::SecondFactor(partial)) => {
+                return Ok(halfway(&form.visit, frame, form.text("next"), &partial));
             }
             Err(error) => {
                 refused = Some(error.problem());
@@ -85,13 +98,58 @@ pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) 
     Ok(render_again(&form.visit, refused.as_ref(), &page))
 }
 
-/// The cookie of a new session. Lax, so that a link in a mail still finds the person signed in.
-pub(crate) fn session_cookie(console: &Console, session: &BrowserSession) -> String {
+/// The page that asks for the second factor.
+pub(crate) fn halfway(visit: &Visit, frame: Frame, next: &str, partial: &Partial) -> Response {
+    let page = SecondFactorPage {
+        frame,
+        challenge: partial.challenge.expose(),
+        next: safe(next).unwrap_or(""),
+        recovery: partial.methods.contains(&FactorKind::RecoveryCode),
+        errors: Errors::default(),
+    };
+    render(visit, StatusCode::OK, &page)
+}
+
+/// The browser is signed in: both cookies, and on.
+pub(crate) fn entered(console: &Console, next: &str, session: &BrowserSession) -> Response {
     let left_s = session.expires_at.since_ms(console.clock.now()).max(0) / 1000;
-    format!(
+    // Lax, so that a link in a mail still finds the person signed in.
+    let cookie = format!(
         "{SESSION_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={left_s}",
         session.cookie.expose()
-    )
+    );
+    let device = format!(
+        "{DEVICE_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={DEVICE_S}",
+        session.device.expose()
+    );
+    with_cookie(with_cookie(go(safe(next).unwrap_or("/account")), &cookie), &device)
+}
+
+/// POST /account/sign-in/second
+pub(crate) async fn second(State(console): State<Console>, mut form: Submitted) -> Result<Response, Failure> {
+    let (code, challenge) = (form.secret("code"), form.secret("challenge"));
+    let signed_in = console.identity.sign_in_browser_with_code(challenge.expose(), &code, &form.visit.meta).await;
+    let error = match signed_in {
+        Ok(session) => return Ok(entered(&console, form.text("next"), &session)),
+        Err(error) => error,
+    };
+    let mut errors = Errors::default();
+    let mut frame = form.visit.frame(&console, "sign-in");
+    match error {
+        Error::InvalidChallenge => return Ok(go("/account/sign-in?done=begin-again")),
+        Error::WrongCode => errors.add("code", "This code is wrong, or was used already."),
+        _ => frame.notice = errors.take(&error),
+    }
+    let methods = console.identity.challenge_methods(challenge.expose(), &form.visit.meta).await;
+    let Ok(methods) = methods else { return Ok(go("/account/sign-in?done=begin-again")) };
+    let page = SecondFactorPage {
+        frame,
+        challenge: challenge.expose(),
+        next: safe(form.text("next")).unwrap_or(""),
+        recovery: methods.contains(&FactorKind::RecoveryCode),
+        errors,
+    };
+    Ok(render_again(&form.visit, Some(&error.problem()), &page))
 }
 
 /// POST /account/sign-out

@@ -5,7 +5,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use base::{FullName, Secret};
 use http::StatusCode;
-use identity::{Registration, Setup};
+use identity::{Error, Registration, Setup};
 
 use crate::Console;
 use crate::form::{Errors, Submitted};
@@ -131,8 +131,28 @@ pub(crate) async fn verify_form(
 }
 
 /// POST /account/verify
-pub(crate) async fn verify(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
-    let verified = console.identity.verify_email(form.text("code"), &form.visit.meta).await?;
+pub(crate) async fn verify(State(console): State<Console>, mut form: Submitted) -> Result<Response, Failure> {
+    let password = form.secret("password");
+    let code = form.text("code").to_owned();
+    let verified = match console.identity.verify_email(&code, &password, &form.visit.meta).await {
+        Ok(verified) => verified,
+        Err(error @ (Error::WrongCredentials | Error::TooManyAttempts { .. } | Error::Busy { .. })) => {
+            let mut errors = Errors::default();
+            let mut frame = form.visit.frame(&console, "verify");
+            if matches!(error, Error::WrongCredentials) {
+                errors.add(
+                    "password",
+                    "This is not the password of this sign-up. If you signed up more than once, use the newest mail; if it \
+                     was not you who signed up, you need not do anything.",
+                );
+            } else {
+                frame.notice = errors.take(&error);
+            }
+            let page = ConfirmPage::verify(frame, &code).with(errors);
+            return Ok(render_again(&form.visit, Some(&error.problem()), &page));
+        }
+        Err(error) => return Err(error.into()),
+    };
     if !verified.renamed {
         return Ok(go("/account/sign-in?done=verified"));
     }

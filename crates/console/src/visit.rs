@@ -36,8 +36,9 @@ impl FromRequestParts<Console> for Visit {
         let (caller, meta) = (passed.caller().clone(), passed.meta().clone());
         let (binding, fresh) = match (&caller, cookie(parts, FORM_COOKIE)) {
             (Caller::Account(account), _) => (account.session.to_string(), false),
-            (Caller::Anonymous, Some(value)) if value.len() == 22 => (value, false),
-            (Caller::Anonymous, _) => (URL_SAFE_NO_PAD.encode(console.entropy.bytes::<16>()), true),
+            (_, Some(value)) if value.len() == 22 => (value, false),
+            // A program with a key reaches no page for people.
+            (Caller::Anonymous | Caller::Key(_), _) => (URL_SAFE_NO_PAD.encode(console.entropy.bytes::<16>()), true),
         };
         let operator = console.access.permit::<access::actions::SystemLogs>(&caller.subject()).is_ok();
         let notice = parts.uri.query().and_then(Notice::from_query);

@@ -67,7 +67,8 @@ fn run(file: &str) -> Option<Account> {
         for test in group["tests"].as_array().unwrap() {
             let id = &test["tcId"];
             // Two vectors are in the JSON serialisation, which we do not read at all.
-            let text = |name: &str| test.get(name).map(|t| t.as_str().map_or_else(|| t.to_string(), str::to_owned));
+            let text =
+                |name: &str| test.get(name).map(|t| t.as_str().map_or_else(|| t.to_string(), str::to_owned));
             let (token, taken) = match (text("jws"), text("jwe")) {
                 (Some(token), _) => (token.clone(), signature(group, &token)),
                 (None, Some(token)) => {

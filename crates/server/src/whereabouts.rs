@@ -1,10 +1,13 @@
 //! Login risk as it is configured, and where addresses are according to the operator's files.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
 
 use identity::{Locator, RiskSettings, Whereabouts};
 use maxminddb::Reader;
+use parking_lot::RwLock;
 use serde::Deserialize;
 use threat::login::{Engine, Network, Outcome, Place, Thresholds, Weights};
 
@@ -13,8 +16,20 @@ use crate::error::StartError;
 
 /// The largest file that is read; the whole of it stays in memory. Full city files have about 130 MiB.
 const MAX_BYTES: u64 = 512 << 20;
+/// How often the files are looked at. Such files are replaced once a week or less often.
+const PERIOD: Duration = Duration::from_secs(10);
 
-type File = Reader<Vec<u8>>;
+type Contents = Reader<Vec<u8>>;
+
+/// A file that is read into memory, and again when it is replaced.
+struct File {
+    path: PathBuf,
+    contents: RwLock<Arc<Contents>>,
+    seen: Option<Stamp>,
+}
+
+/// What changes when a file is replaced.
+type Stamp = (SystemTime, u64);
 
 /// The settings of login risk.
 ///
@@ -55,29 +70,90 @@ pub(crate) fn risk(config: &Resolved) -> Result<RiskSettings, StartError> {
 }
 
 fn locator(config: &Resolved) -> Result<Locator, StartError> {
-    let open = |setting, path: &Option<std::path::PathBuf>| {
-        path.as_deref().map(|path| read(setting, path)).transpose()
-    };
+    let open =
+        |setting, path: &Option<PathBuf>| path.as_deref().map(|path| File::open(setting, path)).transpose();
     let geo = &config.geo;
     let files = Files {
         city: open("geo.city", &geo.city)?,
         asn: open("geo.asn", &geo.asn)?,
         anonymous: open("geo.anonymous", &geo.anonymous)?,
     };
-    if files.city.is_none() && files.asn.is_none() && files.anonymous.is_none() {
+    if files.all().next().is_none() {
         return Ok(Locator::default());
     }
+    let files = Arc::new(files);
+    tokio::spawn(watch(Arc::downgrade(&files)));
     Ok(Locator::new(move |address| files.locate(address)))
 }
 
-fn read(setting: &'static str, path: &Path) -> Result<File, StartError> {
-    let wrong = |reason: String| StartError::Secret { setting, reason: format!("{}: {reason}", path.display()) };
-    let size = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
-    if size > MAX_BYTES {
-        return Err(wrong("has more than 512 MiB, which no such file has".to_owned()));
+/// Takes up replaced files until nobody asks them any more. One that is just being written is refused and looked at
+/// again: its time changes once more when it is whole.
+async fn watch(files: Weak<Files>) {
+    let mut seen: Vec<Option<Stamp>> =
+        files.upgrade().map(|files| files.all().map(|file| file.seen).collect()).unwrap_or_default();
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        let Some(files) = files.upgrade() else { return };
+        let known = std::mem::take(&mut seen);
+        // Reading and checking a large file takes a while.
+        let looked = tokio::task::spawn_blocking(move || {
+            files.all().zip(known).map(|(file, seen)| file.take_up(seen)).collect()
+        });
+        match looked.await {
+            Ok(now) => seen = now,
+            Err(_) => {
+                tracing::error!("reading a location file panicked; the old ones stay");
+                return;
+            }
+        }
     }
-    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    Reader::from_source(bytes).map_err(|error| wrong(format!("is not in MaxMind's format: {error}")))
+}
+
+impl File {
+    fn open(setting: &'static str, path: &Path) -> Result<Self, StartError> {
+        let seen = stamp(path);
+        let contents = read(path).map_err(|reason| StartError::Secret {
+            setting,
+            reason: format!("{}: {reason}", path.display()),
+        })?;
+        Ok(Self { path: path.to_owned(), contents: RwLock::new(Arc::new(contents)), seen })
+    }
+
+    /// Reads the file again if it is another one than at the last look; the old one stays if it cannot be used.
+    fn take_up(&self, seen: Option<Stamp>) -> Option<Stamp> {
+        let now = stamp(&self.path);
+        if now == seen {
+            return seen;
+        }
+        match read(&self.path) {
+            Ok(contents) => {
+                *self.contents.write() = Arc::new(contents);
+                tracing::info!(file = %self.path.display(), "took up the location file again");
+            }
+            Err(reason) => {
+                tracing::error!(file = %self.path.display(), reason, "a new location file cannot be used; the old one stays");
+            }
+        }
+        now
+    }
+
+    fn contents(&self) -> Arc<Contents> {
+        Arc::clone(&self.contents.read())
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.modified().ok()?, found.len()))
+}
+
+fn read(path: &Path) -> Result<Contents, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > MAX_BYTES {
+        return Err("has more than 512 MiB, which no such file has".to_owned());
+    }
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    Reader::from_source(bytes).map_err(|error| format!("is not in MaxMind's format: {error}"))
 }
 
 struct Files {
@@ -106,8 +182,9 @@ struct Numbered {
 
 #[derive(Deserialize)]
 struct Degrees {
-    latitude: Option<f32>,
-    longitude: Option<f32>,
+    // The format has doubles, and the reader gives them as nothing else.
+    latitude: Option<f64>,
+    longitude: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -127,21 +204,22 @@ struct Anonymous {
 }
 
 /// What a file says of an address; nothing where it is damaged or does not know.
-fn ask<'f, T: Deserialize<'f>>(file: &'f File, address: IpAddr) -> Option<T> {
+fn ask<'f, T: Deserialize<'f>>(file: &'f Contents, address: IpAddr) -> Option<T> {
     file.lookup(address).ok()?.decode::<T>().ok()?
 }
 
 impl Files {
+    fn all(&self) -> impl Iterator<Item = &File> {
+        [&self.city, &self.asn, &self.anonymous].into_iter().flatten()
+    }
+
     fn locate(&self, address: IpAddr) -> Whereabouts {
         let address = address.to_canonical();
-        let mut network = Network::default();
-        network.provider = self
-            .asn
-            .as_ref()
-            .and_then(|file| ask::<Asn>(file, address))
-            .and_then(|found| found.autonomous_system_number);
+        let asn = self.asn.as_ref().and_then(|file| ask::<Asn>(&file.contents(), address));
+        let provider = asn.and_then(|found| found.autonomous_system_number);
+        let mut network = Network { provider, ..Network::default() };
         if let Some(file) = &self.anonymous {
-            let found = ask::<Anonymous>(file, address).unwrap_or_default();
+            let found = ask::<Anonymous>(&file.contents(), address).unwrap_or_default();
             network.hosting = found.is_hosting_provider;
             network.anonymous = Some(
                 found.is_anonymous_vpn
@@ -151,22 +229,21 @@ impl Files {
                     || (found.is_anonymous && !found.is_hosting_provider),
             );
         }
-        Whereabouts { network, place: self.city.as_ref().and_then(|file| place(file, address)) }
+        Whereabouts { network, place: self.city.as_ref().and_then(|file| place(&file.contents(), address)) }
     }
 }
 
-fn place(file: &File, address: IpAddr) -> Option<Place> {
+fn place(file: &Contents, address: IpAddr) -> Option<Place> {
     let found = ask::<City<'_>>(file, address)?;
     let country = <[u8; 2]>::try_from(found.country?.iso_code?.as_bytes()).ok()?;
-    let position = found.location.and_then(|at| Some((at.latitude?, at.longitude?)));
+    #[expect(clippy::cast_possible_truncation, reason = "a city is larger than what is cut off")]
+    let position = found.location.and_then(|at| Some((at.latitude? as f32, at.longitude? as f32)));
     let position = position.filter(|(north, east)| north.abs() <= 90.0 && east.abs() <= 180.0);
     Some(Place { country, city: found.city.and_then(|city| city.geoname_id), position })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     /// The folder of test data beside the checkout, which a published checkout does not have.
@@ -189,13 +266,14 @@ mod tests {
         ) else {
             return;
         };
-        let open = |path: &Path| Some(read("geo", path).unwrap());
+        let open = |path: &Path| Some(File::open("geo", path).unwrap());
         let files = Files { city: open(&city), asn: open(&asn), anonymous: open(&anonymous) };
         let london = files.locate("81.2.69.142".parse().unwrap());
         let place = london.place.unwrap();
         assert_eq!((&place.country, place.city), (b"GB", Some(2_643_743)));
         assert!((place.position.unwrap().0 - 51.5).abs() < 0.2);
-        assert_eq!(london.network.anonymous, Some(false));
+        let sweden = files.locate("89.160.20.128".parse().unwrap());
+        assert_eq!((&sweden.place.unwrap().country, sweden.network.anonymous), (b"SE", Some(false)));
         assert_eq!(files.locate("1.128.0.1".parse().unwrap()).network.provider, Some(1221));
         let vpn = files.locate("1.2.0.1".parse().unwrap());
         assert_eq!(vpn.network.anonymous, Some(true), "{vpn:?}");
@@ -204,11 +282,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_file_is_said_with_its_setting() {
+    fn what_is_no_such_file_is_said_with_its_setting_and_a_replaced_one_is_taken_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("asn.mmdb");
-        assert!(read("geo.asn", &path).err().unwrap().to_string().starts_with("geo.asn: "));
+        assert!(File::open("geo.asn", &path).err().unwrap().to_string().starts_with("geo.asn: "));
         std::fs::write(&path, b"<html>404 Not Found</html>").unwrap();
-        assert!(read("geo.asn", &path).err().unwrap().to_string().contains("MaxMind's format"));
+        assert!(File::open("geo.asn", &path).err().unwrap().to_string().contains("MaxMind's format"));
+
+        let (Some(city), Some(asn)) = (data("GeoLite2-City-Test.mmdb"), data("GeoLite2-ASN-Test.mmdb"))
+        else {
+            return;
+        };
+        std::fs::copy(city, &path).unwrap();
+        let file = File::open("geo.asn", &path).unwrap();
+        let number = |file: &File| {
+            ask::<Asn>(&file.contents(), "1.128.0.1".parse().unwrap())
+                .and_then(|found| found.autonomous_system_number)
+        };
+        assert_eq!(number(&file), None);
+        std::fs::write(&path, b"half").unwrap();
+        let seen = file.take_up(file.seen);
+        std::fs::copy(asn, &path).unwrap();
+        let now = file.take_up(seen);
+        assert_eq!(number(&file), Some(1221));
+        assert_eq!(file.take_up(now), now);
     }
 }

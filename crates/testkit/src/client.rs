@@ -73,6 +73,11 @@ impl Client {
         Self { port, host: format!("127.0.0.1:{port}"), token: None, cookies: Vec::new() }
     }
 
+    /// The port that it talks to.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// With a bearer token.
     #[must_use]
     pub fn bearer(&self, token: &str) -> Self {

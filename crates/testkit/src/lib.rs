@@ -14,4 +14,4 @@ pub use client::{Answer, Client, raw};
 pub use mail::{code_in, wait_for_mail};
 pub use outside::{Service, chromium, node, node_modules, python, test_tool};
 pub use postgres::PostgresDatabase;
-pub use program::{Program, Settings, free_port};
+pub use program::{ARTIST_PASSWORD, Program, Settings, free_port};

@@ -263,8 +263,8 @@ impl Program {
 
 /// The first operator's password in tests.
 const OPERATOR_PASSWORD: &str = "an operator keeps good notes";
-/// Everybody else's password in tests.
-const ARTIST_PASSWORD: &str = "violet thunder under the bridge";
+/// The password of every artist that [`Program::artist`] makes.
+pub const ARTIST_PASSWORD: &str = "violet thunder under the bridge";
 
 impl Drop for Program {
     fn drop(&mut self) {

@@ -139,13 +139,23 @@ impl House {
         token: Option<&str>,
         body: Option<Value>,
     ) -> Answer {
+        self.ask(method, path, token, body.map(|json| json.to_string())).await
+    }
+
+    /// With a body that need not be JSON.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<String>,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path).header("host", "music.example");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let body = match body {
-            Some(json) => {
-                let text = json.to_string();
+            Some(text) => {
                 request =
                     request.header("content-type", "application/json").header("content-length", text.len());
                 Body::from(Bytes::from(text))

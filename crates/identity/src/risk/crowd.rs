@@ -42,7 +42,12 @@ impl Crowd {
         let mut tx = db.begin_read(Scope::System("login risk")).await?;
         let counts = tx.query_opt(READ, params![]).await?.map(|row| row.get::<Vec<u8>>(0)).transpose()?;
         let all = Arc::new(counts.map(|bytes| read(&bytes)).unwrap_or_default());
-        Ok(Self(Arc::new(Mutex::new(State { all, own: Population::default(), waiting: 0, written_at: None }))))
+        Ok(Self(Arc::new(Mutex::new(State {
+            all,
+            own: Population::default(),
+            waiting: 0,
+            written_at: None,
+        }))))
     }
 
     /// The counts now.

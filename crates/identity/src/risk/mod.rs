@@ -22,8 +22,8 @@ use crate::{Error, RequestMeta};
 
 pub(crate) use crowd::Crowd;
 pub use locate::{Locator, Whereabouts};
-pub use notice::{Answer, NoticeView};
 pub(crate) use notice::SWEEP as SWEEP_NOTICES;
+pub use notice::{Answer, NoticeView};
 pub use settings::RiskSettings;
 
 store::sql! {
@@ -204,7 +204,7 @@ impl Inner {
 
     /// Whether a right password is known to attackers; also short ones, which imported accounts may have.
     pub(crate) fn is_breached(&self, password: &Secret<String>) -> bool {
-        let policy = Policy { min_alone: 1, ..self.settings.password_policy.clone() };
+        let policy = Policy { min_alone: 1, ..self.settings.password_policy };
         matches!(policy.check(password, false, &[]), Err(Weakness::Common))
     }
 
@@ -215,8 +215,7 @@ impl Inner {
         let email = account.email(self, &mut tx).await?;
         if self.within_mail_budget(&mut tx, self.email_index(&email), "sign_in_denied").await? {
             let (facts, forgot) = (self.sign_in_facts(judged, meta), self.page("forgot"));
-            let letter =
-                Letter::SignInDenied { username: &account.username, facts: &facts, forgot: &forgot };
+            let letter = Letter::SignInDenied { username: &account.username, facts: &facts, forgot: &forgot };
             self.queue_mail(&mut tx, account.id, &email, &letter).await?;
         }
         tx.commit().await?;

@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod assurance;
 mod at_rest;
+mod attempts;
+mod factors;
 mod house;
 mod import;
+mod keys;
 mod mail;
 mod operators;
 mod passwords;

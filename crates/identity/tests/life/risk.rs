@@ -54,9 +54,12 @@ async fn a_new_device_at_home_is_told_and_can_be_disowned_with_one_click() {
         let usual = house.sign_in("ada").await;
         house.clock.advance_ms(HOUR);
         let phone = from(&house, "192.0.2.7", PHONE);
-        let stranger = house.identity.sign_in(credentials("ada", PASSWORD), &phone).await.unwrap().done().unwrap();
+        let stranger =
+            house.identity.sign_in(credentials("ada", PASSWORD), &phone).await.unwrap().done().unwrap();
         let mail = house.mail("new_sign_in").await;
-        assert!(mail.text.contains("192.0.2.7") && mail.text.contains("a device or browser you have not used"));
+        assert!(
+            mail.text.contains("192.0.2.7") && mail.text.contains("a device or browser you have not used")
+        );
         assert!(house.events().await.contains(&"risk.assessed".to_owned()));
 
         // Opening the link changes nothing, however often a scanner does it.
@@ -77,7 +80,11 @@ async fn a_new_device_at_home_is_told_and_can_be_disowned_with_one_click() {
             assert!(matches!(twice, Err(Error::InvalidCode)));
             assert!(matches!(house.identity.sign_in_notice(&code).await, Err(Error::InvalidCode)));
         }
-        house.identity.reset_password(reset_code.expose(), secret(OTHER_PASSWORD), &house.meta()).await.unwrap();
+        house
+            .identity
+            .reset_password(reset_code.expose(), secret(OTHER_PASSWORD), &house.meta())
+            .await
+            .unwrap();
         let _ = house.mails().await;
         // What the stranger did was forgotten: their phone is new again.
         house.identity.sign_in(credentials("ada", OTHER_PASSWORD), &phone).await.unwrap();

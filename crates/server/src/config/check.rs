@@ -36,6 +36,7 @@ pub(super) fn check(config: &Resolved, origins: &Origins) -> Result<Vec<Finding>
     mail(config, &mut checker);
     providers(config, &mut checker);
     tokens(config, &mut checker);
+    risk(config, &mut checker);
     limits(config, &mut checker);
     http(config, &mut checker);
     rest(config, &mut checker);
@@ -288,6 +289,50 @@ fn mail(config: &Resolved, out: &mut Checker<'_>) {
 /// More threads than any machine uses are a slip of the finger.
 const MAX_WORKERS: u16 = 1_024;
 
+fn risk(config: &Resolved, out: &mut Checker<'_>) {
+    let risk = &config.risk;
+    let weights = [
+        ("new_place", risk.new_place),
+        ("new_device", risk.new_device),
+        ("unusual_hour", risk.unusual_hour),
+        ("bad_network", risk.bad_network),
+        ("impossible_travel", risk.impossible_travel),
+        ("recent_failures", risk.recent_failures),
+        ("breached_password", risk.breached_password),
+    ];
+    for (name, weight) in weights {
+        if !(0.0..=10.0).contains(&weight) {
+            out.error(&["risk", name], "a weight is a number from 0 (never counts) to 10");
+        }
+    }
+    for (name, limit) in
+        [("notify_at", risk.notify_at), ("step_up_at", risk.step_up_at), ("deny_at", risk.deny_at)]
+    {
+        // NaN is in no range.
+        if !(0.01..=100.0).contains(&limit) {
+            out.error(&["risk", name], "a sum of weights is a number from 0.01 to 100 (never reached)");
+        }
+    }
+    if !(-20.0..=100.0).contains(&risk.learned_step_up_at) {
+        out.error(
+            &["risk", "learned_step_up_at"],
+            "a learned score is a number from -20 to 100 (never reached)",
+        );
+    }
+    if risk.step_up_at > risk.deny_at {
+        out.error(
+            &["risk", "deny_at"],
+            "must not be below risk.step_up_at: it would refuse what could be proven",
+        );
+    }
+    if risk.enabled && config.geo.city.is_some() && config.geo.anonymous.is_none() {
+        out.warn(
+            &["geo", "city"],
+            "without geo.anonymous, somebody who turns on a VPN looks like somebody who travelled",
+        );
+    }
+}
+
 fn tokens(config: &Resolved, out: &mut Checker<'_>) {
     if config.server.workers > MAX_WORKERS {
         out.error(&["server", "workers"], "must be at most 1024; 0 means one per core");
@@ -298,6 +343,14 @@ fn tokens(config: &Resolved, out: &mut Checker<'_>) {
         || tokens.audience.chars().any(char::is_control)
     {
         out.error(&["tokens", "audience"], "must be 1 to 255 characters");
+    }
+    if tokens.encrypted_audiences.len() > 64
+        || tokens.encrypted_audiences.keys().any(|name| !(1..=255).contains(&name.len()))
+    {
+        out.error(
+            &["tokens", "encrypted_audiences"],
+            "must be at most 64, each with a name of 1 to 255 bytes",
+        );
     }
     let minute = Period::from_minutes(1);
     if tokens.access_ttl < minute || tokens.access_ttl > Period::from_hours(24) {

@@ -133,7 +133,6 @@ fn example(section: &str, setting: &str) -> &'static str {
         ("tls", "key") => "\"/etc/fortissimo/key.pem\"",
         ("mail", "ca_file") => "\"/etc/fortissimo/mail-ca.pem\"",
         ("mail", "outbox_dir") => "\"outbox\"",
-        ("geo", "city") => "\"/var/lib/fortissimo/GeoLite2-City.mmdb\"",
         ("sink", "name") => "\"siem\"",
         ("sink", "kind") => "\"syslog\"",
         ("sink", "form") => "\"ocsf\"",

@@ -127,6 +127,23 @@ fn each_mistake_is_named_with_its_place_and_remedy() {
             "f.toml:4:7: \"none\" is accepted for a server on this machine only; use \"starttls\" or \"implicit\"",
         ),
         ("[mail]\nuser = \"me\"", "f.toml:2:8: needs mail.password = \"env:NAME\" or \"file:PATH\""),
+        ("[risk]\nnew_device = nan", "f.toml:2:14: a weight is a number from 0 (never counts) to 10"),
+        (
+            "[risk]\nstep_up_at = 0",
+            "f.toml:2:14: a sum of weights is a number from 0.01 to 100 (never reached)",
+        ),
+        (
+            "[risk]\ndeny_at = 0.2",
+            "f.toml:2:11: must not be below risk.step_up_at: it would refuse what could be proven",
+        ),
+        (
+            "[risk]\nfirst_sign_in = \"deny\"",
+            "f.toml:2:17: unknown value `deny`; known here: allow, notify, step-up",
+        ),
+        (
+            "[tokens]\nencrypted_audiences = { studio = \"x\" }",
+            "f.toml:2:34: a secret stands here only by reference: \"env:NAME\" or \"file:PATH\"",
+        ),
         ("[accounts]\nreset_ttl = \"2h\"", "f.toml:2:13: must be between 1m and 1h"),
         (
             "[limits.tiers]\nfree = { second = 0, minute = 1, hour = 1, day = 1 }",

@@ -5,6 +5,7 @@
 mod cli;
 mod crash;
 mod evidence;
+mod factors;
 mod faults;
 mod import;
 mod journey;

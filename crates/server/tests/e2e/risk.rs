@@ -75,9 +75,8 @@ async fn a_sign_in_that_must_be_confirmed_waits_for_the_owner() {
     let pair = from_phone(&program).await.expect(200).json();
     // What happened can be read by its owner, with the reasons.
     let client = program.client().bearer(pair["access_token"].as_str().unwrap());
-    let page = client.get("/account/activity").await;
-    if page.status == 200 {
-        assert!(page.text().contains("A sign-in had to be confirmed"), "{}", page.text());
-        assert!(page.text().contains("from a device or browser you have not used before"));
-    }
+    let page = client.get("/account/activity").await.expect(200);
+    assert!(page.text().contains("A sign-in had to be confirmed"), "{}", page.text());
+    assert!(page.text().contains("from a device or browser you have not used before"));
+    program.client().get("/account/activity").await.expect(303);
 }

@@ -69,7 +69,8 @@ fn score_all(logins: &[Login], engine: &Engine) -> (Vec<f32>, Vec<Outcome>) {
 
 /// What the engine as it is shipped does, fixed signals included.
 fn defaults(logins: &[Login], outcomes: &[Outcome]) -> String {
-    let mut lines = "Default settings, fixed signals included (first sign-ins are allowed with a mail):\n".to_owned();
+    let mut lines =
+        "Default settings, fixed signals included (first sign-ins are allowed with a mail):\n".to_owned();
     for kind in ["legit", "naive", "vpn", "targeted", "very"] {
         let mut counts = [0_u32; 4];
         for (login, outcome) in logins.iter().zip(outcomes) {

@@ -115,7 +115,8 @@ fn rates(logins: &[Login], scores: &[f32]) -> Rates {
 impl Table {
     pub(crate) fn of(logins: &[Login], baseline: &[f32], learned: &[f32]) -> Self {
         let (baseline, learned) = (rates(logins, baseline), rates(logins, learned));
-        let mean = |rates: &Rates| rates.folds.iter().map(|(asked, _)| asked.0).sum::<f64>() / f64::from(FOLDS);
+        let mean =
+            |rates: &Rates| rates.folds.iter().map(|(asked, _)| asked.0).sum::<f64>() / f64::from(FOLDS);
         Self {
             logins: logins.len(),
             ratio: learned.asked_again.0 / baseline.asked_again.0,
@@ -132,7 +133,11 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} log-ins; share of legitimate ones asked again at 98 % of attacks caught", self.logins)?;
+        writeln!(
+            f,
+            "{} log-ins; share of legitimate ones asked again at 98 % of attacks caught",
+            self.logins
+        )?;
         writeln!(f, "{:44}{:>10}{:>10}", "", "baseline", "engine")?;
         let mut line = |what: &str, a: Share, b: Share| writeln!(f, "{what:44}{a:>10}{b:>10}");
         let (a, b) = (&self.baseline, &self.learned);
@@ -143,7 +148,11 @@ impl fmt::Display for Table {
             line("  caught at the common threshold", a.kinds[at].1, b.kinds[at].1)?;
         }
         for number in 0..a.folds.len() {
-            line(&format!("people of fold {number}, threshold of the others"), a.folds[number].0, b.folds[number].0)?;
+            line(
+                &format!("people of fold {number}, threshold of the others"),
+                a.folds[number].0,
+                b.folds[number].0,
+            )?;
             line("  attacks caught", a.folds[number].1, b.folds[number].1)?;
         }
         writeln!(f, "thresholds: {:.3} {:.3}", a.threshold, b.threshold)?;

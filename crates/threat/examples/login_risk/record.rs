@@ -43,7 +43,8 @@ impl Login {
         sighting.network.provider = Some(self.asn);
         let mut country = [0; 2];
         country.copy_from_slice(&self.country.as_bytes()[..2]);
-        let city = self.city.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+        let city =
+            self.city.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
         sighting.place = Some(Place { country, city: Some(city.max(1)), position: None });
         sighting.agent = Agent::parse(&self.ua);
         sighting.rtt_ms = Some(self.rtt_ms);

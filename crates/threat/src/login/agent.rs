@@ -5,7 +5,8 @@ use super::sketch::hash;
 /// Longest part of a user agent that is looked at, in bytes.
 const MAX_LOOKED_AT: usize = 512;
 /// Products that every engine claims for compatibility; none of them names the program.
-const EVERYBODYS: &[&str] = &["Mozilla", "AppleWebKit", "Gecko", "KHTML", "Safari", "Mobile", "Version", "Chrome"];
+const EVERYBODYS: &[&str] =
+    &["Mozilla", "AppleWebKit", "Gecko", "KHTML", "Safari", "Mobile", "Version", "Chrome"];
 
 /// A user agent in three grains. Zero stands for "none was sent".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,7 +68,11 @@ fn shape(text: &str) -> String {
         }
         // Firefox repeats its own version inside the brackets.
         let own = out.ends_with("rv:");
-        if depth == 0 || own { out.push('#') } else { out.push(c) }
+        if depth == 0 || own {
+            out.push('#')
+        } else {
+            out.push(c)
+        }
         let mut first = true;
         while let Some(&next) = chars.peek() {
             if next == '.' || next == '_' {
@@ -135,8 +140,7 @@ fn system(text: &str) -> &'static str {
 mod tests {
     use super::*;
 
-    const EDGE: &str =
-        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36 Edg/130.0.0.0";
+    const EDGE: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36 Edg/130.0.0.0";
     const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4.1 Mobile/15E148 Safari/604.1";
 
     #[test]
@@ -159,7 +163,9 @@ mod tests {
 
     #[test]
     fn any_text_is_taken() {
-        for text in ["", " ", "/", "((((", "))))", "curl/8.5.0", "é/9999999999", &"(".repeat(5_000), &"ü".repeat(400)] {
+        for text in
+            ["", " ", "/", "((((", "))))", "curl/8.5.0", "é/9999999999", &"(".repeat(5_000), &"ü".repeat(400)]
+        {
             let _ = Agent::parse(text);
         }
         assert!(!Agent::parse("  ").is_known());

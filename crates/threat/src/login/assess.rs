@@ -85,8 +85,7 @@ impl Assessment {
     /// The reasons that speak against the owner: what a person or operator wants to read.
     pub fn against(&self) -> impl Iterator<Item = &Reason> {
         // Parts of a score that came out for the owner are no reasons against them.
-        let learned =
-            self.outcome >= Outcome::StepUp || self.learned.is_some_and(|learned| learned > 0.0);
+        let learned = self.outcome >= Outcome::StepUp || self.learned.is_some_and(|learned| learned > 0.0);
         self.reasons.iter().filter(move |reason| match reason.part {
             Part::Fixed => true,
             Part::Learned => learned && reason.contribution >= 0.5,

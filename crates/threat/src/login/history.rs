@@ -114,7 +114,8 @@ impl History {
             let country: [u8; 2] = input.array()?;
             let city = Some(input.u32()?).filter(|city| *city != 0);
             let (latitude, longitude) = (input.f32()?, input.f32()?);
-            let position = (latitude.abs() <= 90.0 && longitude.abs() <= 180.0).then_some((latitude, longitude));
+            let position =
+                (latitude.abs() <= 90.0 && longitude.abs() <= 180.0).then_some((latitude, longitude));
             past.push(Past {
                 at,
                 line,

@@ -12,12 +12,14 @@
 //! - what is rare in one history is read against **how often owners in general** do the same with a history of that
 //!   length, so that two sign-ins are not taken for a habit.
 
-use super::history::History;
+use std::collections::BTreeMap;
+
+use super::Sighting;
+use super::history::{History, Past};
 use super::line::Seen;
 use super::population::{Population, log_rtt, own_rtt};
 use super::reason::{Part, Reason, ReasonCode};
 use super::status::{self, DEVICES, DeviceStatus, NETS, NetStatus};
-use super::Sighting;
 
 /// An attacker's habits: chances by network status and by device status.
 struct Kind {
@@ -28,6 +30,8 @@ struct Kind {
     hidden: f32,
     /// Knows where the person is, so that round-trip times are like theirs.
     near: bool,
+    /// Imitates this person's network and device, and chooses what they use most.
+    imitates: bool,
 }
 
 /// The four kinds of the literature (Freeman et al. 2016; Wiefling et al. 2022): knows the password only; hides behind a
@@ -35,10 +39,25 @@ struct Kind {
 /// same user agent. A person whose devices are common is easily mistaken for somebody else.
 fn kinds(luck: Luck) -> [Kind; 4] {
     let Luck { device: guess, family, in_family } = luck;
-    let stranger = [0.0001, 0.3 * guess, 0.1 * guess, 0.1 * guess, 0.5 * guess, 0.5 * guess, family, 0.98 - family];
+    let stranger =
+        [0.0001, 0.3 * guess, 0.1 * guess, 0.1 * guess, 0.5 * guess, 0.5 * guess, family, 0.98 - family];
     [
-        Kind { weight: 0.25, net: [0.0005, 0.015, 0.01, 0.10, 0.875], device: stranger, hidden: 0.3, near: false },
-        Kind { weight: 0.25, net: [0.0005, 0.015, 0.20, 0.775, 0.01], device: stranger, hidden: 0.9, near: false },
+        Kind {
+            weight: 0.25,
+            net: [0.0005, 0.015, 0.01, 0.10, 0.875],
+            device: stranger,
+            hidden: 0.3,
+            near: false,
+            imitates: false,
+        },
+        Kind {
+            weight: 0.25,
+            net: [0.0005, 0.015, 0.20, 0.775, 0.01],
+            device: stranger,
+            hidden: 0.9,
+            near: false,
+            imitates: false,
+        },
         Kind {
             weight: 0.25,
             net: [0.001, 0.25, 0.739, 0.005, 0.005],
@@ -54,6 +73,7 @@ fn kinds(luck: Luck) -> [Kind; 4] {
             ],
             hidden: 0.1,
             near: true,
+            imitates: false,
         },
         Kind {
             weight: 0.25,
@@ -61,6 +81,7 @@ fn kinds(luck: Luck) -> [Kind; 4] {
             device: [0.002, 0.78, 0.15, 0.03, 0.03, 0.9, 0.01, 0.005],
             hidden: 0.05,
             near: true,
+            imitates: true,
         },
     ]
 }
@@ -119,18 +140,18 @@ pub(crate) fn score(
     let rtt = RttChances::of(sighting, history, population);
 
     // The attackers.
-    let mix = |part: &dyn Fn(&Kind) -> f32| -> f32 { kinds.iter().map(|kind| kind.weight * part(kind)).sum() };
+    let mix =
+        |part: &dyn Fn(&Kind) -> f32| -> f32 { kinds.iter().map(|kind| kind.weight * part(kind)).sum() };
+    let imitation = imitation(sighting, history, net, device);
+    let both = |kind: &Kind| {
+        let pair = kind.net[net as usize] * kind.device[device as usize];
+        if kind.imitates { pair * imitation } else { pair }
+    };
     let their_net = mix(&|kind| kind.net[net as usize]);
     let their_device = mix(&|kind| kind.device[device as usize]);
-    let together = mix(&|kind| kind.net[net as usize] * kind.device[device as usize]);
-    let with_hidden =
-        mix(&|kind| kind.net[net as usize] * kind.device[device as usize] * chance(kind.hidden));
-    let all = mix(&|kind| {
-        kind.net[net as usize]
-            * kind.device[device as usize]
-            * chance(kind.hidden)
-            * if kind.near { rtt.near } else { rtt.far }
-    });
+    let together = mix(&both);
+    let with_hidden = mix(&|kind| both(kind) * chance(kind.hidden));
+    let all = mix(&|kind| both(kind) * chance(kind.hidden) * if kind.near { rtt.near } else { rtt.far });
 
     let network_part = (their_net / owner_net).ln();
     let device_part = (their_device / owner_device).ln();
@@ -155,6 +176,34 @@ pub(crate) fn score(
         .map(|(code, contribution)| Reason { code, part: Part::Learned, contribution })
         .collect();
     Some((total, reasons))
+}
+
+/// How much likelier an imitator comes with this network and device than their owner does. Imitators take what the person
+/// uses most; the owner also has a second phone and an office. One for a person with one of each.
+fn imitation(sighting: &Sighting, history: &History, net: NetStatus, device: DeviceStatus) -> f32 {
+    /// How much more an imitator prefers the usual: the owner's shares to this power.
+    const PREFERENCE: f32 = 2.0;
+    let preference = |key: &dyn Fn(&Past) -> u64, wanted: u64| {
+        let mut counts = BTreeMap::<u64, f32>::new();
+        for past in &history.past {
+            *counts.entry(key(past)).or_insert(0.5) += 1.0;
+        }
+        let Some(count) = counts.get(&wanted) else { return 1.0 };
+        let sum: f32 = counts.values().sum();
+        let preferred: f32 = counts.values().map(|count| count.powf(PREFERENCE)).sum();
+        (count.powf(PREFERENCE) / preferred) / (count / sum)
+    };
+    let network = match net {
+        NetStatus::SameAddress | NetStatus::KnownProvider => {
+            preference(&|past| past.provider, sighting.provider())
+        }
+        _ => 1.0,
+    };
+    let device = match device {
+        DeviceStatus::SameFamily | DeviceStatus::Other => 1.0,
+        _ => preference(&|past| past.shape, sighting.agent.shape),
+    };
+    network * device
 }
 
 /// What a new (or the usual) address says beyond the table, which knows lines of all kinds together.
@@ -189,7 +238,8 @@ impl RttChances {
         let expected = mean + reliability * (own - mean);
         let spread = (reliability * drift.powi(2) + (1.0 - reliability) * width.powi(2)).sqrt();
         // Tails are fat: a train in a tunnel is not an attack.
-        let chance = |mean: f32, width: f32| 0.9 * normal(rtt, mean, width) + 0.1 * normal(rtt, mean, 3.0 * width);
+        let chance =
+            |mean: f32, width: f32| 0.9 * normal(rtt, mean, width) + 0.1 * normal(rtt, mean, 3.0 * width);
         Self {
             owner: chance(expected, spread),
             near: chance(mean, width),

@@ -43,7 +43,9 @@ impl Lines {
         let (changes, stays) = (f32::from(seen.changes), f32::from(seen.chances - seen.changes));
         let mut logs = [0.0; 12];
         for (kind, log) in logs.iter_mut().enumerate() {
-            *log = (self.0[kind] + PRIOR[kind]).ln() + changes * RATES[kind].ln() + stays * (1.0 - RATES[kind]).ln();
+            *log = (self.0[kind] + PRIOR[kind]).ln()
+                + changes * RATES[kind].ln()
+                + stays * (1.0 - RATES[kind]).ln();
         }
         let top = logs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f32 = logs.iter().map(|log| (log - top).exp()).sum();

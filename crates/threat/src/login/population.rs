@@ -1,11 +1,11 @@
 //! What is known of everybody together: counts, of fixed size, that name nobody.
 
+use super::Sighting;
 use super::codec::{CorruptState, Reader, Writer};
 use super::history::History;
 use super::line::{Lines, Seen};
 use super::sketch::Sketch;
 use super::status::{self, BUCKETS, DEVICES, DeviceStatus, NETS, NetStatus};
-use super::Sighting;
 
 const MAGIC: &[u8; 4] = b"ftlp";
 const VERSION: u8 = 1;
@@ -59,10 +59,9 @@ impl Population {
                 self.lines.learn(seen, net == NetStatus::KnownProvider);
             }
         }
-        for (sketch, key) in [
-            (&mut self.shapes, sighting.agent.shape),
-            (&mut self.families, sighting.agent.family),
-        ] {
+        for (sketch, key) in
+            [(&mut self.shapes, sighting.agent.shape), (&mut self.families, sighting.agent.family)]
+        {
             if key != 0 {
                 sketch.add(key);
             }
@@ -182,7 +181,8 @@ pub(crate) fn log_rtt(rtt_ms: u32) -> f32 {
 /// The mean of the person's own (logarithms of) round-trip times on a provider, from at least three.
 pub(crate) fn own_rtt(history: &History, provider: u64) -> Option<f32> {
     let own = history.past.iter().filter(|past| past.provider == provider && past.rtt_ms > 0);
-    let (sum, count) = own.fold((0.0, 0.0), |(sum, count), past| (sum + f32::from(past.rtt_ms).ln(), count + 1.0));
+    let (sum, count) =
+        own.fold((0.0, 0.0), |(sum, count), past| (sum + f32::from(past.rtt_ms).ln(), count + 1.0));
     (count >= 3.0).then(|| sum / count)
 }
 

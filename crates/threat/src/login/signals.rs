@@ -51,8 +51,7 @@ impl Default for Weights {
 /// The signals that are present, each with its weight.
 pub(crate) fn present(weights: &Weights, sighting: &Sighting, history: &History) -> Vec<Reason> {
     let around = sighting.circumstances;
-    let failures =
-        around.account_failures >= ACCOUNT_FAILURES || around.network_failures >= NETWORK_FAILURES;
+    let failures = around.account_failures >= ACCOUNT_FAILURES || around.network_failures >= NETWORK_FAILURES;
     [
         (ReasonCode::NewPlace, weights.new_place, new_place(sighting, history)),
         (ReasonCode::NewDevice, weights.new_device, new_device(sighting, history)),
@@ -80,7 +79,9 @@ fn new_place(sighting: &Sighting, history: &History) -> bool {
 }
 
 fn new_device(sighting: &Sighting, history: &History) -> bool {
-    sighting.device.is_none() && !history.is_empty() && !history.past.iter().any(|past| same_device(past, sighting))
+    sighting.device.is_none()
+        && !history.is_empty()
+        && !history.past.iter().any(|past| same_device(past, sighting))
 }
 
 fn same_device(past: &Past, sighting: &Sighting) -> bool {

@@ -34,7 +34,8 @@ impl Default for Sketch {
 impl Sketch {
     fn places(key: u64) -> impl Iterator<Item = usize> {
         (0..ROWS).map(move |row| {
-            let mixed = (key ^ (row as u64).wrapping_mul(0xa076_1d64_78bd_642f)).wrapping_mul(0xe703_7ed1_a0b4_28db);
+            let mixed =
+                (key ^ (row as u64).wrapping_mul(0xa076_1d64_78bd_642f)).wrapping_mul(0xe703_7ed1_a0b4_28db);
             row * COLUMNS + usize::try_from(mixed >> 40).unwrap_or(0) % COLUMNS
         })
     }

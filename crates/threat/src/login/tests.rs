@@ -27,7 +27,8 @@ fn at_home(day: i64) -> Sighting {
 
 /// A person who signed in from home, with one device, every day.
 fn settled(days: i64) -> (Engine, History, Population) {
-    let (engine, mut history, mut population) = (Engine::default(), History::default(), Population::default());
+    let (engine, mut history, mut population) =
+        (Engine::default(), History::default(), Population::default());
     for day in 0..days {
         engine.learn(&at_home(day), &mut history, &mut population);
     }
@@ -67,7 +68,10 @@ fn signals_count_as_written_and_reaching_the_limit_counts() {
     let mut away = at_home(31);
     away.place = Some(SYDNEY);
     let assessment = engine.assess(&away, &history, &population);
-    assert_eq!((codes(&assessment), assessment.outcome), (vec!["new-place", "unusual-hour"], Outcome::StepUp));
+    assert_eq!(
+        (codes(&assessment), assessment.outcome),
+        (vec!["new-place", "unusual-hour"], Outcome::StepUp)
+    );
 
     let mut hidden = at_home(30);
     hidden.network.anonymous = Some(true);
@@ -88,7 +92,10 @@ fn travel_is_impossible_only_with_another_device_and_in_the_open() {
     let mut far = at_home(4);
     far.at = far.at.plus_ms(2 * HOUR);
     far.place = Some(SYDNEY);
-    assert!(!codes(&engine.assess(&far, &history, &population)).contains(&"impossible-travel"), "same device");
+    assert!(
+        !codes(&engine.assess(&far, &history, &population)).contains(&"impossible-travel"),
+        "same device"
+    );
     far.agent = Agent::parse(IPHONE);
     let open = engine.assess(&far, &history, &population);
     assert!(codes(&open).contains(&"impossible-travel"));
@@ -97,7 +104,11 @@ fn travel_is_impossible_only_with_another_device_and_in_the_open() {
     far.network.anonymous = Some(false);
     far.circumstances.account_failures = 9;
     far.circumstances.breached_password = true;
-    assert_eq!(engine.assess(&far, &history, &population).outcome, Outcome::Deny, "several strong ones together");
+    assert_eq!(
+        engine.assess(&far, &history, &population).outcome,
+        Outcome::Deny,
+        "several strong ones together"
+    );
 }
 
 #[test]
@@ -178,7 +189,8 @@ fn history_is_bounded_and_forgets_the_oldest() {
 #[test]
 fn populations_add_up_and_fade() {
     let (engine, _, all) = settled(40);
-    let (mut history, mut first, mut second) = (History::default(), Population::default(), Population::default());
+    let (mut history, mut first, mut second) =
+        (History::default(), Population::default(), Population::default());
     for day in 0..40 {
         engine.learn(&at_home(day), &mut history, if day < 15 { &mut first } else { &mut second });
     }

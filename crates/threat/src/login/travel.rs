@@ -34,7 +34,10 @@ mod tests {
     fn distances_are_those_of_the_atlas() {
         assert!((distance_km(BERLIN, SYDNEY) - 16_090.0).abs() < 60.0);
         assert!(distance_km(BERLIN, BERLIN) < 0.001);
-        assert!((distance_km((0.0, 179.5), (0.0, -179.5)) - 111.2).abs() < 1.0, "the date line is not a wall");
+        assert!(
+            (distance_km((0.0, 179.5), (0.0, -179.5)) - 111.2).abs() < 1.0,
+            "the date line is not a wall"
+        );
     }
 
     #[test]

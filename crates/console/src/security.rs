@@ -1,0 +1,438 @@
+//! The security page: second factors, recovery codes, API keys, the address, and giving factors again.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use base::{Id, kind};
+use http::StatusCode;
+use identity::{Again, Error, FactorKind, NewApiKey, TotpSetup};
+use serde::Deserialize;
+
+use crate::Console;
+use crate::form::{Errors, Submitted};
+use crate::page::{Failure, Frame, MessagePage, go, render, render_again};
+use crate::recovery::{ConfirmPage, LinkCode};
+use crate::sign_in::safe;
+use crate::view::filters;
+use crate::visit::Visit;
+
+const DAY_MS: i64 = 86_400_000;
+
+#[derive(Template)]
+#[template(path = "security.html")]
+struct SecurityPage<'a> {
+    frame: Frame,
+    factors: Vec<FactorRow>,
+    recovery_codes: u32,
+    keys: Vec<KeyRow>,
+    key_name: &'a str,
+    key_scopes: &'a str,
+    key_networks: &'a str,
+    key_days: &'a str,
+    errors: Errors,
+}
+
+struct FactorRow {
+    id: String,
+    kind: &'static str,
+    name: String,
+    created_at: String,
+    last_used_at: String,
+}
+
+struct KeyRow {
+    id: String,
+    hint: String,
+    name: String,
+    scopes: String,
+    networks: String,
+    expires_at: String,
+    last_used_at: String,
+    replaced: bool,
+}
+
+#[derive(Template)]
+#[template(path = "again.html")]
+struct AgainPage<'a> {
+    frame: Frame,
+    next: &'a str,
+    asks_code: bool,
+    errors: Errors,
+}
+
+#[derive(Template)]
+#[template(path = "totp.html")]
+struct TotpPage<'a> {
+    frame: Frame,
+    factor: String,
+    qr: &'a str,
+    secret: String,
+    url: &'a str,
+    errors: Errors,
+}
+
+#[derive(Template)]
+#[template(path = "totp_again.html")]
+struct TotpAgainPage<'a> {
+    frame: Frame,
+    factor: &'a str,
+    errors: Errors,
+}
+
+#[derive(Template)]
+#[template(path = "shown_once.html")]
+struct ShownOncePage<'a> {
+    frame: Frame,
+    heading: &'a str,
+    lead: &'a str,
+    values: &'a [String],
+}
+
+#[derive(Template)]
+#[template(path = "last_factor.html")]
+struct LastFactorPage<'a> {
+    frame: Frame,
+    factor: &'a str,
+}
+
+/// GET /account/security
+pub(crate) async fn overview(State(console): State<Console>, visit: Visit) -> Result<Response, Failure> {
+    let page = security_page(&console, &visit).await?;
+    Ok(render(&visit, StatusCode::OK, &page))
+}
+
+async fn security_page<'a>(console: &Console, visit: &Visit) -> Result<SecurityPage<'a>, Failure> {
+    let caller = visit.account()?;
+    let factors = console.identity.factors(caller).await?;
+    let keys = console.identity.api_keys(caller).await?;
+    let time = |at: Option<base::Timestamp>| at.map(base::Timestamp::to_rfc3339).unwrap_or_default();
+    Ok(SecurityPage {
+        frame: visit.frame(console, "security"),
+        factors: factors
+            .factors
+            .into_iter()
+            .map(|factor| FactorRow {
+                id: factor.id.to_string(),
+                kind: kind_words(factor.kind),
+                name: factor.name.unwrap_or_default(),
+                created_at: factor.created_at.to_rfc3339(),
+                last_used_at: time(factor.last_used_at),
+            })
+            .collect(),
+        recovery_codes: factors.recovery_codes,
+        keys: keys
+            .into_iter()
+            .map(|key| KeyRow {
+                id: key.id.to_string(),
+                hint: key.hint,
+                name: key.name,
+                scopes: key.scopes.join(" "),
+                networks: if key.networks.is_empty() { "everywhere".to_owned() } else { key.networks.join(" ") },
+                expires_at: time(key.expires_at),
+                last_used_at: time(key.last_used_at),
+                replaced: key.successor.is_some(),
+            })
+            .collect(),
+        key_name: "",
+        key_scopes: "",
+        key_networks: "",
+        key_days: "",
+        errors: Errors::default(),
+    })
+}
+
+const fn kind_words(kind: FactorKind) -> &'static str {
+    match kind {
+        FactorKind::Totp => "Authenticator app",
+        FactorKind::Passkey => "Passkey",
+        FactorKind::RecoveryCode => "Recovery code",
+    }
+}
+
+/// What is refused for its age leads to the page that asks again, and from there back.
+fn or_again(error: Error) -> Result<Response, Failure> {
+    match error {
+        Error::ReauthenticationRequired { .. } => Ok(go("/account/confirm?next=/account/security")),
+        error => Err(error.into()),
+    }
+}
+
+/// Where to go afterwards.
+#[derive(Deserialize, Default)]
+pub(crate) struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+/// GET /account/confirm
+pub(crate) async fn again_form(
+    State(console): State<Console>,
+    Query(query): Query<Next>,
+    visit: Visit,
+) -> Result<Response, Failure> {
+    let asks_code = !console.identity.second_factors(visit.account()?).await?.is_empty();
+    let next = safe(&query.next).unwrap_or("/account/security");
+    let page = AgainPage { frame: visit.frame(&console, "security"), next, asks_code, errors: Errors::default() };
+    Ok(render(&visit, StatusCode::OK, &page))
+}
+
+/// POST /account/confirm
+pub(crate) async fn again(State(console): State<Console>, mut form: Submitted) -> Result<Response, Failure> {
+    let (password, code) = (form.secret("password"), form.secret("code"));
+    let next = safe(form.text("next")).unwrap_or("/account/security").to_owned();
+    let caller = form.visit.account()?;
+    let asks_code = !console.identity.second_factors(caller).await?.is_empty();
+    let again = Again { password: Some(password), code: asks_code.then_some(code) };
+    match console.identity.reauthenticate(caller, again, &form.visit.meta).await {
+        Ok(()) => Ok(go(&next)),
+        Err(error) => {
+            let mut errors = Errors::default();
+            let mut frame = form.visit.frame(&console, "security");
+            match error {
+                Error::WrongCredentials => errors.add("password", "This is not your password."),
+                Error::WrongCode => errors.add("code", "This code is wrong, or was used already."),
+                _ => frame.notice = errors.take(&error),
+            }
+            let page = AgainPage { frame, next: &next, asks_code, errors };
+            Ok(render_again(&form.visit, Some(&error.problem()), &page))
+        }
+    }
+}
+
+/// POST /account/security/totp
+pub(crate) async fn totp(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+    match console.identity.setup_totp(form.visit.account()?, None, &form.visit.meta).await {
+        Ok(setup) => totp_page(&console, &form.visit, &setup),
+        Err(error) => or_again(error),
+    }
+}
+
+fn totp_page(console: &Console, visit: &Visit, setup: &TotpSetup) -> Result<Response, Failure> {
+    let svg = setup.qr_svg()?;
+    // Within a page it has no prologue of its own.
+    let qr = svg.split_once("?>").map_or(svg.as_str(), |(_, rest)| rest);
+    let secret = setup.secret.expose().as_bytes().chunks(4);
+    let secret: Vec<&str> = secret.map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
+    let page = TotpPage {
+        frame: visit.frame(console, "security"),
+        factor: setup.factor.to_string(),
+        qr,
+        secret: secret.join(" "),
+        url: setup.url.expose(),
+        errors: Errors::default(),
+    };
+    Ok(render(visit, StatusCode::OK, &page))
+}
+
+/// POST /account/security/totp/confirm
+pub(crate) async fn totp_confirm(
+    State(console): State<Console>,
+    mut form: Submitted,
+) -> Result<Response, Failure> {
+    let code = form.secret("code");
+    let id = form.text("factor").to_owned();
+    let caller = form.visit.account()?;
+    match console.identity.confirm_totp(caller, factor_id(&id)?, &code, &form.visit.meta).await {
+        Ok(Some(codes)) => Ok(shown_once(
+            &console,
+            &form.visit,
+            "Your recovery codes",
+            "The app counts from now on. If it is ever gone, each of these codes stands in for it once. Keep them where \
+             you keep what matters; they are never shown again.",
+            &codes.iter().map(|code| code.expose().clone()).collect::<Vec<_>>(),
+        )),
+        Ok(None) => Ok(go("/account/security?done=factor-added")),
+        Err(Error::WrongCode) => {
+            let mut errors = Errors::default();
+            errors.add("code", "This code is wrong.");
+            let page = TotpAgainPage { frame: form.visit.frame(&console, "security"), factor: &id, errors };
+            Ok(render_again(&form.visit, Some(&Error::WrongCode.problem()), &page))
+        }
+        Err(error) => or_again(error),
+    }
+}
+
+fn shown_once(console: &Console, visit: &Visit, heading: &str, lead: &str, values: &[String]) -> Response {
+    let page = ShownOncePage { frame: visit.frame(console, "security"), heading, lead, values };
+    render(visit, StatusCode::OK, &page)
+}
+
+/// POST /account/security/recovery-codes
+pub(crate) async fn recovery_codes(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+    match console.identity.new_recovery_codes(form.visit.account()?, &form.visit.meta).await {
+        Ok(codes) => Ok(shown_once(
+            &console,
+            &form.visit,
+            "Your recovery codes",
+            "The old ones have ended. Each of these stands in for your second factor once; they are never shown again.",
+            &codes.iter().map(|code| code.expose().clone()).collect::<Vec<_>>(),
+        )),
+        Err(error) => or_again(error),
+    }
+}
+
+/// POST /account/security/factors/{id}/name
+pub(crate) async fn name_factor(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    form: Submitted,
+) -> Result<Response, Failure> {
+    let name = Some(form.text("name")).filter(|name| !name.is_empty());
+    match console.identity.name_factor(form.visit.account()?, factor_id(&id)?, name, &form.visit.meta).await {
+        Ok(()) => Ok(go("/account/security?done=named")),
+        Err(error) => or_again(error),
+    }
+}
+
+/// POST /account/security/factors/{id}/remove
+pub(crate) async fn remove_factor(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    form: Submitted,
+) -> Result<Response, Failure> {
+    let factor = factor_id(&id)?;
+    let even_last = form.text("confirm_last") == "yes";
+    match console.identity.remove_factor(form.visit.account()?, factor, even_last, &form.visit.meta).await {
+        Ok(()) => Ok(go("/account/security?done=factor-removed")),
+        Err(Error::LastFactor) => {
+            let page = LastFactorPage { frame: form.visit.frame(&console, "security"), factor: &factor.to_string() };
+            Ok(render(&form.visit, StatusCode::OK, &page))
+        }
+        Err(error) => or_again(error),
+    }
+}
+
+/// POST /account/security/api-keys
+pub(crate) async fn create_key(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+    let words = |name| form.text(name).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let mut errors = Errors::default();
+    let days = match form.text("days") {
+        "" => None,
+        text => text
+            .parse::<u16>()
+            .ok()
+            .filter(|days| *days > 0)
+            .or_else(|| {
+                errors.add("days", "Write a number of days, such as 90.");
+                None
+            }),
+    };
+    let wish = NewApiKey {
+        name: form.text("name").to_owned(),
+        scopes: words("scopes"),
+        networks: words("networks"),
+        expires_at: days.map(|days| console.clock.now().plus_ms(i64::from(days) * DAY_MS)),
+    };
+    let mut refused = None;
+    let mut notice = None;
+    if errors.is_empty() {
+        match console.identity.create_api_key(form.visit.account()?, &wish, &form.visit.meta).await {
+            Ok(made) => return Ok(shown_key(&console, &form.visit, made.key.expose())),
+            Err(error @ Error::ReauthenticationRequired { .. }) => return or_again(error),
+            Err(error) => {
+                refused = Some(error.problem());
+                notice = errors.take(&error);
+            }
+        }
+    }
+    let mut page = security_page(&console, &form.visit).await?;
+    page.frame.notice = notice.or(page.frame.notice);
+    let page = SecurityPage {
+        key_name: form.text("name"),
+        key_scopes: form.text("scopes"),
+        key_networks: form.text("networks"),
+        key_days: form.text("days"),
+        errors: errors.of_lists(),
+        ..page
+    };
+    Ok(render_again(&form.visit, refused.as_ref(), &page))
+}
+
+fn shown_key(console: &Console, visit: &Visit, key: &str) -> Response {
+    let lead = "This is the key, now and never again. Give it to the program as a bearer token.";
+    shown_once(console, visit, "Your new API key", lead, &[key.to_owned()])
+}
+
+/// POST /account/security/api-keys/{id}/rotate
+pub(crate) async fn rotate_key(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    form: Submitted,
+) -> Result<Response, Failure> {
+    let id = id.parse().map_err(|_| Failure::not_found())?;
+    match console.identity.rotate_api_key(form.visit.account()?, id, &form.visit.meta).await {
+        Ok(made) => Ok(shown_key(&console, &form.visit, made.key.expose())),
+        Err(error) => or_again(error),
+    }
+}
+
+/// POST /account/security/api-keys/{id}/revoke
+pub(crate) async fn revoke_key(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    form: Submitted,
+) -> Result<Response, Failure> {
+    let id = id.parse().map_err(|_| Failure::not_found())?;
+    console.identity.revoke_api_key(form.visit.account()?, id, &form.visit.meta).await?;
+    Ok(go("/account/security?done=key-revoked"))
+}
+
+/// GET /account/security/email
+pub(crate) async fn email_form(State(console): State<Console>, visit: Visit) -> Result<Response, Failure> {
+    match console.identity.must_be_fresh(visit.account()?).await {
+        Ok(()) => Ok(render(&visit, StatusCode::OK, &ConfirmPage::new_email(visit.frame(&console, "security")))),
+        Err(Error::ReauthenticationRequired { .. }) => Ok(go("/account/confirm?next=/account/security/email")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// POST /account/security/email
+pub(crate) async fn email(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+    let mut errors = Errors::default();
+    let (mut notice, mut refused) = (None, None);
+    if let Some(email) = form.parse("email", &mut errors) {
+        match console.identity.change_email(form.visit.account()?, &email, &form.visit.meta).await {
+            Ok(()) => {
+                let page = MessagePage {
+                    frame: form.visit.frame(&console, "security"),
+                    heading: "Check your mail",
+                    paragraphs: &[
+                        "If the new address can be used, a link is on its way to it. It works for an hour.",
+                        "Until you follow it, your present address stays; we told it of your wish.",
+                    ],
+                    link: "/account/security",
+                    link_text: "Back",
+                };
+                return Ok(render(&form.visit, StatusCode::OK, &page));
+            }
+            Err(error @ Error::ReauthenticationRequired { .. }) => return or_again(error),
+            Err(error) => {
+                refused = Some(error.problem());
+                notice = errors.take(&error);
+            }
+        }
+    }
+    let mut frame = form.visit.frame(&console, "security");
+    frame.notice = notice.or(frame.notice);
+    Ok(render_again(&form.visit, refused.as_ref(), &ConfirmPage::new_email(frame).with(errors)))
+}
+
+/// GET /account/email?code=… shows a button: programs that only look at links must not use them up.
+pub(crate) async fn email_link(
+    State(console): State<Console>,
+    Query(link): Query<LinkCode>,
+    visit: Visit,
+) -> Response {
+    render(&visit, StatusCode::OK, &ConfirmPage::confirm_email(visit.frame(&console, "security"), &link.code))
+}
+
+/// POST /account/email
+pub(crate) async fn email_confirm(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+    console.identity.confirm_email(form.text("code"), &form.visit.meta).await?;
+    let signed_in = form.visit.caller.account().is_some();
+    Ok(go(if signed_in { "/account/security?done=email" } else { "/account/sign-in?done=email" }))
+}
+
+fn factor_id(text: &str) -> Result<Id<kind::Factor>, Failure> {
+    text.parse().map_err(|_| Failure::not_found())
+}
