@@ -48,6 +48,7 @@ pub(super) async fn run(core: Arc<Core>, mut sequenced: oneshot::Receiver<()>) {
     let mut watch = Watch::new(&keeper.core);
     let mut checked = false;
     let mut looked = Instant::now();
+    let mut followed: Option<Instant> = None;
     loop {
         let ending = matches!(sequenced.try_recv(), Ok(()) | Err(oneshot::error::TryRecvError::Closed));
         if !checked {
@@ -55,6 +56,7 @@ pub(super) async fn run(core: Arc<Core>, mut sequenced: oneshot::Receiver<()>) {
         }
         if checked {
             keeper.follow().await;
+            followed = keeper.written.is_some().then(Instant::now);
         }
         if looked.elapsed() >= keeper.core.settings.watch_every || ending {
             looked = Instant::now();
@@ -68,7 +70,10 @@ pub(super) async fn run(core: Arc<Core>, mut sequenced: oneshot::Receiver<()>) {
             _ = &mut sequenced => continue,
             () = tokio::time::sleep(keeper.core.settings.watch_every) => {}
         }
-        tokio::time::sleep(PAUSE).await;
+        // The very first checkpoint is written at once, so that a second place exists from the beginning.
+        if let Some(followed) = followed {
+            tokio::time::sleep_until(followed + PAUSE).await;
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{Audit, Entry, Event, Filter, Page, Record, RequestInfo, Searcher, St
 
 mod append;
 mod catalogue;
+mod evidence;
 mod export;
 mod hourly;
 mod live;

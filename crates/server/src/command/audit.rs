@@ -1,6 +1,7 @@
 //! `fortissimo audit tail|search|export|verify|prove`.
 
 mod export;
+mod others;
 mod prove;
 mod sinks;
 mod verify;

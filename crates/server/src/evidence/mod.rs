@@ -16,6 +16,8 @@ use crate::services::Services;
 use stamps::Authority;
 use witnesses::Witnesses;
 
+pub(crate) use stamps::certificates;
+
 /// How often it is looked whether a source is to be asked.
 const LOOK: Duration = Duration::from_secs(1);
 /// Time for one exchange.

@@ -109,6 +109,21 @@ async function mailWith(text) {
   await operator.click("main button");
   await operator.waitForSelector("td:has-text('session.sign_in_failed')");
   await shot(operator, "07-events");
+  // One event, its proof, and the button that verifies it: forms, no scripts.
+  await operator.click("tbody a:has-text('session.sign_in_failed') >> nth=0");
+  await operator.waitForSelector("h1:has-text('session.sign_in_failed')");
+  const [proof] = await Promise.all([operator.waitForEvent("download"), operator.click("text=Download proof")]);
+  must(proof.suggestedFilename().endsWith(".tlog-proof"), "the proof has its name");
+  const proven = fs.readFileSync(await proof.path(), "utf8");
+  must(proven.startsWith("c2sp.org/tlog-proof@v1\n"), "the proof has its form");
+  await operator.click("button:has-text('Verify')");
+  await operator.waitForSelector(".notice.good:has-text('proven')");
+  must((await operator.textContent("pre.note")).includes("— "), "the checkpoint is shown with its signature");
+  await shot(operator, "07b-event-verified");
+  await operator.click("nav >> text=Log");
+  await operator.click("button:has-text('Verify everything')");
+  await operator.waitForSelector(".notice.good:has-text('whole')");
+  await shot(operator, "07c-log");
   await operator.click("nav >> text=Accounts");
   await operator.click("text=ada");
   await shot(operator, "08-account-detail");

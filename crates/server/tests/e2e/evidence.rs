@@ -114,6 +114,9 @@ async fn a_witness_cosigns_and_remembers_when_it_is_killed() {
     let longer = |note: &str| signed_by_both(note) && Checkpoint::read_unverified(note).unwrap().size > before;
     eventually(&cosigned, longer).await;
     // Whoever has a proof made from now on has the witness's word in it, too.
+    let told = program.output(&["audit", "verify"]);
+    let told = String::from_utf8_lossy(&told.stdout);
+    assert!(told.contains("entries are cosigned by witness.example/w1\n"), "{told}");
     let proof = program.folder().join("one.tlog-proof");
     assert!(program.output(&["audit", "prove", "0", "-o", proof.to_str().unwrap()]).status.success());
     let (key, other) = (key.to_string(), trusted[1].to_string());
@@ -220,6 +223,16 @@ async fn checkpoints_are_time_stamped_and_openssl_verifies_them() {
     assert!(said.contains("Verification: OK"), "{said}");
     // The stamped bytes are the log's own signed word.
     let key = log_key(&program);
+    let verified = program.output(&["audit", "verify"]);
+    let told = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(verified.status.success() && told.contains("\ntime stamps: the first "), "{told}");
+    let mut altered = fs::read(&token).unwrap();
+    // The signature stands last.
+    *altered.last_mut().unwrap() ^= 1;
+    fs::write(&token, altered).unwrap();
+    let told = program.output(&["audit", "verify"]);
+    assert_eq!(told.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&told.stdout).contains("its time stamp: "));
     let note = fs::read_to_string(note).unwrap();
     assert!(Checkpoint::open(&note, key.name(), std::slice::from_ref(&key)).is_ok());
 }

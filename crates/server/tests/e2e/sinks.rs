@@ -80,13 +80,18 @@ async fn receivers_that_stumble_get_every_event() {
     );
     let mut program = start(Settings { sections, ..Settings::default() });
     knock(&program, 60).await;
+    until(
+        || format!("the first events: {:?}", statuses(&program)),
+        || statuses(&program).iter().all(|sink| sink["next_index"].as_u64() > Some(5)).then_some(()),
+    )
+    .await;
     // Killed in the middle of it; what was on its way comes again.
     program.kill();
     program.run();
     knock(&program, 60).await;
     let all = until(|| format!("all sinks catching up: {:?}", statuses(&program)), || {
         let all = statuses(&program);
-        let done = all.iter().all(|sink| sink["lag"] == 0 && sink["next_index"].as_u64() > Some(80));
+        let done = all.iter().all(|sink| sink["lag"] == 0 && sink["next_index"].as_u64() > Some(60));
         done.then_some(all)
     })
     .await;

@@ -17,7 +17,7 @@ use crate::{Change, DbError};
 
 const TICK: Duration = Duration::from_millis(200);
 /// Above this size the log is copied into the file, then emptied.
-const WAL_BYTES: u64 = 32 * 1024 * 1024;
+const WAL_BYTES: u64 = 64 * 1024 * 1024;
 /// After so many ticks without a write any log is emptied, because it may hold what was deleted.
 const IDLE_TICKS: u32 = 25;
 

@@ -13,6 +13,7 @@ use keys::Keys;
 use serde_json::{Value, json};
 use store::Db;
 
+use super::others::Others;
 use crate::config::{Loaded, Resolved};
 use crate::output::Failure;
 use crate::services;
@@ -38,6 +39,9 @@ pub(in crate::command) struct Verify {
     /// A checkpoint that was kept in a second place
     #[arg(long, value_name = "FILE")]
     anchor: Option<PathBuf>,
+    /// PEM file of the authority whose time stamps count; without it, the one of the settings
+    #[arg(long, value_name = "FILE")]
+    timestamp_ca: Option<PathBuf>,
     /// With a proof: the event's leaf, if the proof does not bring it
     #[arg(long, value_name = "FILE", requires = "proof")]
     leaf: Option<PathBuf>,
@@ -84,12 +88,14 @@ async fn files_alone(
         None => None,
         Some(path) => Some(text(path)?),
     };
-    let found = look(&mut Folder::new(folder.to_owned()), &trust, anchor.as_deref(), &[]).await?;
+    let others = Others::read(folder, command.timestamp_ca.as_deref())?;
+    let found = look(&mut Folder::new(folder.to_owned()), &trust, anchor.as_deref(), &others.sizes()).await?;
     report.findings("files", &found.findings, out)?;
     if anchor.is_some() {
         report.findings("second place", &anchored(&found, anchor.as_deref(), &trust), out)?;
     }
     report.tree("files", &found, out)?;
+    others.report(&found, &trust, report, out)?;
     report.verdict(&found, anchor.is_some(), out)
 }
 
@@ -103,12 +109,16 @@ async fn installation(
     let (db, keys) = open(config).await?;
     let mut trust = command.given();
     trust.keys.extend(keys.log_verifiers());
+    trust.witnesses.extend(config.audit.witnesses.iter().map(|witness| witness.vkey.0.clone()));
     let path = command.anchor.as_ref().unwrap_or(&config.log_anchor);
     let anchor = if path.exists() { Some(text(path)?) } else { None };
 
     let mut files = Folder::new(config.log_folder.clone());
     let mut tables = Database::new(db.clone());
-    let sizes = [size_of(&mut files).await?, size_of(&mut tables).await?];
+    let ca = command.timestamp_ca.as_deref().or(config.audit.timestamp_ca_file.as_deref());
+    let others = Others::read(&config.log_folder, ca)?;
+    let mut sizes = others.sizes();
+    sizes.extend([size_of(&mut files).await?, size_of(&mut tables).await?]);
     let of_files = if config.log_folder.exists() {
         let found = look(&mut files, &trust, anchor.as_deref(), &sizes).await?;
         report.findings("files", &found.findings, out)?;
@@ -136,6 +146,7 @@ async fn installation(
     }
     report.tree("database", &of_tables, out)?;
     report.rows(&found, out)?;
+    others.report(&of_tables, &trust, report, out)?;
     report.verdict(&of_tables, anchor.is_some(), out)?;
     if let Err(error) = db.close().await {
         tracing::warn!(%error, "the database did not close cleanly");
@@ -259,25 +270,25 @@ fn unreadable(error: VerifyError) -> Failure {
     Failure::Usage(error.to_string())
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     let wrong = |error: std::io::Error| Failure::Usage(format!("cannot read {}: {error}", path.display()));
     let mut bytes = Vec::new();
     fs::File::open(path).map_err(wrong)?.take(MAX_BYTES).read_to_end(&mut bytes).map_err(wrong)?;
     Ok(bytes)
 }
 
-fn text(path: &Path) -> Result<String, Failure> {
+pub(super) fn text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes(path)?).map_err(|_| Failure::Usage(format!("{} is not a text", path.display())))
 }
 
 /// Writes lines and counts what was found.
-struct Report {
-    json: bool,
+pub(super) struct Report {
+    pub(super) json: bool,
     found: u64,
 }
 
 impl Report {
-    fn findings(&mut self, place: &str, findings: &Findings, out: &mut impl Write) -> Result<(), Failure> {
+    pub(super) fn findings(&mut self, place: &str, findings: &Findings, out: &mut impl Write) -> Result<(), Failure> {
         self.found += findings.listed.len() as u64 + findings.more;
         for finding in &findings.listed {
             if self.json {

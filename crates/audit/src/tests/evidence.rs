@@ -1,0 +1,57 @@
+//! What others say about the log, as it is kept.
+
+use crypto::log::{Checkpoint, verify_consistency};
+use store::testing;
+
+use super::House;
+use crate::{Evidence, EvidenceSource};
+
+#[tokio::test]
+async fn one_node_at_a_time_asks_and_what_was_said_is_kept() {
+    for db in testing::databases().await {
+        let house = House::new(db).await;
+        let source = EvidenceSource::Witnesses;
+        assert!(house.audit.claim_evidence(source, 1_000).await.unwrap());
+        assert!(!house.audit.claim_evidence(source, 1_000).await.unwrap(), "another node has asked already");
+        assert!(house.audit.claim_evidence(EvidenceSource::TimeStamps, 1_000).await.unwrap());
+        house.clock.advance_ms(1_000);
+        assert!(house.audit.claim_evidence(source, 1_000).await.unwrap());
+        assert!(house.audit.evidence_failed(source, "nobody is there").await.unwrap());
+        assert!(!house.audit.evidence_failed(source, "nobody is there").await.unwrap(), "said once");
+
+        assert_eq!(house.audit.evidence(source).await.unwrap(), None);
+        let at = house.clock.now();
+        let said = |size: u64| Evidence { size, checkpoint: format!("note {size}"), evidence: vec![1], at };
+        for size in 1..=100 {
+            house.audit.keep_evidence(source, &said(size)).await.unwrap();
+        }
+        assert_eq!(house.audit.evidence(source).await.unwrap(), Some(said(100)));
+        // The earliest that is kept and covers the entry; nothing covers what came later.
+        assert_eq!(house.audit.evidence_for(source, 3).await.unwrap(), Some(said(37)));
+        assert_eq!(house.audit.evidence_for(source, 98).await.unwrap(), Some(said(99)));
+        assert_eq!(house.audit.evidence_for(source, 100).await.unwrap(), None);
+        assert_eq!(house.audit.evidence(EvidenceSource::TimeStamps).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_witness_is_given_the_proof_that_the_log_goes_on() {
+    let house = House::new(store::Db::memory()).await;
+    let ada = house.account().await;
+    let mut heads = Vec::new();
+    for round in 0..4 {
+        for _ in 0..=round * 90 {
+            house.audit.record(house.traffic(200));
+        }
+        house.audit.record_durable(house.critical(ada)).await.unwrap();
+        house.audit.settled().await.unwrap();
+        let note = house.audit.checkpoint().await.unwrap().unwrap();
+        heads.push(Checkpoint::read_unverified(&note).unwrap());
+    }
+    let new = heads.last().unwrap();
+    for old in &heads {
+        let proof = house.audit.consistency(old.size, new.size).await.unwrap().unwrap();
+        assert!(verify_consistency(old.size, &old.root, new.size, &new.root, &proof));
+    }
+    assert_eq!(house.audit.consistency(new.size, heads[0].size).await.unwrap(), None);
+}
