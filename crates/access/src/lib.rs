@@ -6,7 +6,7 @@
 //! critical event.
 //!
 //! The rules are Cedar policies: `policies/` at the root of the repository, built in. This crate does no IO but in
-//! [`Access::load`], knows no HTTP, keeps no state but verdicts that cannot change, and writes no audit.
+//! [`Access::load`], knows no HTTP, keeps no state but the bundle in force and verdicts that cannot change, and writes no audit.
 //!
 //! ```
 //! use access::{Access, Action, Role, Subject, Tier, actions::UserAdmin, code};
@@ -22,6 +22,7 @@
 //! ```
 
 mod action;
+mod bundle;
 mod decision;
 mod engine;
 mod permit;
@@ -33,9 +34,10 @@ mod subject;
 mod tests;
 
 pub use action::{Action, CATALOGUE, UnknownAction};
+pub use bundle::Bundle;
 pub use decision::{Decision, Grant, code};
 pub use engine::Access;
 pub use permit::{Permit, TypedAction, actions};
 pub use requirement::{InvalidRequirement, Requirement, ResourceTemplate};
-pub use source::PolicyError;
+pub use source::{PolicyError, PolicyFile};
 pub use subject::{ResourceRef, Role, Subject, Tier, UnknownWord};

@@ -114,7 +114,7 @@ fn template(object: &str, action: &Action, access: &Access) -> Result<ResourceTe
         return Err(wrong());
     }
     let kinds = access.kinds(action);
-    if !kinds.contains(&kind) {
+    if !kinds.iter().any(|known| known == kind) {
         let known = if kinds.is_empty() { "no object".to_owned() } else { kinds.join(", ") };
         return Err(InvalidRequirement(format!(
             "{action} is not about {:?}; it can be about: {known}",

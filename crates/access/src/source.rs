@@ -1,7 +1,7 @@
 //! Policy files: read, parsed and strictly validated, with file, line and column in every complaint.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,30 +13,75 @@ use crate::slice;
 
 /// The policies were refused. The text names file, line and column, and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct PolicyError(pub String);
-
-/// A directory with policies holds no more files than this, and none that is larger.
-const MAX_FILES: usize = 256;
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
-
-/// One file of a bundle.
-pub(crate) struct Source {
-    pub(crate) name: String,
-    pub(crate) text: String,
+pub struct PolicyError {
+    /// The file; `None` if no single one is to blame.
+    pub file: Option<String>,
+    /// Line and column, counted from 1, of what is wrong in the file.
+    pub place: Option<(usize, usize)>,
+    /// What is wrong there.
+    pub message: String,
 }
 
-impl Source {
+impl PolicyError {
+    pub(crate) fn general(message: impl Into<String>) -> Self {
+        Self { file: None, place: None, message: message.into() }
+    }
+
+    fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { file: Some(file.into()), place: None, message: message.into() }
+    }
+}
+
+/// `file:line:column: message`, with as much of it as is known.
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}:")?;
+            if let Some((line, column)) = self.place {
+                write!(f, "{line}:{column}:")?;
+            }
+            f.write_str(" ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// A bundle holds no more files than this …
+const MAX_FILES: usize = 256;
+/// … none that is larger …
+const MAX_FILE_BYTES: usize = 1024 * 1024;
+/// … no more text than this together …
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// … and no more policies than this, the built-in ones included.
+const MAX_POLICIES: usize = 2_000;
+
+/// One file of a bundle: `*.cedarschema` or `*.cedar`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PolicyFile {
+    /// Its name, for messages: a path where it came from a folder.
+    pub name: String,
+    /// What it says.
+    pub text: String,
+}
+
+impl PolicyFile {
+    /// The name without the path to it. The path differs between nodes, so that only this is hashed and stored.
+    pub fn base_name(&self) -> &str {
+        self.name.rsplit(['/', '\\']).next().unwrap_or_default()
+    }
+
     fn is_schema(&self) -> bool {
         self.name.ends_with(".cedarschema")
     }
 
-    fn error(&self, offset: Option<usize>, message: &dyn std::fmt::Display) -> PolicyError {
-        let Some(offset) = offset else { return PolicyError(format!("{}: {message}", self.name)) };
-        let before = self.text.get(..offset).unwrap_or(&self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
-        PolicyError(format!("{}:{line}:{column}: {message}", self.name))
+    fn error(&self, offset: Option<usize>, message: &dyn fmt::Display) -> PolicyError {
+        let place = offset.map(|offset| {
+            let before = self.text.get(..offset).unwrap_or(&self.text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+            (line, column)
+        });
+        PolicyError { file: Some(self.name.clone()), place, message: message.to_string() }
     }
 
     fn diagnostic(&self, error: &dyn Diagnostic) -> PolicyError {
@@ -57,16 +102,40 @@ macro_rules! embedded { ($($name:literal),* $(,)?) => {
 } }
 
 /// The files that are built into the program.
-pub(crate) fn builtin() -> Vec<Source> {
+pub(crate) fn builtin() -> Vec<PolicyFile> {
     embedded!["schema.cedarschema", "conditions.cedar", "rights.cedar", "roles.cedar", "tiers.cedar"]
-        .map(|(name, text)| Source { name: format!("builtin/{name}"), text: text.to_owned() })
+        .map(|(name, text)| PolicyFile { name: format!("builtin/{name}"), text: text.to_owned() })
         .into()
 }
 
+const TOO_LARGE: &str = "larger than 1 MiB; is it the right file?";
+
+/// What no bundle may exceed, whether it comes from a folder or from the database.
+pub(crate) fn check_bounds(files: &[PolicyFile]) -> Result<(), PolicyError> {
+    if files.len() > MAX_FILES {
+        return Err(PolicyError::general(format!("more than {MAX_FILES} policy files")));
+    }
+    let mut seen = HashSet::new();
+    let mut bytes = 0;
+    for file in files {
+        if file.text.len() > MAX_FILE_BYTES {
+            return Err(file.error(None, &TOO_LARGE));
+        }
+        if !seen.insert(file.base_name()) {
+            return Err(file.error(None, &"another file of the bundle has the same name"));
+        }
+        bytes += file.text.len();
+        if bytes > MAX_BYTES {
+            return Err(file.error(None, &"the files are larger than 4 MiB together"));
+        }
+    }
+    Ok(())
+}
+
 /// The `*.cedarschema` and `*.cedar` files of a directory, by name. Others are left alone.
-pub(crate) fn directory(dir: &Path) -> Result<Vec<Source>, PolicyError> {
+pub(crate) fn directory(dir: &Path) -> Result<Vec<PolicyFile>, PolicyError> {
     let failed =
-        |path: &Path, error: &dyn std::fmt::Display| PolicyError(format!("{}: {error}", path.display()));
+        |path: &Path, error: &dyn fmt::Display| PolicyError::of_file(path.display().to_string(), error.to_string());
     let mut sources = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|e| failed(dir, &e))? {
         let path = entry.map_err(|e| failed(dir, &e))?.path();
@@ -77,11 +146,12 @@ pub(crate) fn directory(dir: &Path) -> Result<Vec<Source>, PolicyError> {
             return Err(failed(dir, &format_args!("more than {MAX_FILES} policy files")));
         }
         let bytes = std::fs::metadata(&path).map_err(|e| failed(&path, &e))?.len();
-        if bytes > MAX_FILE_BYTES {
-            return Err(failed(&path, &format_args!("larger than {MAX_FILE_BYTES} bytes")));
+        // Before it is read: somebody may have put a recording there.
+        if bytes > MAX_FILE_BYTES as u64 {
+            return Err(failed(&path, &TOO_LARGE));
         }
         let text = std::fs::read_to_string(&path).map_err(|e| failed(&path, &e))?;
-        sources.push(Source { name: path.display().to_string(), text });
+        sources.push(PolicyFile { name: path.display().to_string(), text });
     }
     sources.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(sources)
@@ -104,7 +174,7 @@ pub(crate) struct Loaded {
 }
 
 /// Parses and validates. The first mistake refuses the whole.
-pub(crate) fn load(sources: &[Source]) -> Result<Loaded, PolicyError> {
+pub(crate) fn load(sources: &[PolicyFile]) -> Result<Loaded, PolicyError> {
     let schema = schema(sources)?;
     let validator = Validator::new(schema.clone());
     let mut policies = Vec::new();
@@ -115,7 +185,7 @@ pub(crate) fn load(sources: &[Source]) -> Result<Loaded, PolicyError> {
     Ok(Loaded { schema, policies, version: version(sources) })
 }
 
-fn schema(sources: &[Source]) -> Result<Schema, PolicyError> {
+fn schema(sources: &[PolicyFile]) -> Result<Schema, PolicyError> {
     let mut fragments = Vec::new();
     for source in sources.iter().filter(|source| source.is_schema()) {
         let (fragment, warnings) =
@@ -127,11 +197,11 @@ fn schema(sources: &[Source]) -> Result<Schema, PolicyError> {
     }
     let names =
         || sources.iter().filter(|s| s.is_schema()).map(|s| s.name.as_str()).collect::<Vec<_>>().join(" + ");
-    Schema::from_schema_fragments(fragments).map_err(|e| PolicyError(format!("{}: {e}", names())))
+    Schema::from_schema_fragments(fragments).map_err(|e| PolicyError::of_file(names(), e.to_string()))
 }
 
 fn policies_of(
-    source: &Source,
+    source: &PolicyFile,
     validator: &Validator,
     seen: &mut HashMap<Arc<str>, String>,
     loaded: &mut Vec<LoadedPolicy>,
@@ -193,14 +263,12 @@ fn code_of(policy: &Policy) -> Result<&'static str, String> {
 }
 
 /// A label, not a proof: the digest in place of a counter, so that equal policies have equal versions on every node.
-fn version(sources: &[Source]) -> Arc<str> {
+fn version(sources: &[PolicyFile]) -> Arc<str> {
     let mut digest = Sha256::new();
     let mut seen = HashSet::new();
     for source in sources {
         debug_assert!(seen.insert(&source.name), "a file is loaded once");
-        // The path to a directory differs between nodes; the file's own name does not.
-        let name = source.name.rsplit(['/', '\\']).next().unwrap_or_default();
-        for part in [name, &source.text] {
+        for part in [source.base_name(), &source.text] {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part.as_bytes());
         }

@@ -2,7 +2,6 @@ use std::fmt::Write as _;
 
 use base::{Id, kind};
 
-use crate::source::Source;
 use crate::*;
 
 fn account() -> Id<kind::Account> {
@@ -14,9 +13,8 @@ fn access() -> Access {
 }
 
 fn with(files: &[(&str, &str)]) -> Result<Access, PolicyError> {
-    let mut sources = source::builtin();
-    sources.extend(files.iter().map(|(name, text)| Source { name: (*name).into(), text: (*text).into() }));
-    Access::from_sources(&sources)
+    let files = files.iter().map(|(name, text)| PolicyFile { name: (*name).into(), text: (*text).into() });
+    Bundle::from_files(files.collect()).map(Access::new)
 }
 
 fn allowed(access: &Access, role: Option<Role>, tier: Option<Tier>, action: &str) -> bool {
@@ -81,7 +79,7 @@ fn every_cell_of_the_matrix_is_as_the_specification_says() {
         }
     }
     catalogue.sort_unstable();
-    assert_eq!(access.actions().collect::<Vec<_>>(), catalogue, "the schema's actions are those of ACCESS-1");
+    assert_eq!(access.actions(), catalogue, "the schema's actions are those of ACCESS-1");
     let mut constants = CATALOGUE.to_vec();
     constants.sort_unstable();
     assert_eq!(constants, catalogue);
@@ -136,7 +134,7 @@ fn reasons_name_the_rule_or_what_was_missing() {
         (granted.allowed, granted.code, granted.rule.as_deref()),
         (true, code::GRANTED, Some("role.user"))
     );
-    assert_eq!(&*granted.policy_version, access.version());
+    assert_eq!(granted.policy_version, access.version());
 
     let denied = access.decide(&subject, &"generate:commercial".parse().unwrap(), None);
     assert_eq!((denied.allowed, denied.code, denied.rule.as_deref()), (false, code::NO_GRANT, None));
@@ -192,9 +190,9 @@ fn objects_are_carried_and_own_data_stays_own() {
     // Twice, the other way round too: a verdict about one object must not be remembered for another.
     assert_eq!(access.decide(&subject, &export, Some(&other)).code, code::NOT_YOURS);
     assert!(access.decide(&subject, &export, Some(&own)).allowed);
-    assert!(!access.remembers("data:export", "user"));
-    assert!(access.remembers("data:export", "platform"));
-    assert!(access.remembers("track:read", "track"));
+    assert!(!access.bundle().remembers("data:export", "user"));
+    assert!(access.bundle().remembers("data:export", "platform"));
+    assert!(access.bundle().remembers("track:read", "track"));
 }
 
 #[test]
@@ -218,7 +216,7 @@ fn policies_that_look_at_the_object_are_not_remembered() {
     let text = r#"@id("frozen") forbid (principal, action == Fortissimo::Action::"track:write", resource)
         when { resource == Fortissimo::Track::"1" };"#;
     let access = with(&[("frozen.cedar", text)]).unwrap();
-    assert!(!access.remembers("track:write", "track"));
+    assert!(!access.bundle().remembers("track:write", "track"));
     let admin = Subject::account(account(), Role::Admin, Tier::Free);
     let write: Action = "track:write".parse().unwrap();
     let track = |id: &str| ResourceRef { kind: "track".into(), id: id.into() };

@@ -98,7 +98,7 @@ pub(crate) async fn check(
         }
         decisions.push(decide(&api, &call, &action, resource.as_ref()).await?);
     }
-    Ok(Json(Answers { decisions, policy_version: api.access.version().to_owned() }))
+    Ok(Json(Answers { decisions, policy_version: api.access.version().to_string() }))
 }
 
 async fn decide(

@@ -260,7 +260,7 @@ fn front(
 async fn announce(services: &Services) -> Result<(), StartError> {
     let events = [
         Event::ServerStarted { version: env!("CARGO_PKG_VERSION").into() },
-        Event::ConfigLoaded { what: "policies".into(), version: services.access.version().into() },
+        Event::ConfigLoaded { what: "policies".into(), version: (&*services.access.version()).into() },
     ];
     for event in events {
         let record = Record::new(services.clock.now(), event).by(Actor::System("serve"));

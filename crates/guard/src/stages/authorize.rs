@@ -79,7 +79,7 @@ async fn sign_in_first(pipeline: &Pipeline, exchange: &Exchange, action: &str) -
         code: "anonymous",
         rule: None,
         resource: None,
-        policy_version: pipeline.access.version().into(),
+        policy_version: pipeline.access.version(),
     };
     match pipeline.record_critical(exchange, event, Outcome::Denied).await {
         Ok(()) => Refusal::at(Stage::Authorize, no_credentials(), "anonymous").into(),
