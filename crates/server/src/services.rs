@@ -105,7 +105,7 @@ impl Services {
         // The root key has done its work; nothing after this needs it.
         drop(root);
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
-        let access = Access::builtin()?;
+        let access = config.access.load()?;
         let identity = Identity::open(Parts {
             db: db.clone(),
             keys: keys.clone(),

@@ -34,7 +34,7 @@ pub(super) fn run(command: &Config, common: &Common, out: &mut impl Write) -> Re
             match &loaded.file {
                 Some(file) => writeln!(
                     out,
-                    "{} is right (files and secrets that it names are opened by `fortissimo doctor`)",
+                    "{} is right (keys, certificates and secrets that it names are opened by `fortissimo doctor`)",
                     file.display()
                 )?,
                 None => writeln!(out, "there is no configuration file; the defaults are right")?,

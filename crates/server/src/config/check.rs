@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use access::{Access, Requirement};
+use access::Requirement;
 use guard::RouteTable;
 
 use super::finding::Finding;
@@ -98,10 +98,14 @@ fn names(config: &Resolved, out: &mut Checker<'_>) {
 }
 
 fn routes(config: &Resolved, out: &mut Checker<'_>) {
-    if config.route.is_empty() {
+    if config.route.is_empty() && config.access.policies.is_none() {
         return;
     }
-    let access = Access::builtin().expect("the built-in policies are valid; a test loads them");
+    let access = match config.access.load() {
+        Ok(access) => access,
+        // Without them nothing can be said about the routes.
+        Err(refused) => return out.error(&["access", "policies"], refused.to_string()),
+    };
     for (index, route) in config.route.iter().enumerate() {
         let at = index.to_string();
         let key = |name: &'static str| [String::from("route"), at.clone(), name.to_owned()];

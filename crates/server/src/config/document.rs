@@ -107,6 +107,7 @@ fn example(section: &str, setting: &str) -> &'static str {
         ("route", "response_timeout") => "\"1m\"",
         ("route", "permissions_policy") => "\"microphone=(self)\"",
         ("route", "access") => "\"track:read on track/{id}\"",
+        ("access", "policies") => "\"/etc/fortissimo/policies\"",
         ("tokens", "issuer") => "\"http://localhost:8080\"",
         ("mail", "host") => "\"smtp.example.com\"",
         ("mail", "port") => "587",

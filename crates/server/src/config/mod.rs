@@ -3,6 +3,7 @@
 //! One file per section, each field documented where it is declared. The sample file, the reference page and the
 //! JSON schema are generated from these types ([`document`]). Paths are relative to the working directory.
 
+mod access;
 mod accounts;
 mod check;
 mod cors;
@@ -29,6 +30,7 @@ pub mod value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::access::Access;
 pub use accounts::Accounts;
 pub use cors::Cors;
 pub use database::Database;
@@ -65,6 +67,8 @@ pub struct Config {
     pub limits: guard::LimitsConfig,
     /// `[reputation]`
     pub reputation: Reputation,
+    /// `[access]`
+    pub access: Access,
     /// `[accounts]`
     pub accounts: Accounts,
     /// `[tokens]`

@@ -8,6 +8,7 @@ mod faults;
 mod journey;
 mod malformed;
 mod pages;
+mod policies;
 mod rights;
 mod smtp;
 mod studio;
