@@ -11,27 +11,33 @@ use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
 };
 
-use crate::slice::Slice;
+use crate::bounds;
+use crate::case::Case;
+use crate::slice::{Slice, Standing, Verdict};
 use crate::source::{self, LoadedPolicy, PolicyError, PolicyFile};
-use crate::{Action, Decision, ResourceRef, Subject, UnknownAction, action, code};
+use crate::{
+    Action, Conditions, Decision, Facts, Hold, Relation, ResourceRef, Revision, Subject, UnknownAction, action, code,
+};
 
 /// The kind that stands for "no object named". Not a word that a route may use.
 const PLATFORM: &str = "platform";
+/// A person as an object.
+const USER: &str = "user";
 
 /// One set of policies: schema, catalogue and rules, strictly validated and split by action. Immutable; to change
 /// policies, make another and [put it in place](crate::Access::replace).
 pub struct Bundle {
     version: Arc<str>,
-    policies: Vec<LoadedPolicy>,
+    pub(crate) policies: Vec<LoadedPolicy>,
     types: Types,
     /// In the order of the name, for messages.
     actions: BTreeMap<String, ActionEntry>,
     files: Arc<[PolicyFile]>,
 }
 
-struct ActionEntry {
+pub(crate) struct ActionEntry {
     /// Carries the groups that the action is in, for `action in …`.
-    entity: Entity,
+    pub(crate) entity: Entity,
     /// By the kind's word (`track`); few, so a map by text is quick enough.
     slices: HashMap<String, (EntityTypeName, Slice)>,
 }
@@ -67,7 +73,7 @@ impl Bundle {
     /// # Errors
     /// A file that is too large or not strictly valid, with file, line and column.
     pub fn from_files(files: Vec<PolicyFile>) -> Result<Self, PolicyError> {
-        source::check_bounds(&files)?;
+        bounds::check_files(&files)?;
         let mut sources = source::builtin();
         sources.extend(files.iter().cloned());
         let loaded = source::load(&sources)?;
@@ -84,6 +90,9 @@ impl Bundle {
                     (kind_word(kind.basename()), (kind.clone(), slice))
                 })
                 .collect();
+            for (kind, (_, slice)) in &slices {
+                check_rules(&loaded.policies, uid.id().unescaped(), kind, slice)?;
+            }
             // A group of actions applies to nothing and cannot be asked for.
             if let Some(entity) = entities.get(uid).filter(|_| !slices.is_empty()) {
                 actions
@@ -146,34 +155,103 @@ impl Bundle {
         kinds
     }
 
-    /// See [`Access::decide`](crate::Access::decide).
-    pub fn decide(&self, subject: &Subject, action: &Action, resource: Option<&ResourceRef>) -> Decision {
-        let kind = resource.map_or(PLATFORM, |resource| resource.kind.as_str());
-        // A route cannot name the whole platform as an object: its identifier would mean nothing.
-        let platform_named = resource.is_some_and(|resource| resource.kind == PLATFORM);
-        let entry = self.actions.get(action.as_str());
-        let slice = entry.and_then(|entry| entry.slices.get(kind)).filter(|_| !platform_named);
-        let (code, policy) = match (entry, slice) {
-            (None, _) => (code::UNKNOWN_ACTION, None),
-            (Some(_), None) => (code::UNKNOWN_RESOURCE, None),
-            (Some(entry), Some((kind, slice))) => {
-                let verdict = slice.verdict(subject, &self.policies, || {
-                    self.question(subject, &entry.entity, kind, resource)
-                });
-                (verdict.code, verdict.policy)
-            }
-        };
-        let missing = slice.filter(|_| code == code::NO_GRANT).map(|(_, slice)| Arc::clone(&slice.missing));
-        Decision {
-            allowed: code == code::GRANTED,
-            code,
-            rule: policy.and_then(|at| self.policies.get(at as usize)).map(|loaded| Arc::clone(&loaded.id)),
-            missing: missing.unwrap_or_default(),
+    /// See [`Access::decide`](crate::Access::decide); with the default conditions.
+    pub fn decide(&self, subject: &Subject, action: &Action, object: Option<&Facts>) -> Decision {
+        self.decide_under(&Conditions::default(), subject, action, object)
+    }
+
+    /// The decision under these conditions.
+    pub fn decide_under(
+        &self,
+        conditions: &Conditions,
+        subject: &Subject,
+        action: &Action,
+        object: Option<&Facts>,
+    ) -> Decision {
+        let relations = object.map_or(Vec::new(), |facts| facts.relations().collect());
+        let mut decision = Decision {
+            allowed: false,
+            code: code::UNKNOWN_ACTION,
+            rule: None,
+            missing: Arc::default(),
             expires_at: None,
             policy_version: Arc::clone(&self.version),
+            visible: object.is_none_or(Facts::is_known),
+            relations,
+            revision: object.map_or(Revision::default(), |facts| facts.revision),
             action: action.clone(),
-            resource: resource.cloned(),
+            resource: object.map(|facts| facts.resource.clone()),
+        };
+        let Some(case) = self.case(conditions, subject, action, object) else {
+            if self.actions.contains_key(action.as_str()) {
+                decision.code = code::UNKNOWN_RESOURCE;
+            }
+            return decision;
+        };
+        let mut verdict = case.now();
+        // An administrator may take down what they cannot see; but not what nobody vouches for the existence of.
+        let vouched = object.is_none_or(|facts| facts.registered || facts.resource.kind == USER);
+        if verdict.code == code::GRANTED && !vouched {
+            verdict = Verdict { code: code::NO_RELATION, policy: None };
         }
+        decision.code = verdict.code;
+        decision.allowed = verdict.code == code::GRANTED;
+        decision.rule =
+            verdict.policy.and_then(|at| self.policies.get(at as usize)).map(|loaded| Arc::clone(&loaded.id));
+        if decision.allowed {
+            decision.expires_at = case.end();
+        } else {
+            case.explain(&mut decision);
+        }
+        decision
+    }
+
+    /// The question, as far as it can be put: `None` if there is no such action, or it is not about such objects.
+    fn case<'a>(
+        &'a self,
+        conditions: &'a Conditions,
+        subject: &'a Subject,
+        action: &'a Action,
+        object: Option<&'a Facts>,
+    ) -> Option<Case<'a>> {
+        let resource = object.map(|facts| &facts.resource);
+        let kind = resource.map_or(PLATFORM, |resource| resource.kind.as_str());
+        // A route cannot name the whole platform as an object: its identifier would mean nothing.
+        if resource.is_some_and(|resource| resource.kind == PLATFORM) {
+            return None;
+        }
+        let entry = self.actions.get(action.as_str())?;
+        let (type_name, slice) = entry.slices.get(kind)?;
+        let names_account = !slice.named_accounts.is_empty()
+            && subject.account.is_some_and(|account| slice.named_accounts.contains(&account.to_string()));
+        let named = names_account || resource.is_some_and(|r| slice.named_objects.contains(&r.id));
+        let assurance = &subject.assurance;
+        let standing = Standing {
+            role: subject.role,
+            tier: subject.tier,
+            suspended: subject.suspended,
+            verified: subject.verified,
+            locked: assurance.locked,
+            strong: conditions.is_strong(assurance),
+            risky: conditions.is_risky(assurance),
+        };
+        let token_counts = object.is_some_and(|facts| self.token_counts(conditions, action, facts));
+        let case =
+            Case { bundle: self, conditions, entry, type_name, slice, subject, standing, named, object, token_counts };
+        Some(case)
+    }
+
+    /// Whether what a collaboration token gave covers the action: it names it, and its inviter may still do it.
+    fn token_counts(&self, conditions: &Conditions, action: &Action, facts: &Facts) -> bool {
+        let Some(terms) = facts.token.as_deref().filter(|_| facts.hold(Relation::Token).at(facts.now)) else {
+            return false;
+        };
+        // Who came by a token has none to give, so this ends here.
+        if terms.inviter_relation == Relation::Token || !terms.permissions.contains(action) {
+            return false;
+        }
+        let theirs = Facts::unrelated(facts.resource.clone(), facts.now).with(terms.inviter_relation, Hold::Always);
+        self.decide_under(conditions, &terms.inviter, action, Some(&theirs)).allowed
     }
 
     #[cfg(test)]
@@ -182,32 +260,40 @@ impl Bundle {
     }
 
     /// The request and the entities for Cedar; `None` if Cedar refuses to have them, which is an evaluation error.
-    fn question(
+    pub(crate) fn question(
         &self,
         subject: &Subject,
+        standing: Standing,
+        relations: u8,
         action: &Entity,
         kind: &EntityTypeName,
         resource: Option<&ResourceRef>,
     ) -> Option<(Request, Entities)> {
         let uid =
             |of: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(of.clone(), EntityId::new(id));
+        let flag = |name: &str, value| (name.to_owned(), RestrictedExpression::new_bool(value));
         let id = subject.account.map_or_else(|| "anonymous".to_owned(), |account| account.to_string());
         let account = uid(&self.types.account, &id);
         let mut groups = HashSet::new();
-        groups.extend(subject.role.map(|role| uid(&self.types.role, role.as_str())));
-        groups.extend(subject.tier.map(|tier| uid(&self.types.tier, tier.as_str())));
+        groups.extend(standing.role.map(|role| uid(&self.types.role, role.as_str())));
+        groups.extend(standing.tier.map(|tier| uid(&self.types.tier, tier.as_str())));
         let facts = HashMap::from([
-            ("has_role".to_owned(), RestrictedExpression::new_bool(subject.role.is_some())),
-            ("suspended".to_owned(), RestrictedExpression::new_bool(subject.suspended)),
-            ("verified".to_owned(), RestrictedExpression::new_bool(subject.verified)),
+            flag("has_role", standing.role.is_some()),
+            flag("suspended", standing.suspended),
+            flag("verified", standing.verified),
+            flag("locked", standing.locked),
+            flag("strong", standing.strong),
+            flag("risky", standing.risky),
             ("user".to_owned(), RestrictedExpression::new_entity_uid(uid(&self.types.user, &id))),
         ]);
+        let context = Relation::ALL.iter().map(|one| flag(one.as_str(), relations & one.bit() != 0));
         let object = uid(kind, resource.map_or("all", |resource| &resource.id));
         let mut entities: Vec<Entity> = groups.iter().cloned().map(Entity::with_uid).collect();
         entities.push(Entity::new(account.clone(), facts, groups).ok()?);
         entities.push(action.clone());
         let entities = Entities::from_entities(entities, None).ok()?;
-        let request = Request::new(account, action.uid(), object, Context::empty(), None).ok()?;
+        let context = Context::from_pairs(context).ok()?;
+        let request = Request::new(account, action.uid(), object, context, None).ok()?;
         Some((request, entities))
     }
 }
@@ -216,6 +302,34 @@ impl fmt::Debug for Bundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Bundle({}, {} policies)", self.version, self.policies.len())
     }
+}
+
+/// What every action on a kind of object must have, so that nothing private is open by omission and every question has a
+/// list. A person's record is no work of theirs: the roles that administer accounts need no relation to it.
+fn check_rules(
+    policies: &[LoadedPolicy],
+    action: &str,
+    kind: &str,
+    slice: &Slice,
+) -> Result<(), PolicyError> {
+    if kind == PLATFORM || kind == USER {
+        return Ok(());
+    }
+    if let Some(id) = &slice.unlistable {
+        debug_assert!(policies.iter().any(|loaded| loaded.id == *id), "it is one of them");
+        return Err(PolicyError::general(format!(
+            "@id(\"{id}\"): {action} on {kind} could not be listed: beside role, tier, conditions and relations, a policy \
+             about objects may only compare principal and resource with names written out"
+        )));
+    }
+    if slice.has_relation_rule {
+        return Ok(());
+    }
+    Err(PolicyError::general(format!(
+        "{action} on {kind} has no rule about relations, so everybody with the right role could do it to anybody's; write \
+         a forbid such as: @id(\"…\") @code(\"no-relation\") forbid (principal, action, resource is …) unless {{ \
+         context.owner }};"
+    )))
 }
 
 /// `StemPack` is written `stem_pack` in routes.

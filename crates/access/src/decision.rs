@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::Timestamp;
 
-use crate::{Action, ResourceRef, Role, Tier};
+use crate::{Action, Relation, ResourceRef, Revision, Role, Tier};
 
 /// The stable codes of a [`Decision`].
 pub mod code {
@@ -18,6 +18,16 @@ pub mod code {
     pub const UNVERIFIED: &str = "unverified";
     /// The subject has no role: not signed in, or a record without one.
     pub const NO_ROLE: &str = "no-role";
+    /// Sign-in is locked after too many wrong passwords.
+    pub const LOCKED: &str = "locked";
+    /// The action is allowed, but this session must show a second factor (again).
+    pub const MFA_REQUIRED: &str = "mfa-required";
+    /// The session looks too suspicious for what can be lost or leaked.
+    pub const RISK: &str = "risk";
+    /// The person has nothing to do with the object, or not enough, or nobody registered it.
+    pub const NO_RELATION: &str = "no-relation";
+    /// As `no-relation`; a relation that would have been enough has ended.
+    pub const LAPSED: &str = "lapsed";
     /// The right is about one's own, and this is somebody else's.
     pub const NOT_YOURS: &str = "not-yours";
     /// Another `forbid` of the policies; the rule says which.
@@ -37,6 +47,8 @@ pub enum Grant {
     Role(Role),
     /// This tier.
     Tier(Tier),
+    /// This relation to the object.
+    Relation(Relation),
 }
 
 /// Allowed or not, and why. Only `allowed == true` allows.
@@ -55,6 +67,13 @@ pub struct Decision {
     pub expires_at: Option<Timestamp>,
     /// Version of the policies that decided.
     pub policy_version: Arc<str>,
+    /// Whether the subject may know that the object exists; without an object, true. If false, the refusal is "not
+    /// found".
+    pub visible: bool,
+    /// The relations that the decision is based on, if an object was named.
+    pub relations: Vec<Relation>,
+    /// The state of relations that was read.
+    pub revision: Revision,
     /// What was asked.
     pub action: Action,
     /// The object that was asked about, if any.

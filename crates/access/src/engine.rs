@@ -10,12 +10,15 @@ use base::Actor;
 
 use crate::bundle::Bundle;
 use crate::source::PolicyError;
-use crate::{Action, Decision, Permit, ResourceRef, Subject, TypedAction, UnknownAction};
+use crate::{Action, Conditions, Decision, Facts, Permit, Subject, TypedAction, UnknownAction};
 
 /// The policies in force. Clones share them: whoever [replaces](Self::replace) the bundle replaces it for everybody, and
 /// no decision ever sees half of one and half of the other.
 #[derive(Clone)]
-pub struct Access(Arc<ArcSwap<Bundle>>);
+pub struct Access {
+    bundle: Arc<ArcSwap<Bundle>>,
+    conditions: Conditions,
+}
 
 impl Access {
     /// With the built-in policies.
@@ -36,23 +39,35 @@ impl Access {
 
     /// With these policies.
     pub fn new(bundle: Bundle) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(bundle)))
+        Self { bundle: Arc::new(ArcSwap::from_pointee(bundle)), conditions: Conditions::default() }
+    }
+
+    /// With other numbers behind the conditions.
+    #[must_use]
+    pub fn under(mut self, conditions: Conditions) -> Self {
+        self.conditions = conditions;
+        self
+    }
+
+    /// The numbers behind the conditions.
+    pub const fn conditions(&self) -> &Conditions {
+        &self.conditions
     }
 
     /// The policies in force, for several questions that must agree.
     pub fn bundle(&self) -> Arc<Bundle> {
-        self.0.load_full()
+        self.bundle.load_full()
     }
 
     /// Puts other policies in force, at once and for every clone; gives the ones before. Decisions that are being made
     /// finish with those they began with.
     pub fn replace(&self, bundle: Arc<Bundle>) -> Arc<Bundle> {
-        self.0.swap(bundle)
+        self.bundle.swap(bundle)
     }
 
     /// Short hash of schema and policies: the same on every node that loaded the same.
     pub fn version(&self) -> Arc<str> {
-        Arc::clone(self.0.load().version())
+        Arc::clone(self.bundle.load().version())
     }
 
     /// An action of the loaded catalogue, as `resource:verb` or `resource.verb`.
@@ -60,23 +75,23 @@ impl Access {
     /// # Errors
     /// There is none of that name; the error says the nearest.
     pub fn action(&self, name: &str) -> Result<Action, UnknownAction> {
-        self.0.load().action(name)
+        self.bundle.load().action(name)
     }
 
     /// The names of the loaded catalogue, sorted.
     pub fn actions(&self) -> Vec<String> {
-        self.0.load().actions().map(str::to_owned).collect()
+        self.bundle.load().actions().map(str::to_owned).collect()
     }
 
     /// The kinds of objects that an action can be about, sorted.
     pub fn kinds(&self, action: &Action) -> Vec<String> {
-        self.0.load().kinds(action).into_iter().map(str::to_owned).collect()
+        self.bundle.load().kinds(action).into_iter().map(str::to_owned).collect()
     }
 
-    /// May `subject` do `action` (on `resource`)? Never an error: what is unknown or fails is a deny with its code.
-    /// See [`ResourceRef`] for what an object's name decides by now.
-    pub fn decide(&self, subject: &Subject, action: &Action, resource: Option<&ResourceRef>) -> Decision {
-        self.0.load().decide(subject, action, resource)
+    /// May `subject` do `action`, at all or to the object of these facts? Never an error: what is unknown or fails is a
+    /// deny with its code. Facts about an object that is not registered are [`Facts::unrelated`].
+    pub fn decide(&self, subject: &Subject, action: &Action, object: Option<&Facts>) -> Decision {
+        self.bundle.load().decide_under(&self.conditions, subject, action, object)
     }
 
     /// The proof that `A` is allowed to `subject`.
@@ -95,6 +110,6 @@ impl Access {
 
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Access({:?})", self.0.load())
+        write!(f, "Access({:?})", self.bundle.load())
     }
 }

@@ -22,10 +22,16 @@
 //! ```
 
 mod action;
+mod bounds;
 mod bundle;
+mod case;
 mod decision;
 mod engine;
+mod example;
+mod facts;
+mod matrix;
 mod permit;
+mod reach;
 mod requirement;
 mod slice;
 mod source;
@@ -37,7 +43,10 @@ pub use action::{Action, CATALOGUE, UnknownAction};
 pub use bundle::Bundle;
 pub use decision::{Decision, Grant, code};
 pub use engine::Access;
+pub use example::{Example, ExampleFailure, ExamplePrincipal, Expect};
+pub use facts::{Facts, Hold, Relation, Revision, TokenTerms};
+pub use matrix::{CellChange, Matrix};
 pub use permit::{Permit, TypedAction, actions};
 pub use requirement::{InvalidRequirement, Requirement, ResourceTemplate};
 pub use source::{PolicyError, PolicyFile};
-pub use subject::{ResourceRef, Role, Subject, Tier, UnknownWord};
+pub use subject::{Assurance, Conditions, ResourceRef, Role, StepUp, Subject, Tier, UnknownWord};

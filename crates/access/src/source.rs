@@ -9,7 +9,8 @@ use cedar_policy::{Policy, PolicyId, PolicySet, Schema, SchemaFragment, Validati
 use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 
-use crate::slice;
+use crate::bounds;
+use crate::reach::Reach;
 
 /// The policies were refused. The text names file, line and column, and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,15 +47,6 @@ impl fmt::Display for PolicyError {
     }
 }
 
-/// A bundle holds no more files than this …
-const MAX_FILES: usize = 256;
-/// … none that is larger …
-const MAX_FILE_BYTES: usize = 1024 * 1024;
-/// … no more text than this together …
-const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// … and no more policies than this, the built-in ones included.
-const MAX_POLICIES: usize = 2_000;
-
 /// One file of a bundle: `*.cedarschema` or `*.cedar`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PolicyFile {
@@ -74,7 +66,7 @@ impl PolicyFile {
         self.name.ends_with(".cedarschema")
     }
 
-    fn error(&self, offset: Option<usize>, message: &dyn fmt::Display) -> PolicyError {
+    pub(crate) fn error(&self, offset: Option<usize>, message: &dyn fmt::Display) -> PolicyError {
         let place = offset.map(|offset| {
             let before = self.text.get(..offset).unwrap_or(&self.text);
             let line = before.matches('\n').count() + 1;
@@ -103,33 +95,17 @@ macro_rules! embedded { ($($name:literal),* $(,)?) => {
 
 /// The files that are built into the program.
 pub(crate) fn builtin() -> Vec<PolicyFile> {
-    embedded!["schema.cedarschema", "conditions.cedar", "rights.cedar", "roles.cedar", "tiers.cedar"]
+    embedded![
+        "schema.cedarschema",
+        "conditions.cedar",
+        "relations.cedar",
+        "assurance.cedar",
+        "rights.cedar",
+        "roles.cedar",
+        "tiers.cedar"
+    ]
         .map(|(name, text)| PolicyFile { name: format!("builtin/{name}"), text: text.to_owned() })
         .into()
-}
-
-const TOO_LARGE: &str = "larger than 1 MiB; is it the right file?";
-
-/// What no bundle may exceed, whether it comes from a folder or from the database.
-pub(crate) fn check_bounds(files: &[PolicyFile]) -> Result<(), PolicyError> {
-    if files.len() > MAX_FILES {
-        return Err(PolicyError::general(format!("more than {MAX_FILES} policy files")));
-    }
-    let mut seen = HashSet::new();
-    let mut bytes = 0;
-    for file in files {
-        if file.text.len() > MAX_FILE_BYTES {
-            return Err(file.error(None, &TOO_LARGE));
-        }
-        if !seen.insert(file.base_name()) {
-            return Err(file.error(None, &"another file of the bundle has the same name"));
-        }
-        bytes += file.text.len();
-        if bytes > MAX_BYTES {
-            return Err(file.error(None, &"the files are larger than 4 MiB together"));
-        }
-    }
-    Ok(())
 }
 
 /// The `*.cedarschema` and `*.cedar` files of a directory, by name. Others are left alone.
@@ -142,13 +118,13 @@ pub(crate) fn directory(dir: &Path) -> Result<Vec<PolicyFile>, PolicyError> {
         if !path.extension().is_some_and(|end| end == "cedar" || end == "cedarschema") {
             continue;
         }
-        if sources.len() == MAX_FILES {
-            return Err(failed(dir, &format_args!("more than {MAX_FILES} policy files")));
+        if sources.len() == bounds::FILES {
+            return Err(failed(dir, &format_args!("more than {} policy files", bounds::FILES)));
         }
         let bytes = std::fs::metadata(&path).map_err(|e| failed(&path, &e))?.len();
         // Before it is read: somebody may have put a recording there.
-        if bytes > MAX_FILE_BYTES as u64 {
-            return Err(failed(&path, &TOO_LARGE));
+        if bytes > bounds::FILE_BYTES as u64 {
+            return Err(failed(&path, &bounds::FILE_TOO_LARGE));
         }
         let text = std::fs::read_to_string(&path).map_err(|e| failed(&path, &e))?;
         sources.push(PolicyFile { name: path.display().to_string(), text });
@@ -162,8 +138,8 @@ pub(crate) struct LoadedPolicy {
     pub(crate) policy: Policy,
     pub(crate) id: Arc<str>,
     pub(crate) code: &'static str,
-    /// See [`slice::depends_on_key_only`].
-    pub(crate) depends_on_key_only: bool,
+    /// What its answer can depend on.
+    pub(crate) reach: Reach,
 }
 
 /// A schema and the policies that are valid under it, in the order of the files.
@@ -210,7 +186,9 @@ fn policies_of(
     if set.templates().next().is_some() {
         return Err(source.error(None, &"policy templates (?principal, ?resource) are not supported"));
     }
-    let result = validator.validate(&set, ValidationMode::Strict);
+    // The level bounds how far a policy may follow references from principal and resource: no further than the facts
+    // that a question brings along.
+    let result = validator.validate_with_level(&set, ValidationMode::Strict, bounds::LEVEL);
     if let Some(error) = result.validation_errors().next() {
         return Err(source.diagnostic(error));
     }
@@ -234,12 +212,16 @@ fn policies_of(
             );
         }
         let code = code_of(policy).map_err(|message| source.error(offset(policy), &message))?;
-        let depends_on_key_only = slice::depends_on_key_only(policy);
+        bounds::check_policy(policy).map_err(|message| source.error(offset(policy), &message))?;
+        if loaded.len() == bounds::POLICIES {
+            return Err(source.error(offset(policy), &format_args!("more than {} policies", bounds::POLICIES)));
+        }
+        let reach = Reach::of(policy);
         loaded.push(LoadedPolicy {
             policy: policy.new_id(PolicyId::new(&id)),
             id,
             code,
-            depends_on_key_only,
+            reach,
         });
     }
     Ok(())
@@ -248,8 +230,17 @@ fn policies_of(
 /// The code that a policy gives to the decision. A closed set, because clients and dashboards match on it.
 fn code_of(policy: &Policy) -> Result<&'static str, String> {
     use crate::code;
-    const OF_FORBIDS: &[&str] =
-        &[code::NO_ROLE, code::SUSPENDED, code::UNVERIFIED, code::NOT_YOURS, code::FORBIDDEN];
+    const OF_FORBIDS: &[&str] = &[
+        code::NO_ROLE,
+        code::SUSPENDED,
+        code::UNVERIFIED,
+        code::LOCKED,
+        code::NOT_YOURS,
+        code::NO_RELATION,
+        code::MFA_REQUIRED,
+        code::RISK,
+        code::FORBIDDEN,
+    ];
     match (policy.effect(), policy.annotation("code")) {
         (cedar_policy::Effect::Permit, None) => Ok(code::GRANTED),
         (cedar_policy::Effect::Permit, Some(_)) => Err("only a forbid has a @code".to_owned()),

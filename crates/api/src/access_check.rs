@@ -116,7 +116,8 @@ async fn decide(
             expires_at: None,
         });
     };
-    let decision = api.access.decide(&call.subject(), &action, resource);
+    let facts = resource.map(|resource| access::Facts::unregistered(resource.clone(), api.clock.now()));
+    let decision = api.access.decide(&call.subject(), &action, facts.as_ref());
     if decision.is_evaluation_error() {
         // A policy that cannot be evaluated is an operator's emergency, whoever meets it.
         let event = Event::AuthzFailed {
@@ -129,7 +130,7 @@ async fn decide(
     }
     let tier = |grant: &Grant| match grant {
         Grant::Tier(tier) => Some(*tier),
-        Grant::Role(_) => None,
+        Grant::Role(_) | Grant::Relation(_) => None,
     };
     Ok(Answer {
         allowed: decision.allowed,

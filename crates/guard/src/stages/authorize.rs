@@ -53,7 +53,8 @@ pub async fn authorize(
                 let value = routed.route.parameter(&resource.parameter, &routed.admitted.target);
                 resource.fill(value.unwrap_or_default())
             });
-            let decision = pipeline.access.decide(&exchange.caller.subject(), action, resource.as_ref());
+            let facts = resource.map(|resource| access::Facts::unregistered(resource, exchange.at));
+            let decision = pipeline.access.decide(&exchange.caller.subject(), action, facts.as_ref());
             exchange.note(Stage::Authorize, decision.code);
             if !decision.allowed {
                 return Err(deny(pipeline, exchange, decision).await);
