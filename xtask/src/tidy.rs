@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("crypto", &["base"]),
     ("inspect", &["base"]),
-    ("access", &["base"]),
+    ("access", &["base", "crypto", "store", "keys", "audit"]),
     ("store", &["base"]),
     ("keys", &["base", "crypto", "store"]),
     ("audit", &["base", "crypto", "store", "keys"]),

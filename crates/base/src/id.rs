@@ -32,6 +32,14 @@ pub mod kind {
         Key,
         /// One access token (`jti`).
         Token,
+        /// An object of a service, registered for access decisions.
+        Object,
+        /// A team of people who are given access together.
+        Team,
+        /// A collaboration token.
+        Invitation,
+        /// An administrator's look at something private.
+        BreakGlass,
     }
 }
 
