@@ -74,6 +74,17 @@ impl Bundle {
     /// A file that is too large or not strictly valid, with file, line and column.
     pub fn from_files(files: Vec<PolicyFile>) -> Result<Self, PolicyError> {
         bounds::check_files(&files)?;
+        // Cedar calls itself for every bracket and operator; a thread of its own has the stack for what the bounds allow.
+        std::thread::Builder::new()
+            .name("policies".to_owned())
+            .stack_size(bounds::STACK)
+            .spawn(move || Self::build(files))
+            .map_err(|error| PolicyError::general(format!("no thread to load policies: {error}")))?
+            .join()
+            .unwrap_or_else(|_| Err(PolicyError::general("Cedar gave up on these policies")))
+    }
+
+    fn build(files: Vec<PolicyFile>) -> Result<Self, PolicyError> {
         let mut sources = source::builtin();
         sources.extend(files.iter().cloned());
         let loaded = source::load(&sources)?;

@@ -29,6 +29,7 @@ mod decision;
 mod engine;
 mod example;
 mod facts;
+mod life;
 mod matrix;
 mod permit;
 mod reach;
@@ -36,6 +37,8 @@ mod requirement;
 mod slice;
 mod source;
 mod subject;
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +48,7 @@ pub use decision::{Decision, Grant, code};
 pub use engine::Access;
 pub use example::{Example, ExampleFailure, ExamplePrincipal, Expect};
 pub use facts::{Facts, Hold, Relation, Revision, TokenTerms};
+pub use life::{Activation, LifeError, Policies};
 pub use matrix::{CellChange, Matrix};
 pub use permit::{Permit, TypedAction, actions};
 pub use requirement::{InvalidRequirement, Requirement, ResourceTemplate};

@@ -57,6 +57,14 @@ pub struct PolicyFile {
 }
 
 impl PolicyFile {
+    /// The `*.cedarschema` and `*.cedar` files of a folder, by name; others are left alone.
+    ///
+    /// # Errors
+    /// The folder or a file cannot be read, or is larger than policies may be.
+    pub fn read_folder(folder: &Path) -> Result<Vec<Self>, PolicyError> {
+        directory(folder)
+    }
+
     /// The name without the path to it. The path differs between nodes, so that only this is hashed and stored.
     pub fn base_name(&self) -> &str {
         self.name.rsplit(['/', '\\']).next().unwrap_or_default()

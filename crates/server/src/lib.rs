@@ -21,6 +21,8 @@ mod front;
 mod logs;
 mod ops;
 mod output;
+mod policy_watch;
+mod replay;
 mod services;
 mod signing;
 mod start;

@@ -1,6 +1,6 @@
 //! Everything between the configuration and the listeners, opened in the order of its dependencies.
 
-use access::Access;
+use access::{Access, Policies};
 use audit::Audit;
 use base::{Clock, Entropy};
 use crypto::jws;
@@ -29,8 +29,10 @@ pub struct Services {
     pub keys: Keys,
     /// The audit trail.
     pub audit: Audit,
-    /// The policies.
+    /// The policies in force.
     pub access: Access,
+    /// Puts others in force.
+    pub policies: Policies,
     /// Accounts and sessions.
     pub identity: Identity,
     /// Time.
@@ -106,6 +108,16 @@ impl Services {
         drop(root);
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
         let access = config.access.load()?;
+        let policies = Policies::new(db.clone(), audit.clone(), clock.clone(), access.clone());
+        match (policies.refresh().await, mode) {
+            (Ok(_), _) => {}
+            // With other policies than the operator's it would allow what nobody wanted to allow.
+            (Err(error), Mode::Serve) => return Err(StartError::Policies(error)),
+            // A command must be able to put it right.
+            (Err(error), Mode::Command) => {
+                tracing::warn!(%error, "the policies in force cannot be loaded; the command goes on without");
+            }
+        }
         let identity = Identity::open(Parts {
             db: db.clone(),
             keys: keys.clone(),
@@ -117,7 +129,7 @@ impl Services {
             settings: settings(&config, mode),
         })
         .await?;
-        Ok(Self { config, db, keys, audit, access, identity, clock, entropy })
+        Ok(Self { config, db, keys, audit, access, policies, identity, clock, entropy })
     }
 
     /// Writes what is queued and closes the database.

@@ -19,7 +19,7 @@ use crate::folder::{self, Lock};
 use crate::front::Front;
 use crate::ops::{self, Readiness};
 use crate::services::{Mode, Services};
-use crate::{tls_watch, vouch, worker};
+use crate::{policy_watch, tls_watch, vouch, worker};
 
 /// A one-time link for the first operator.
 #[derive(Debug, Clone)]
@@ -94,6 +94,10 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
         tokio::spawn(ops::serve(ops, readiness, stopped.clone())),
         tokio::spawn(worker::run(services.clone(), stopped.clone())),
     ];
+    tasks.push(tokio::spawn(services.policies.clone().follow(stopped.clone())));
+    if let (Some(folder), true) = (&config.access.policies, config.access.reload) {
+        tasks.push(tokio::spawn(policy_watch::run(services.policies.clone(), folder.clone(), stopped.clone())));
+    }
     if let (Some(tls), Some(files)) = (tls, &config.tls) {
         tasks.push(tokio::spawn(tls_watch::run(tls, files.clone(), stopped)));
     }

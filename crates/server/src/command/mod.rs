@@ -6,6 +6,7 @@ mod config;
 mod keys;
 mod mail;
 mod migrate;
+mod policy;
 mod serve;
 mod setup_link;
 
@@ -67,6 +68,9 @@ enum Command {
     /// Read the outbox that is used without a mail server
     #[command(subcommand)]
     Mail(mail::Mail),
+    /// Check, compare and put in force who may do what
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// See keys and rotate those that sign
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -100,6 +104,7 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         Command::Account(command) => account::run(command, common.load()?, &mut out),
         Command::Audit(command) => audit::run(command, common.load()?, &mut out),
         Command::Mail(command) => mail::run(&command, common.load()?, &mut out),
+        Command::Policy(command) => policy::run(command, common.load()?, &mut out),
         Command::Keys(command) => keys::run(&command, common.load()?, &mut out),
         Command::Doctor => return doctor(common, &mut out),
     };

@@ -11,7 +11,7 @@ use testkit::Settings;
 use crate::{BINARY, start};
 
 const SCHEMA: &str = r#"namespace Fortissimo {
-  action "stems:render" in ["creative"] appliesTo { principal: Account, resource: [Platform, Project] };
+  action "stems:render" in ["creative"] appliesTo { principal: Account, resource: [Platform] };
 }
 "#;
 const POLICY: &str = r#"@id("studio.renders-stems")
