@@ -12,7 +12,10 @@ use cedar_policy::{
 };
 
 use crate::bounds;
+use base::Timestamp;
+
 use crate::case::Case;
+use crate::facts::ALL_RELATIONS;
 use crate::slice::{Slice, Standing, Verdict};
 use crate::source::{self, LoadedPolicy, PolicyError, PolicyFile};
 use crate::{
@@ -164,6 +167,57 @@ impl Bundle {
             .collect();
         kinds.sort_unstable();
         kinds
+    }
+
+    /// Whether some action is about objects of this kind.
+    pub fn has_kind(&self, kind: &str) -> bool {
+        kind != PLATFORM && self.actions.values().any(|entry| entry.slices.contains_key(kind))
+    }
+
+    /// Whether this action is about objects of this kind.
+    pub fn is_about(&self, action: &Action, kind: &str) -> bool {
+        kind != PLATFORM && self.actions.get(action.as_str()).is_some_and(|entry| entry.slices.contains_key(kind))
+    }
+
+    /// The residual of the policies for one person, one action and one kind of object, with only the relations unknown:
+    /// the smallest sets of relations that allow it, none of which contains another. Whoever may do it to an object has
+    /// at least one of these sets; the empty set means that no relation is needed. `None` if there is nothing to ask.
+    ///
+    /// Every policy about objects can be reduced to this, or it was refused at load; objects that a policy names are an
+    /// exception of their own, see [`named`](Self::named).
+    pub(crate) fn residual(
+        &self,
+        conditions: &Conditions,
+        subject: &Subject,
+        action: &Action,
+        kind: &str,
+    ) -> Option<Vec<u8>> {
+        let unnamed = Facts::unrelated(ResourceRef { kind: kind.to_owned(), id: "\0".into() }, Timestamp::from_millis(0));
+        let case = self.case(conditions, subject, action, Some(&unnamed))?;
+        let mut sets: Vec<u8> = (0..=ALL_RELATIONS).collect();
+        sets.sort_by_key(|set| set.count_ones());
+        let mut smallest: Vec<u8> = Vec::new();
+        for set in sets {
+            let covered = smallest.iter().any(|small| small & set == *small);
+            if !covered && case.with(case.standing, set).code == code::GRANTED {
+                smallest.push(set);
+            }
+        }
+        Some(smallest)
+    }
+
+    /// Objects of a kind that a policy about this action names.
+    pub(crate) fn named(&self, action: &Action, kind: &str) -> Vec<String> {
+        let slice = self.actions.get(action.as_str()).and_then(|entry| entry.slices.get(kind));
+        let mut names: Vec<String> = slice.map_or(Vec::new(), |(_, slice)| slice.named_objects.iter().cloned().collect());
+        names.sort_unstable();
+        names
+    }
+
+    /// Accounts that a policy about this action on this kind names.
+    pub(crate) fn named_accounts(&self, action: &Action, kind: &str) -> Vec<String> {
+        let slice = self.actions.get(action.as_str()).and_then(|entry| entry.slices.get(kind));
+        slice.map_or(Vec::new(), |(_, slice)| slice.named_accounts.iter().cloned().collect())
     }
 
     /// See [`Access::decide`](crate::Access::decide); with the default conditions.

@@ -33,6 +33,7 @@ mod life;
 mod matrix;
 mod permit;
 mod reach;
+mod relations;
 mod requirement;
 mod slice;
 mod source;
@@ -51,6 +52,10 @@ pub use facts::{Facts, Hold, Relation, Revision, TokenTerms};
 pub use life::{Activation, LifeError, Policies};
 pub use matrix::{CellChange, Matrix};
 pub use permit::{Permit, TypedAction, actions};
+pub use relations::{
+    AccessError, Asker, Glass, Listed, ListedSubject, MemberView, ObjectPage, ObjectView, Opened, Question, Registration,
+    RelationParts, RelationSettings, Relations, Share, ShareView, SubjectPage, TeamView,
+};
 pub use requirement::{InvalidRequirement, Requirement, ResourceTemplate};
 pub use source::{PolicyError, PolicyFile};
 pub use subject::{Assurance, Conditions, ResourceRef, Role, StepUp, Subject, Tier, UnknownWord};
