@@ -107,7 +107,15 @@ impl Services {
         // The root key has done its work; nothing after this needs it.
         drop(root);
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
-        let access = config.access.load()?;
+        let access = match (config.access.load(), mode) {
+            (Ok(access), _) => access,
+            (Err(refused), Mode::Serve) => return Err(refused.into()),
+            // Commands decide nothing, and one of them puts the folder right.
+            (Err(refused), Mode::Command) => {
+                tracing::warn!(%refused, "the policy folder cannot be loaded; the command goes on without");
+                Access::builtin()?
+            }
+        };
         let policies = Policies::new(db.clone(), audit.clone(), clock.clone(), access.clone());
         match (policies.refresh().await, mode) {
             (Ok(_), _) => {}

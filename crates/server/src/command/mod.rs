@@ -96,7 +96,7 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
     let done = match line.command.unwrap_or(Command::Serve) {
         Command::Serve => {
             drop(out);
-            return serve::run(common.load()?);
+            return serve::run(common.load_to_serve()?);
         }
         Command::Config(command) => config::run(&command, common, &mut out),
         Command::Migrate(command) => migrate::run(&command, common.load()?, &mut out),
@@ -122,11 +122,21 @@ fn doctor(common: &Common, out: &mut impl Write) -> Result<ExitCode, Failure> {
 
 impl Common {
     fn sources(&self) -> Sources {
-        Sources { file: self.config.clone(), environment: environment(), flags: self.flags.clone() }
+        Sources {
+            file: self.config.clone(),
+            environment: environment(),
+            flags: self.flags.clone(),
+            beside: false,
+        }
     }
 
-    fn load(&self) -> Result<Loaded, Failure> {
+    fn load_to_serve(&self) -> Result<Loaded, Failure> {
         load(&self.sources()).map_err(Failure::Config)
+    }
+
+    /// For a command beside a running server.
+    fn load(&self) -> Result<Loaded, Failure> {
+        load(&Sources { beside: true, ..self.sources() }).map_err(Failure::Config)
     }
 }
 

@@ -96,9 +96,15 @@ pub(super) fn run(command: Policy, loaded: Loaded, out: &mut impl Write) -> Resu
         }
         Policy::Diff { folder, builtin: false, with, requests } => with_services(loaded, async |services| {
             let new = Arc::new(bundle(&services.config, folder.as_deref())?);
-            let old = match with {
-                None => services.access.bundle(),
-                Some(serial) => services.policies.bundle_of(serial).await.map_err(failed)?,
+            let active = services.policies.active().await.map_err(failed)?;
+            let old = match (with, active) {
+                (Some(serial), _) => services.policies.bundle_of(serial).await.map_err(failed)?,
+                (None, Some(_)) => services.access.bundle(),
+                // The configured folder is what is being looked at, so that it is no measure.
+                (None, None) => {
+                    writeln!(out, "nothing was ever activated; compared with the built-in policies")?;
+                    Arc::new(Bundle::builtin().map_err(|error| refused(&error))?)
+                }
             };
             diff(&old, &new, out)?;
             match requests {

@@ -26,12 +26,12 @@ impl Checker<'_> {
     }
 }
 
-/// Checks the whole; returns the warnings, or every error.
-pub(super) fn check(config: &Resolved, origins: &Origins) -> Result<Vec<Finding>, Vec<Finding>> {
+/// Checks the whole; returns the warnings, or every error. `beside`: see [`super::Sources`].
+pub(super) fn check(config: &Resolved, origins: &Origins, beside: bool) -> Result<Vec<Finding>, Vec<Finding>> {
     let mut checker = Checker { origins, errors: Vec::new(), warnings: Vec::new() };
     listeners(config, &mut checker);
     names(config, &mut checker);
-    routes(config, &mut checker);
+    routes(config, beside, &mut checker);
     mail(config, &mut checker);
     tokens(config, &mut checker);
     limits(config, &mut checker);
@@ -97,13 +97,14 @@ fn names(config: &Resolved, out: &mut Checker<'_>) {
     }
 }
 
-fn routes(config: &Resolved, out: &mut Checker<'_>) {
+fn routes(config: &Resolved, beside: bool, out: &mut Checker<'_>) {
     if config.route.is_empty() && config.access.policies.is_none() {
         return;
     }
     let access = match config.access.load() {
         Ok(access) => access,
         // Without them nothing can be said about the routes.
+        Err(refused) if beside => return out.warn(&["access", "policies"], refused.to_string()),
         Err(refused) => return out.error(&["access", "policies"], refused.to_string()),
     };
     for (index, route) in config.route.iter().enumerate() {

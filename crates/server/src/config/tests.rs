@@ -7,7 +7,7 @@ fn with(file: Option<&str>, environment: &[(&str, &str)], flags: Flags) -> Resul
     let environment =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let prefix = format!("{}/", folder.path().display());
-    load(&Sources { file: Some(path), environment, flags })
+    load(&Sources { file: Some(path), environment, flags, beside: false })
         .map_err(|findings| findings.iter().map(|one| one.to_string().replace(&prefix, "")).collect())
 }
 
