@@ -154,6 +154,13 @@ pub(crate) struct Changing {
     pub(crate) now: Timestamp,
 }
 
+impl Changing {
+    /// There was nothing to change: the transaction is dropped, its number with it, and the one before still stands.
+    fn unneeded(self) -> Revision {
+        Revision(self.revision.0 - 1)
+    }
+}
+
 impl Inner {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()

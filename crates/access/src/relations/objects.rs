@@ -19,7 +19,7 @@ store::sql! {
     SET = "UPDATE access_object SET public = $2, parent_id = $3, revision = $4 WHERE object_id = $1";
     FORGET = "DELETE FROM access_object WHERE object_id = $1 AND account_id = $2";
     BY_ID = "SELECT kind, name, account_id, parent_id FROM access_object WHERE object_id = $1";
-    HAS_PARTS = "SELECT EXISTS (SELECT 1 FROM access_object WHERE parent_id = $1), \
+    pub(crate) HAS_PARTS = "SELECT EXISTS (SELECT 1 FROM access_object WHERE parent_id = $1), \
         EXISTS (SELECT 1 FROM access_object c JOIN access_object p ON p.object_id = c.parent_id WHERE p.parent_id = $1)";
     OWNED = "SELECT count(*) FROM access_object WHERE account_id = $1";
 }
@@ -107,8 +107,7 @@ impl Relations {
         }
         let moved = parent != known.parent;
         if !moved && wanted.public == was_public {
-            // Nothing to do; the transaction is dropped and its number with it.
-            return Ok((known.facts.revision, false));
+            return Ok((change.unneeded(), false));
         }
         change.tx.execute(SET, params![known.id, wanted.public, parent, revision.0]).await?;
         let event =

@@ -8,7 +8,7 @@ use base::{Id, Scope, Timestamp, kind};
 use store::{Change, params};
 
 use super::read::Known;
-use super::{AccessError, Asker, Changing, Inner, Relations, account_word, invalid, people, shown, teams};
+use super::{AccessError, Asker, Changing, Inner, Relations, account_word, invalid, objects::HAS_PARTS, people, shown, teams};
 use crate::{Action, Facts, Hold, Relation, ResourceRef, Revision, Subject};
 
 /// Shares of one page.
@@ -159,12 +159,12 @@ impl Relations {
         if let Some(row) = &before {
             let (was, until): (Option<Relation>, Option<Timestamp>) =
                 (people::relation(&row.get::<String>(0)?), row.get(1)?);
-            if was == Some(relation) && until == expires_at {
-                return Ok(known.facts.revision);
-            }
             let lapsed = !Hold::until(until).at(change.now);
             if !lapsed && reach.hangs_on.is_some() && row.get::<Option<Id<kind::Account>>>(2)? != reach.hangs_on {
                 return Err(AccessError::Conflict("They have access already, and not from you."));
+            }
+            if was == Some(relation) && until == expires_at {
+                return Ok(change.unneeded());
             }
             inner.weaken(&mut change, &known, to, was, relation, expires_at).await?;
         }
@@ -196,7 +196,8 @@ impl Relations {
             revision: change.revision.0,
         };
         inner.note(&mut change, by, Some(known.owner), event).await?;
-        inner.finish(change, Change::Object(known.id)).await
+        let told = inner.touched(&mut change, known.id).await?;
+        inner.finish(change, told).await
     }
 
     /// Takes somebody's relation and all that hangs on it. For the owner, for who gave it, and for who has it.
@@ -229,7 +230,8 @@ impl Relations {
             revision: change.revision.0,
         };
         inner.note(&mut change, by, Some(known.owner), event).await?;
-        inner.finish(change, Change::Object(known.id)).await
+        let told = inner.touched(&mut change, known.id).await?;
+        inner.finish(change, told).await
     }
 
     /// Who has access, by subject, from `after` on, at most 200; those whose time is over are left out. For the owner and
@@ -310,6 +312,12 @@ async fn check_receiver(
 }
 
 impl Inner {
+    /// What a change of an object's shares changes: what is part of it inherits them.
+    pub(crate) async fn touched(&self, change: &mut Changing, object: Id<kind::Object>) -> Result<Change, AccessError> {
+        let whole = change.tx.query_one(HAS_PARTS, params![object]).await?.get::<bool>(0)?;
+        Ok(if whole { Change::Relations } else { Change::Object(object) })
+    }
+
     /// If somebody has less than before, so has who came by them.
     async fn weaken(
         &self,

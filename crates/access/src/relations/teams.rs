@@ -123,7 +123,7 @@ impl Relations {
         let row = params![team, member.bytes(), account, inner_team, change.now];
         if change.tx.execute(JOIN, row).await? == 0 {
             // Already in it: nothing changes.
-            return super::read::revision(&mut change.tx).await.map(|revision| Revision(revision.0 - 1));
+            return Ok(change.unneeded());
         }
         inner.note_team(&mut change, by, team, Some(member), "joined").await?;
         inner.finish(change, Change::Relations).await
