@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use base::Actor;
+use tokio::sync::watch;
 
 use crate::bundle::Bundle;
 use crate::source::PolicyError;
@@ -17,6 +18,7 @@ use crate::{Action, Conditions, Decision, Facts, Permit, Subject, TypedAction, U
 #[derive(Clone)]
 pub struct Access {
     bundle: Arc<ArcSwap<Bundle>>,
+    replaced: watch::Sender<()>,
     conditions: Conditions,
 }
 
@@ -39,7 +41,8 @@ impl Access {
 
     /// With these policies.
     pub fn new(bundle: Bundle) -> Self {
-        Self { bundle: Arc::new(ArcSwap::from_pointee(bundle)), conditions: Conditions::default() }
+        let bundle = Arc::new(ArcSwap::from_pointee(bundle));
+        Self { bundle, replaced: watch::Sender::new(()), conditions: Conditions::default() }
     }
 
     /// With other numbers behind the conditions.
@@ -62,7 +65,14 @@ impl Access {
     /// Puts other policies in force, at once and for every clone; gives the ones before. Decisions that are being made
     /// finish with those they began with.
     pub fn replace(&self, bundle: Arc<Bundle>) -> Arc<Bundle> {
-        self.bundle.swap(bundle)
+        let before = self.bundle.swap(bundle);
+        self.replaced.send_replace(());
+        before
+    }
+
+    /// Changes whenever other policies were put in force here.
+    pub fn replaced(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
     }
 
     /// Short hash of schema and policies: the same on every node that loaded the same.

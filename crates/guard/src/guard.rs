@@ -24,6 +24,7 @@ use crate::stages::client::ProxyRules;
 use crate::stages::finish::{abandoned, finish};
 use crate::stages::origin::OriginRules;
 use crate::stages::throttle::RateRules;
+use crate::tether::Ties;
 use crate::{Body, GuardConfig, GuardError, Refusal, RouteTable, Shaped, pipeline};
 
 /// What the listener knows about a connection.
@@ -71,6 +72,7 @@ pub struct Pipeline {
     pub(crate) rates: RateRules,
     pub(crate) identity: Identity,
     pub(crate) access: Access,
+    pub(crate) ties: Arc<Ties>,
     pub(crate) assertions: Assertions,
     pub(crate) measures: Measures,
     pub(crate) sign_in_page: Option<String>,
@@ -98,6 +100,11 @@ impl Guard {
             sign_in_page: config.sign_in_page,
             problem_page: config.problem_page,
             routes,
+            ties: Arc::new(Ties {
+                identity: parts.identity.clone(),
+                access: parts.access.clone(),
+                clock: parts.clock.clone(),
+            }),
             identity: parts.identity,
             access: parts.access,
             audit: parts.audit,

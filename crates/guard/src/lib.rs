@@ -47,6 +47,7 @@ mod sip;
 pub mod stages;
 mod strip;
 mod template;
+mod tether;
 
 pub use assertion::{ASSERTION_HEADER, ASSERTION_TYPE};
 pub use body::{Body, BodyError, BoxedBody};
@@ -66,3 +67,4 @@ pub use refusal::{Refusal, Stage};
 pub use routes::{Inspect, RESERVED, Route, RouteConfig, RouteTable, Target, Timeouts, Upstream};
 pub use stages::shape::Shaped;
 pub use strip::{is_websocket, strip_hop_by_hop};
+pub use tether::Tether;

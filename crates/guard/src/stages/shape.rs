@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Requirement;
 use base::{Id, Problem, ProblemKind, kind};
 use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Method, Request};
 use identity::{Caller, RequestMeta};
+use inspect::CanonicalTarget;
 
 use crate::assertion::ASSERTION_HEADER;
 use crate::exchange::Exchange;
 use crate::guard::Pipeline;
 use crate::refusal::Stage;
-use crate::{Body, Passed, Refusal, Route, Target, cookies, strip};
+use crate::{Body, Passed, Refusal, Route, Target, Tether, cookies, strip};
 
 use super::Stop;
 use super::assess::Assessed;
@@ -27,6 +29,7 @@ pub struct Shaped {
     route: Arc<Route>,
     request_id: Id<kind::Request>,
     caller: Caller,
+    tether: Option<Tether>,
 }
 
 impl Shaped {
@@ -48,6 +51,11 @@ impl Shaped {
     /// Who calls.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// What an answer that lasts must hang on; `None` where nothing was demanded of the caller.
+    pub fn tether(&self) -> Option<&Tether> {
+        self.tether.as_ref()
     }
 
     /// The request. Its target is canonical; its headers are stripped of what only we may say. For an upstream they
@@ -72,6 +80,7 @@ pub fn shape(pipeline: &Pipeline, exchange: &mut Exchange, assessed: Assessed) -
     if declared > route.max_body {
         return Err(too_large(route.max_body).into());
     }
+    let tether = tether(pipeline, exchange, &route, &admitted.target);
     let (body, cut) = body.limited(route.max_body, Duration::from_millis(route.timeouts.idle_ms));
     exchange.cut = cut;
 
@@ -116,12 +125,32 @@ pub fn shape(pipeline: &Pipeline, exchange: &mut Exchange, assessed: Assessed) -
                 route: Some(Arc::clone(route.name())),
                 path: exchange.path.clone(),
             };
-            parts.extensions.insert(Passed::new(exchange.caller.clone(), meta, exchange.tls));
+            parts.extensions.insert(Passed::new(exchange.caller.clone(), meta, exchange.tls, tether.clone()));
         }
     }
     exchange.note(Stage::Shape, "ok");
     let request = Request::from_parts(parts, body);
-    Ok(Shaped { request, route, request_id: exchange.id, caller: exchange.caller.clone() })
+    Ok(Shaped { request, route, request_id: exchange.id, caller: exchange.caller.clone(), tether })
+}
+
+/// Only reads can be answered by something that lasts, so that nothing else pays for it.
+fn tether(
+    pipeline: &Pipeline,
+    exchange: &Exchange,
+    route: &Arc<Route>,
+    target: &CanonicalTarget,
+) -> Option<Tether> {
+    if exchange.method != Method::GET || route.requirement == Requirement::Public {
+        return None;
+    }
+    let caller = exchange.caller.account()?.clone();
+    let object = match &route.requirement {
+        Requirement::Action { resource: Some(resource), .. } => {
+            Some(resource.fill(route.parameter(&resource.parameter, target).unwrap_or_default()))
+        }
+        _ => None,
+    };
+    Some(Tether::new(&pipeline.ties, caller, Arc::clone(route), object))
 }
 
 pub(crate) fn too_large(limit: u64) -> Refusal {
