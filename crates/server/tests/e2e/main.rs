@@ -6,6 +6,7 @@ mod cli;
 mod crash;
 mod faults;
 mod journey;
+mod live;
 mod malformed;
 mod pages;
 mod policies;
