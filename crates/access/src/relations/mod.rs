@@ -15,6 +15,7 @@ mod settings;
 mod shares;
 mod sweep;
 mod teams;
+mod tokens;
 mod transfer;
 
 use std::sync::Arc;
@@ -34,6 +35,9 @@ pub use objects::{ObjectView, Registration};
 pub use settings::RelationSettings;
 pub use shares::{Share, ShareView};
 pub use teams::{MemberView, TeamView};
+pub use tokens::{
+    AUDIENCE as COLLABORATION_AUDIENCE, Invitation, InvitationView, Issued, Redeemed, TYPE as COLLABORATION_TYPE,
+};
 
 store::sql! {
     /// The next number of a change. The row stays locked until the transaction ends.

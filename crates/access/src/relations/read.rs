@@ -58,7 +58,6 @@ pub(crate) struct Known {
 pub(crate) struct OwnRow {
     pub(crate) relation: Relation,
     pub(crate) expires_at: Option<Timestamp>,
-    pub(crate) hangs_on: Option<Id<kind::Account>>,
 }
 
 impl OwnRow {
@@ -120,7 +119,7 @@ pub(crate) async fn known(
 fn own_row(row: &Row) -> Result<Option<OwnRow>, AccessError> {
     let Some(word) = row.get::<Option<String>>(7)? else { return Ok(None) };
     let Some(relation) = people::relation(&word) else { return Ok(None) };
-    Ok(Some(OwnRow { relation, expires_at: row.get(8)?, hangs_on: row.get(10)? }))
+    Ok(Some(OwnRow { relation, expires_at: row.get(8)? }))
 }
 
 /// What the token is worth now: its words, and its inviter as they stand.

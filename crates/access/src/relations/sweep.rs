@@ -13,6 +13,8 @@ const MANY: u32 = 10_000;
 store::sql! {
     RELATIONS = "DELETE FROM access_relation WHERE (object_id, subject_id) IN \
         (SELECT object_id, subject_id FROM access_relation WHERE expires_at < $1 LIMIT $2)";
+    INVITATIONS = "DELETE FROM access_invitation WHERE invitation_id IN \
+        (SELECT invitation_id FROM access_invitation WHERE expires_at < $1 LIMIT $2)";
     GLASSES = "DELETE FROM access_break_glass WHERE grant_id IN \
         (SELECT grant_id FROM access_break_glass WHERE expires_at < $1 LIMIT $2)";
 }
@@ -25,7 +27,10 @@ impl Relations {
     pub async fn sweep(&self) -> Result<u64, AccessError> {
         let before = self.0.now().plus_ms(-KEEP_MS);
         let mut tx = self.0.db.begin(Scope::System("sweeping relations")).await?;
-        let gone = tx.execute(RELATIONS, params![before, MANY]).await? + tx.execute(GLASSES, params![before, MANY]).await?;
+        let mut gone = 0;
+        for sql in [RELATIONS, INVITATIONS, GLASSES] {
+            gone += tx.execute(sql, params![before, MANY]).await?;
+        }
         tx.commit().await?;
         Ok(gone)
     }

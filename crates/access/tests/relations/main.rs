@@ -6,3 +6,4 @@ mod house;
 mod lists;
 mod shares;
 mod things;
+mod tokens;
