@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use audit::Event;
 use base::Timestamp;
 
-use crate::{Action, Relation, ResourceRef, Revision, Role, Tier};
+use crate::{Action, Relation, ResourceRef, Revision, Role, Subject, Tier};
 
 /// The stable codes of a [`Decision`].
 pub mod code {
@@ -81,6 +82,48 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// The refusal is "not found": the object is none that the subject may know of, or there is no such action on it.
+    pub fn hides(&self) -> bool {
+        match self.code {
+            code::UNKNOWN_ACTION | code::UNKNOWN_RESOURCE => true,
+            code::NO_RELATION | code::LAPSED | code::FORBIDDEN => !self.visible,
+            _ => false,
+        }
+    }
+
+    /// What the trail says about a denial: critical, so that it is on disk before the answer.
+    pub fn denied_event(&self) -> Event {
+        if self.is_evaluation_error() {
+            return Event::AuthzFailed {
+                action: self.action.as_str().into(),
+                error: "a policy could not be evaluated".into(),
+                policy_version: Arc::clone(&self.policy_version),
+            };
+        }
+        Event::AuthzDenied {
+            action: self.action.as_str().into(),
+            code: self.code,
+            rule: self.rule.as_deref().map(Into::into),
+            resource: self.resource.as_ref().map(|resource| resource.to_string().into()),
+            policy_version: Arc::clone(&self.policy_version),
+        }
+    }
+
+    /// What the trail says about a permission: with the facts that it stood on, so that it can be decided again under
+    /// other policies.
+    pub fn allowed_event(&self, subject: &Subject) -> Event {
+        let relations: Vec<&str> = self.relations.iter().map(|relation| relation.as_str()).collect();
+        Event::AuthzAllowed {
+            action: self.action.as_str().into(),
+            rule: self.rule.as_deref().map(Into::into),
+            resource: self.resource.as_ref().map(|resource| resource.to_string().into()),
+            role: subject.role.map_or("none", Role::as_str),
+            tier: subject.tier.map_or("none", Tier::as_str),
+            relations: relations.join(" ").into(),
+            policy_version: Arc::clone(&self.policy_version),
+        }
+    }
+
     /// A policy failed to evaluate: the caller records a critical event.
     pub fn is_evaluation_error(&self) -> bool {
         self.code == code::EVALUATION_ERROR

@@ -27,7 +27,7 @@ mod strict;
 mod tokens;
 mod words;
 
-use access::Access;
+use access::{Access, Relations};
 use audit::Audit;
 use axum::body::Bytes;
 use axum::middleware::from_fn;
@@ -53,6 +53,8 @@ pub struct Api {
     pub audit: Audit,
     /// Policies.
     pub access: Access,
+    /// Who owns and shares what.
+    pub relations: Relations,
     /// For the published key set.
     pub keys: Keys,
     /// Time.

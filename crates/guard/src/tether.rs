@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Access, Requirement, ResourceRef};
+use access::{Relations, Requirement, ResourceRef};
 use base::{Clock, Timestamp};
 use identity::{AccountCaller, Error, Identity};
 use store::Change;
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub(crate) struct Ties {
     pub(crate) identity: Identity,
-    pub(crate) access: Access,
+    pub(crate) relations: Relations,
     pub(crate) clock: Clock,
 }
 
@@ -70,7 +70,7 @@ impl Tether {
     pub async fn severed(self) -> &'static str {
         // Before the first look, so that no change falls between.
         let mut changes = self.ties.identity.changes();
-        let mut policies = self.ties.access.replaced();
+        let mut policies = self.ties.relations.access().replaced();
         loop {
             let end = match self.look().await {
                 Ok(end) => end,
@@ -163,7 +163,9 @@ impl Ties {
         action: &access::Action,
         object: Option<&ResourceRef>,
     ) -> Result<access::Decision, Loose> {
-        let facts = object.map(|object| access::Facts::unregistered(object.clone(), self.clock.now()));
-        Ok(self.access.decide(subject, action, facts.as_ref()))
+        self.relations.check(subject, action, object, None).await.map_err(|error| {
+            tracing::warn!(%error, "whether an open connection may go on could not be decided");
+            Loose::Unknown
+        })
     }
 }

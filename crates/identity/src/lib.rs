@@ -32,6 +32,7 @@
 mod account;
 mod authenticate;
 mod background;
+mod break_glass;
 mod caller;
 mod code;
 mod error;
@@ -52,6 +53,7 @@ mod setup;
 mod sign_in;
 mod token;
 
+pub use break_glass::GlassNotice;
 pub use caller::{AccountCaller, Caller, Method, RequestMeta};
 pub use error::{Error, Source};
 pub use mail::{DeliveryError, Mailer, ReadableLetter, SmtpConfig, SmtpSecurity};

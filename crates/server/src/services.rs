@@ -1,6 +1,6 @@
 //! Everything between the configuration and the listeners, opened in the order of its dependencies.
 
-use access::{Access, Policies};
+use access::{Access, Policies, RelationParts, RelationSettings, Relations};
 use audit::Audit;
 use base::{Clock, Entropy};
 use crypto::jws;
@@ -33,6 +33,8 @@ pub struct Services {
     pub access: Access,
     /// Puts others in force.
     pub policies: Policies,
+    /// Who owns and shares what.
+    pub relations: Relations,
     /// Accounts and sessions.
     pub identity: Identity,
     /// Time.
@@ -116,6 +118,7 @@ impl Services {
                 Access::builtin()?
             }
         };
+        let access = access.under(config.access.conditions());
         let policies = Policies::new(db.clone(), audit.clone(), clock.clone(), access.clone());
         match (policies.refresh().await, mode) {
             (Ok(_), _) => {}
@@ -126,6 +129,15 @@ impl Services {
                 tracing::warn!(%error, "the policies in force cannot be loaded; the command goes on without");
             }
         }
+        let relations = Relations::open(RelationParts {
+            db: db.clone(),
+            keys: keys.clone(),
+            audit: audit.clone(),
+            access: access.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            settings: relation_settings(&config),
+        });
         let identity = Identity::open(Parts {
             db: db.clone(),
             keys: keys.clone(),
@@ -137,7 +149,7 @@ impl Services {
             settings: settings(&config, mode),
         })
         .await?;
-        Ok(Self { config, db, keys, audit, access, policies, identity, clock, entropy })
+        Ok(Self { config, db, keys, audit, access, policies, relations, identity, clock, entropy })
     }
 
     /// Writes what is queued and closes the database.
@@ -173,6 +185,15 @@ fn signing(config: &Resolved) -> SigningSettings {
         overlap_ms: SIGNING_OVERLAP_MS.min(tokens.rotate_keys_every.as_ms_i64() / 2),
         // A minute more than the longest token lives, for clocks that differ.
         keep_ms: tokens.access_ttl.as_ms_i64() + 60_000,
+    }
+}
+
+fn relation_settings(config: &Resolved) -> RelationSettings {
+    RelationSettings {
+        self_registration: config.access.self_registration,
+        break_glass_max_ms: config.access.break_glass_max.as_ms_i64(),
+        issuer: config.issuer.to_string(),
+        ..RelationSettings::default()
     }
 }
 

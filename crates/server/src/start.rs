@@ -213,7 +213,7 @@ fn build_guard(config: &Resolved, services: &Services) -> Result<Guard, StartErr
     guard.problem_page = Some(console::problem_page);
     let parts = guard::Parts {
         identity: services.identity.clone(),
-        access: services.access.clone(),
+        relations: services.relations.clone(),
         audit: services.audit.clone(),
         keys: services.keys.clone(),
         clock: services.clock.clone(),
@@ -254,6 +254,7 @@ fn front(
         identity: services.identity.clone(),
         audit: services.audit.clone(),
         access: services.access.clone(),
+        relations: services.relations.clone(),
         keys: services.keys.clone(),
         clock: services.clock.clone(),
     };

@@ -104,19 +104,28 @@ impl House {
         })
         .await
         .unwrap();
+        let relations = access::Relations::open(access::RelationParts {
+            db: db.clone(),
+            keys: keys.clone(),
+            audit: audit.clone(),
+            access: access.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            settings: access::RelationSettings { issuer: public_url.into(), ..Default::default() },
+        });
         let mut config = GuardConfig::new(public_url);
         config.endpoints = api::endpoints();
         config.limits.enabled = false;
         let parts = guard::Parts {
             identity: identity.clone(),
-            access: access.clone(),
+            relations: relations.clone(),
             audit: audit.clone(),
             keys: keys.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
         let guard = Guard::new(config, parts).unwrap();
-        let api = Api { identity: identity.clone(), audit, access, keys, clock: clock.clone() };
+        let api = Api { identity: identity.clone(), audit, access, relations: relations.clone(), keys, clock: clock.clone() };
         Self { clock, entropy, identity, guard, front: Front(api::router(api)), db, dir }
     }
 

@@ -17,6 +17,15 @@ pub(crate) enum Letter<'a> {
     PasswordChanged { username: &'a Username, at: Timestamp, forgot: &'a str },
     /// A used refresh token came back.
     RefreshReused { username: &'a Username, at: Timestamp, sign_in: &'a str },
+    /// An administrator looks at something private of yours.
+    BreakGlass {
+        username: &'a Username,
+        administrator: &'a str,
+        resource: &'a str,
+        reason: &'a str,
+        until: Timestamp,
+        sign_in: &'a str,
+    },
 }
 
 /// A letter's parts.
@@ -47,6 +56,7 @@ impl Letter<'_> {
             Self::Compromised { .. } => "compromised",
             Self::PasswordChanged { .. } => "password_changed",
             Self::RefreshReused { .. } => "refresh_reused",
+            Self::BreakGlass { .. } => "break_glass",
         }
     }
 
@@ -122,6 +132,20 @@ impl Letter<'_> {
                 button: Some(("Sign in again", sign_in)),
                 closing: "If this happens again, check the device for malware and change your password.",
             },
+            Self::BreakGlass { username, administrator, resource, reason, until, sign_in } => Parts {
+                subject: "An administrator opened something private of yours",
+                paragraphs: vec![
+                    format!("Hello {username},"),
+                    format!(
+                        "the administrator {administrator} opened {resource}, which is yours and private, and can look at it \
+                         until {}.",
+                        day(*until)
+                    ),
+                    format!("They gave this reason: {reason}"),
+                ],
+                button: Some(("Sign in", sign_in)),
+                closing: "This is on record. If you do not understand why, ask the people who run this service.",
+            },
         }
     }
 }
@@ -188,6 +212,14 @@ mod tests {
             Letter::Compromised { username: &username, link: &link },
             Letter::PasswordChanged { username: &username, at, forgot: page },
             Letter::RefreshReused { username: &username, at, sign_in: page },
+            Letter::BreakGlass {
+                username: &username,
+                administrator: "root",
+                resource: "track/7",
+                reason: "a court order",
+                until: at,
+                sign_in: page,
+            },
         ] {
             let written = letter.write();
             let address = if written.text.contains(page) { page } else { link.expose().as_str() };
