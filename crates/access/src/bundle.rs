@@ -408,3 +408,7 @@ fn kind_word(basename: &str) -> String {
     }
     word
 }
+
+#[cfg(test)]
+#[path = "split_tests.rs"]
+mod split_tests;

@@ -39,6 +39,8 @@ mod slice;
 mod source;
 mod subject;
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod policy_tests;
 #[cfg(test)]
 mod tests;

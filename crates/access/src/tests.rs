@@ -37,7 +37,7 @@ const REST: &str = "user:read user:write user:delete user:admin system:config sy
 const FREE: &str =
     "project:create project:read project:update generate:create generate:view generate:download";
 
-fn role_grants(role: Role) -> String {
+pub(crate) fn role_grants(role: Role) -> String {
     match role {
         Role::Guest => "track:read".into(),
         Role::User => "track:read playlist:read playlist:write".into(),
@@ -55,7 +55,7 @@ fn role_grants(role: Role) -> String {
     }
 }
 
-fn tier_grants(tier: Tier) -> String {
+pub(crate) fn tier_grants(tier: Tier) -> String {
     match tier {
         Tier::Free => FREE.into(),
         Tier::Pro => format!("{FREE} project:share generate:commercial collab:invite data:export"),
@@ -350,7 +350,7 @@ fn permits_need_a_grant_and_typed_actions_exist() {
 }
 
 /// Written by hand from ACCESS-4 and the text of the issue, on purpose not from the policies: it is their judge.
-fn relation_suffices(kind: &str, action: &str, relation: Relation, role: Role) -> bool {
+pub(crate) fn relation_suffices(kind: &str, action: &str, relation: Relation, role: Role) -> bool {
     use Relation::{BreakGlass, Collaborator, Owner, Public, Shared, Token};
     let administers = matches!(role, Role::Admin | Role::SuperAdmin);
     let verb = action.split(':').nth(1).unwrap();
