@@ -26,7 +26,7 @@ pub(crate) struct House {
     guard: Guard,
     front: Front,
     db: Db,
-    dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 struct Front(Router);
@@ -169,8 +169,8 @@ impl House {
         self.send("POST", path, None, Some(body)).await
     }
 
-    /// Delivers what waits and gives the code of the newest message's link to `path`.
-    pub(crate) async fn code_from_mail(&self, path: &str) -> Option<String> {
+    /// Delivers the messages that wait.
+    pub(crate) async fn deliver(&self) {
         let queue = JobQueue::new(self.db.clone(), self.clock.clone(), self.entropy.clone());
         for claimed in queue.claim(16, Duration::from_secs(60)).await.unwrap() {
             if let Job::DeliverMail { mail } = claimed.job {
@@ -180,6 +180,11 @@ impl House {
             assert!(queue.complete(&mut tx, &claimed).await.unwrap());
             tx.commit().await.unwrap();
         }
+    }
+
+    /// Delivers what waits and gives the code of the newest message's link to `path`.
+    pub(crate) async fn code_from_mail(&self, path: &str) -> Option<String> {
+        self.deliver().await;
         let mut found = None;
         for entry in std::fs::read_dir(self.dir.path().join("outbox")).ok()? {
             let file = entry.unwrap().path();

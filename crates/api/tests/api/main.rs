@@ -6,4 +6,5 @@ mod access_check;
 mod house;
 mod life;
 mod operators;
+mod relations;
 mod strictness;
