@@ -55,7 +55,7 @@ pub use life::{Activation, LifeError, Policies};
 pub use matrix::{CellChange, Matrix};
 pub use permit::{Permit, TypedAction, actions};
 pub use relations::{
-    AccessError, Asker, COLLABORATION_AUDIENCE, COLLABORATION_TYPE, Glass, Invitation, InvitationView, Issued, Listed, ListedSubject, MemberView, ObjectPage, ObjectView, Opened, Question, Redeemed, Registration,
+    AccessError, Asker, COLLABORATION_AUDIENCE, COLLABORATION_TYPE, Glass, Invitation, InvitationView, Issued, Listed, ListedSubject, MemberView, ObjectPage, ObjectView, Owned, Opened, Question, Redeemed, Registration,
     RelationParts, RelationSettings, Relations, Share, ShareView, SubjectPage, TeamView,
 };
 pub use requirement::{InvalidRequirement, Requirement, ResourceTemplate};

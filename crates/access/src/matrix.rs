@@ -83,6 +83,26 @@ impl Matrix {
         Self { version: Arc::clone(bundle.version()), rows }
     }
 
+    /// The names of the tables in their order, with what each is about.
+    pub fn relations() -> [(&'static str, &'static str); STANCES.len()] {
+        STANCES.map(|(name, _, about)| (name, about))
+    }
+
+    /// One table, for pages: each action with, for each role, the tiers that may (`any` if it needs none, empty if nobody
+    /// may). Empty for a name that is not among [`relations`](Self::relations).
+    pub fn table(&self, relation: &str) -> Vec<(String, Vec<String>)> {
+        let cell = |row: &[&'static str; TIERS.len()]| {
+            let may = |tier: usize| row[tier] == code::GRANTED;
+            if may(0) {
+                return "any".to_owned();
+            }
+            let tiers = TIERS.iter().enumerate().filter(|(at, _)| may(*at));
+            tiers.filter_map(|(_, (tier, _))| Some(tier.as_ref()?.as_str())).collect::<Vec<_>>().join(", ")
+        };
+        let rows = self.rows.iter().filter(|((stance, ..), _)| STANCES[*stance].0 == relation);
+        rows.map(|((_, _, action, kind), codes)| (title(action, kind), codes.iter().map(cell).collect())).collect()
+    }
+
     /// The cells in which `after` allows what this does not, or the other way round, in the order of the tables.
     pub fn changes(&self, after: &Self) -> Vec<CellChange> {
         const NOTHING: Codes = [[code::UNKNOWN_ACTION; TIERS.len()]; Role::ALL.len()];
@@ -138,6 +158,15 @@ fn codes(bundle: &Bundle, action: &Action, kind: &str, relation: Option<Option<R
     codes
 }
 
+/// `track:read` on a track needs no second word.
+fn title(action: &str, kind: &str) -> String {
+    if kind.is_empty() || action.split(':').next() == Some(kind) {
+        action.to_owned()
+    } else {
+        format!("{action} on {kind}")
+    }
+}
+
 /// One table for each relation: a line for each action, a column for each role, and in the cell the tiers that may.
 impl fmt::Display for Matrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,14 +174,7 @@ impl fmt::Display for Matrix {
         for (number, (name, _, about)) in STANCES.iter().enumerate() {
             let rows: Vec<_> = self.rows.iter().filter(|((stance, ..), _)| *stance == number).collect();
             writeln!(f, "\n{about} ({name})\n")?;
-            let title = |(_, _, action, kind): &(usize, usize, String, String)| {
-                // `track:read` on a track needs no second word.
-                if kind.is_empty() || action.split(':').next() == Some(kind) {
-                    action.clone()
-                } else {
-                    format!("{action} on {kind}")
-                }
-            };
+            let title = |(_, _, action, kind): &(usize, usize, String, String)| title(action, kind);
             let width = rows.iter().map(|(key, _)| title(key).len()).max().unwrap_or(0).max(20) + 2;
             let mut line = format!("{:<width$}", "action");
             for role in Role::ALL {

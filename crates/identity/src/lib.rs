@@ -39,6 +39,7 @@ mod error;
 mod hash_pool;
 mod janitor;
 mod mail;
+mod names;
 mod operators;
 mod password;
 mod refresh;

@@ -246,6 +246,8 @@ fn front(
         identity: services.identity.clone(),
         audit: services.audit.clone(),
         access: services.access.clone(),
+        policies: services.policies.clone(),
+        relations: services.relations.clone(),
         keys: services.keys.clone(),
         clock: services.clock.clone(),
         entropy: services.entropy.clone(),

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use access::Requirement;
 use guard::RouteTable;
 
 use super::finding::Finding;
@@ -120,15 +119,6 @@ fn routes(config: &Resolved, beside: bool, out: &mut Checker<'_>) {
         if let Err(refused) = RouteTable::build(&[config.guard_route(route)], &[], &access) {
             error(out, culprit(&refused.message), refused.message);
             continue;
-        }
-        if let Ok(Requirement::Action { resource: Some(resource), .. }) =
-            Requirement::parse(&route.access, &access)
-        {
-            let message = format!(
-                "role and tier are checked, but whose {} it is must still be checked by {} in this version",
-                resource.kind, route.upstream
-            );
-            warn(out, "access", message);
         }
         if let Some(earlier) = config.route[..index].iter().position(|earlier| covers(earlier, route)) {
             warn(
