@@ -5,7 +5,7 @@ use base::{Id, Scope, Timestamp, kind};
 use store::{Change, Tx, params};
 
 use super::read::Known;
-use super::{AccessError, Asker, Inner, Relations, invalid, people, read, shares, shown};
+use super::{AccessError, Asker, Changing, Inner, Relations, invalid, people, read, shares, shown};
 use crate::{Facts, Relation, ResourceRef, Revision, Role, Subject};
 
 /// Bytes of an object's identifier.
@@ -22,6 +22,15 @@ store::sql! {
     pub(crate) HAS_PARTS = "SELECT EXISTS (SELECT 1 FROM access_object WHERE parent_id = $1), \
         EXISTS (SELECT 1 FROM access_object c JOIN access_object p ON p.object_id = c.parent_id WHERE p.parent_id = $1)";
     OWNED = "SELECT count(*) FROM access_object WHERE account_id = $1";
+}
+
+/// On whose word an object is registered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// The asker's.
+    Own,
+    /// That of the service which made it.
+    Service,
 }
 
 /// What is to be true of an object.
@@ -63,59 +72,39 @@ impl Relations {
         resource: &ResourceRef,
         wanted: &Registration,
     ) -> Result<(Revision, bool), AccessError> {
+        self.0.register(by, resource, wanted, Word::Own).await
+    }
+
+    /// As [`register`](Self::register), on the word of the service that has just made the object for the asker: whether
+    /// people may register by themselves does not matter then, and neither does whether they may show it to everybody.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register).
+    pub async fn vouch(
+        &self,
+        by: &Asker,
+        resource: &ResourceRef,
+        wanted: &Registration,
+    ) -> Result<(Revision, bool), AccessError> {
+        self.0.register(by, resource, wanted, Word::Service).await
+    }
+
+    /// Forgets an object on the word of the service that has just deleted it for the asker, whose right to that was
+    /// decided before. `None` if nobody knew it.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub async fn vouch_forgotten(
+        &self,
+        by: &Asker,
+        resource: &ResourceRef,
+    ) -> Result<Option<Revision>, AccessError> {
         let inner = &*self.0;
-        inner.check_name(resource)?;
-        let asker = by.account()?;
         let mut change = inner.change().await?;
-        let found = read::known(&mut change.tx, Some(asker), resource, change.now).await?;
-        let facts = match &found {
-            Some(known) if !known.facts.is_known() => return Err(AccessError::NotFound),
-            Some(known) => known.facts.clone(),
-            None => Facts::unrelated(resource.clone(), change.now).with(Relation::Owner, crate::Hold::Always),
-        };
-        inner.must_stand_well(&by.subject, &facts)?;
-        if facts.hold(Relation::Owner) == crate::Hold::No {
-            return Err(AccessError::Denied(Box::new(inner.not_owner(&by.subject, &facts))));
+        match read::known(&mut change.tx, by.subject.account, resource, change.now).await? {
+            Some(known) => inner.forget(change, by, &known).await.map(Some),
+            None => Ok(None),
         }
-        let was_public = found.is_some() && facts.hold(Relation::Public).at(change.now);
-        if wanted.public && !was_public {
-            // Showing it to everybody is sharing.
-            shares::must_share(inner, &by.subject, &facts, Relation::Shared)?;
-        }
-        let parent = inner.parent(&mut change.tx, by, found.as_ref(), wanted.parent.as_ref(), change.now).await?;
-        let revision = change.revision;
-        let Some(known) = found else {
-            let owner = inner.first_owner(&mut change.tx, by, wanted.owner).await?;
-            let id: Id<kind::Object> = Id::at(change.now, &inner.entropy);
-            let row = params![
-                id,
-                &resource.kind,
-                &resource.id,
-                owner,
-                wanted.public,
-                parent,
-                change.now,
-                revision.0
-            ];
-            change.tx.execute(ADD, row).await?;
-            let event = Event::ObjectRegistered { resource: shown(resource), public: wanted.public, revision: revision.0 };
-            inner.note(&mut change, by, Some(owner), event).await?;
-            return Ok((inner.finish(change, Change::Object(id)).await?, true));
-        };
-        if wanted.owner.is_some_and(|owner| owner != known.owner) {
-            return Err(invalid("owner", "changes by a transfer only"));
-        }
-        let moved = parent != known.parent;
-        if !moved && wanted.public == was_public {
-            return Ok((change.unneeded(), false));
-        }
-        change.tx.execute(SET, params![known.id, wanted.public, parent, revision.0]).await?;
-        let event =
-            Event::ObjectChanged { resource: shown(resource), public: wanted.public, moved, revision: revision.0 };
-        inner.note(&mut change, by, Some(known.owner), event).await?;
-        // What is part of it inherits, too.
-        let told = if moved { Change::Relations } else { Change::Object(known.id) };
-        Ok((inner.finish(change, told).await?, false))
     }
 
     /// Forgets an object and everybody's relation to it. For its owner and administrators; the object itself is the
@@ -134,10 +123,7 @@ impl Relations {
         if known.owner != asker && !administers {
             return Err(AccessError::Denied(Box::new(inner.not_owner(&by.subject, &known.facts))));
         }
-        change.tx.execute(FORGET, params![known.id, known.owner]).await?;
-        let event = Event::ObjectForgotten { resource: shown(resource), revision: change.revision.0 };
-        inner.note(&mut change, by, Some(known.owner), event).await?;
-        inner.finish(change, Change::Relations).await
+        inner.forget(change, by, &known).await
     }
 
     /// An object, as far as the asker may know of it.
@@ -170,6 +156,76 @@ pub(crate) const fn is_administrator(subject: &Subject) -> bool {
 }
 
 impl Inner {
+    async fn register(
+        &self,
+        by: &Asker,
+        resource: &ResourceRef,
+        wanted: &Registration,
+        word: Word,
+    ) -> Result<(Revision, bool), AccessError> {
+        self.check_name(resource)?;
+        let asker = by.account()?;
+        let mut change = self.change().await?;
+        let found = read::known(&mut change.tx, Some(asker), resource, change.now).await?;
+        let facts = match &found {
+            Some(known) if !known.facts.is_known() => return Err(AccessError::NotFound),
+            Some(known) => known.facts.clone(),
+            None => Facts::unrelated(resource.clone(), change.now).with(Relation::Owner, crate::Hold::Always),
+        };
+        self.must_stand_well(&by.subject, &facts)?;
+        if facts.hold(Relation::Owner) == crate::Hold::No {
+            return Err(AccessError::Denied(Box::new(self.not_owner(&by.subject, &facts))));
+        }
+        let was_public = found.is_some() && facts.hold(Relation::Public).at(change.now);
+        if word == Word::Own && wanted.public && !was_public {
+            // Showing it to everybody is sharing.
+            shares::must_share(self, &by.subject, &facts, Relation::Shared)?;
+        }
+        let parent = self.parent(&mut change.tx, by, found.as_ref(), wanted.parent.as_ref(), change.now).await?;
+        let revision = change.revision;
+        let Some(known) = found else {
+            let owner = self.first_owner(&mut change.tx, by, wanted.owner, word).await?;
+            let id: Id<kind::Object> = Id::at(change.now, &self.entropy);
+            let row = params![
+                id,
+                &resource.kind,
+                &resource.id,
+                owner,
+                wanted.public,
+                parent,
+                change.now,
+                revision.0
+            ];
+            change.tx.execute(ADD, row).await?;
+            let event = Event::ObjectRegistered { resource: shown(resource), public: wanted.public, revision: revision.0 };
+            self.note(&mut change, by, Some(owner), event).await?;
+            return Ok((self.finish(change, Change::Object(id)).await?, true));
+        };
+        if wanted.owner.is_some_and(|owner| owner != known.owner) {
+            return Err(invalid("owner", "changes by a transfer only"));
+        }
+        let moved = parent != known.parent;
+        if !moved && wanted.public == was_public {
+            return Ok((change.unneeded(), false));
+        }
+        change.tx.execute(SET, params![known.id, wanted.public, parent, revision.0]).await?;
+        let event =
+            Event::ObjectChanged { resource: shown(resource), public: wanted.public, moved, revision: revision.0 };
+        self.note(&mut change, by, Some(known.owner), event).await?;
+        // What is part of it inherits, too.
+        let told = if moved { Change::Relations } else { Change::Object(known.id) };
+        Ok((self.finish(change, told).await?, false))
+    }
+
+    /// Deletes the row, and with it everybody's relation.
+    async fn forget(&self, mut change: Changing, by: &Asker, known: &Known) -> Result<Revision, AccessError> {
+        change.tx.execute(FORGET, params![known.id, known.owner]).await?;
+        let resource = shown(&known.facts.resource);
+        let event = Event::ObjectForgotten { resource, revision: change.revision.0 };
+        self.note(&mut change, by, Some(known.owner), event).await?;
+        self.finish(change, Change::Relations).await
+    }
+
     /// A kind of the loaded schema, and an identifier that can stand in a path and a log.
     pub(crate) fn check_name(&self, resource: &ResourceRef) -> Result<(), AccessError> {
         if resource.kind == "user" || !self.access.bundle().has_kind(&resource.kind) {
@@ -222,6 +278,7 @@ impl Inner {
         tx: &mut Tx,
         by: &Asker,
         wanted: Option<Id<kind::Account>>,
+        word: Word,
     ) -> Result<Id<kind::Account>, AccessError> {
         let asker = by.account()?;
         let owner = wanted.unwrap_or(asker);
@@ -229,7 +286,7 @@ impl Inner {
         if owner != asker && !administers {
             return Err(invalid("owner", "must be yourself; only administrators register for others"));
         }
-        if !administers && !self.settings.self_registration {
+        if word == Word::Own && !administers && !self.settings.self_registration {
             return Err(AccessError::Conflict("Objects are registered by their service here."));
         }
         people::must_be_active(tx, owner, "owner").await?;

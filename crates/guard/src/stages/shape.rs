@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Requirement;
+use access::{Requirement, ResourceRef};
 use base::{Id, Problem, ProblemKind, kind};
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderName, HeaderValue, Method, Request};
@@ -30,6 +30,7 @@ pub struct Shaped {
     request_id: Id<kind::Request>,
     caller: Caller,
     tether: Option<Tether>,
+    object: Option<ResourceRef>,
 }
 
 impl Shaped {
@@ -41,6 +42,11 @@ impl Shaped {
     /// The route that matched.
     pub fn route(&self) -> &Arc<Route> {
         &self.route
+    }
+
+    /// The object that the path names, where the route demands an action on one.
+    pub fn object(&self) -> Option<ResourceRef> {
+        self.object.clone()
     }
 
     /// Our id of this request.
@@ -80,7 +86,8 @@ pub fn shape(pipeline: &Pipeline, exchange: &mut Exchange, assessed: Assessed) -
     if declared > route.max_body {
         return Err(too_large(route.max_body).into());
     }
-    let tether = tether(pipeline, exchange, &route, &admitted.target);
+    let object = object(&route, &admitted.target);
+    let tether = tether(pipeline, exchange, &route, object.clone());
     let (body, cut) = body.limited(route.max_body, Duration::from_millis(route.timeouts.idle_ms));
     exchange.cut = cut;
 
@@ -130,7 +137,17 @@ pub fn shape(pipeline: &Pipeline, exchange: &mut Exchange, assessed: Assessed) -
     }
     exchange.note(Stage::Shape, "ok");
     let request = Request::from_parts(parts, body);
-    Ok(Shaped { request, route, request_id: exchange.id, caller: exchange.caller.clone(), tether })
+    Ok(Shaped { request, route, request_id: exchange.id, caller: exchange.caller.clone(), tether, object })
+}
+
+/// The object that the path names.
+fn object(route: &Route, target: &CanonicalTarget) -> Option<ResourceRef> {
+    match &route.requirement {
+        Requirement::Action { resource: Some(resource), .. } => {
+            Some(resource.fill(route.parameter(&resource.parameter, target).unwrap_or_default()))
+        }
+        _ => None,
+    }
 }
 
 /// Only reads can be answered by something that lasts, so that nothing else pays for it.
@@ -138,18 +155,12 @@ fn tether(
     pipeline: &Pipeline,
     exchange: &Exchange,
     route: &Arc<Route>,
-    target: &CanonicalTarget,
+    object: Option<ResourceRef>,
 ) -> Option<Tether> {
     if exchange.method != Method::GET || route.requirement == Requirement::Public {
         return None;
     }
     let caller = exchange.caller.account()?.clone();
-    let object = match &route.requirement {
-        Requirement::Action { resource: Some(resource), .. } => {
-            Some(resource.fill(route.parameter(&resource.parameter, target).unwrap_or_default()))
-        }
-        _ => None,
-    };
     Some(Tether::new(&pipeline.ties, caller, Arc::clone(route), object))
 }
 

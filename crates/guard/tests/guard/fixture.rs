@@ -81,6 +81,15 @@ impl Service for Echo {
         ] {
             response.headers_mut().append(name, value.parse().unwrap());
         }
+        // The service says about objects what the test wants it to say.
+        for (asked, said) in [("x-say-register", "fortissimo-register"), ("x-say-forget", "fortissimo-forget")] {
+            for value in parts.headers.get_all(asked) {
+                response.headers_mut().append(said, value.clone());
+            }
+        }
+        if parts.headers.contains_key("x-say-failed") {
+            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+        }
         Ok(response)
     }
 }
