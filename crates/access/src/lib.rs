@@ -29,6 +29,8 @@ mod decision;
 mod engine;
 mod example;
 mod facts;
+#[cfg(feature = "layer")]
+mod layer;
 mod life;
 mod matrix;
 mod permit;
@@ -51,6 +53,8 @@ pub use decision::{Decision, Grant, code};
 pub use engine::Access;
 pub use example::{Example, ExampleFailure, ExamplePrincipal, Expect};
 pub use facts::{Facts, Hold, Relation, Revision, TokenTerms};
+#[cfg(feature = "layer")]
+pub use layer::{Demand, Demanding, Gate};
 pub use life::{Activation, LifeError, Policies};
 pub use matrix::{CellChange, Matrix};
 pub use permit::{Permit, TypedAction, actions};

@@ -179,7 +179,7 @@ fn validate(config: &Resolved, folder: Option<PathBuf>, out: &mut impl Write) ->
         bundle.actions().count(),
         bundle.version()
     )?;
-    prove(&bundle, out)
+    Ok(())
 }
 
 #[derive(serde::Deserialize)]
@@ -233,7 +233,7 @@ fn diff(old: &Bundle, new: &Bundle, out: &mut impl Write) -> Result<(), Failure>
         let wider = changes.iter().filter(|one| one.is_widening()).count();
         writeln!(out, "{} cells change: {wider} newly allowed, {} newly denied", changes.len(), changes.len() - wider)?;
     }
-    prove_change(old, new, out)
+    Ok(())
 }
 
 /// One line for the tiers that change alike.
@@ -317,17 +317,5 @@ fn show(
     }
     let rows: Vec<_> = history.iter().map(row).collect();
     table(out, &["number", "when", "act", "version", "policies", "of", "by", "comment"], &rows)?;
-    Ok(())
-}
-
-/// What a solver can prove about one bundle, where one is installed.
-#[cfg(not(feature = "symcc"))]
-fn prove(_: &Bundle, _: &mut impl Write) -> Result<(), Failure> {
-    Ok(())
-}
-
-/// What a solver can prove about a change, where one is installed.
-#[cfg(not(feature = "symcc"))]
-fn prove_change(_: &Bundle, _: &Bundle, _: &mut impl Write) -> Result<(), Failure> {
     Ok(())
 }
