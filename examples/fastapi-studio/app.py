@@ -1,7 +1,8 @@
 """A small track service behind Fortissimo.
 
 It knows nothing of passwords, sessions and roles: the gateway checks those, and vouches for the caller with a signed
-statement (see caller.py). This service only keeps people's tracks apart.
+statement (see caller.py). Who may have which track, the gateway decides, too;
+this service tells it whose a new one is.
 
 Settings, from the environment:
   STUDIO_GATEWAY   public address of the gateway: where its keys are, and who must have signed (http://localhost:8080)
@@ -13,7 +14,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.exceptions import HTTPException
@@ -49,14 +50,18 @@ Title = Annotated[str, Query(min_length=1, max_length=200, pattern=r"^[^\x00-\x1
 
 
 @app.post("/api/tracks", status_code=201)
-async def upload(request: Request, caller: SignedIn, title: Title = "Untitled") -> Track:
+async def upload(request: Request, response: Response, caller: SignedIn, title: Title = "Untitled") -> Track:
     """Takes the raw audio as the body."""
     declared = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if not declared.startswith("audio/") and declared != "application/octet-stream":
         raise Refused(415, "Send the audio itself as the body, with Content-Type audio/….")
     if int(request.headers.get("content-length", 0)) > LARGEST:
         raise Refused(413, f"A track has at most {LARGEST} bytes.")
-    return await tracks.receive(caller.account, title, request.stream())
+    track = await tracks.receive(caller.account, title, request.stream())
+    # The gateway takes this out of the answer and makes the track known, with the caller as its owner. From then on it
+    # decides who may have it.
+    response.headers["Fortissimo-Register"] = f"track/{track.id}"
+    return track
 
 
 @app.get("/api/tracks")
@@ -68,13 +73,13 @@ def own_tracks(caller: SignedIn) -> list[Track]:
 @app.get("/api/tracks/{track}")
 def one_track(track: str, caller: SignedIn) -> Track:
     """The facts of one track."""
-    return tracks.one(caller.account, track)
+    return tracks.one(track)
 
 
 @app.api_route("/api/tracks/{track}/audio", methods=["GET", "HEAD"])
 def listen(track: str, caller: SignedIn) -> FileResponse:
     """The bytes as they came, in pieces; players ask for ranges."""
-    found = tracks.one(caller.account, track)
+    found = tracks.one(track)
     return FileResponse(
         tracks.path(found),
         media_type=audio.MEDIA_TYPES[found.format],
@@ -86,7 +91,7 @@ def listen(track: str, caller: SignedIn) -> FileResponse:
 @app.get("/api/analyze/{track}")
 def analyze(track: str, caller: SignedIn) -> dict[str, str | int | float]:
     """What the file says about itself: for WAV its format and duration, for others the size."""
-    found = tracks.one(caller.account, track)
+    found = tracks.one(track)
     facts: dict[str, str | int | float] = {"id": found.id, "format": found.format, "size": found.size}
     if found.format == "wav":
         with tracks.path(found).open("rb") as file:

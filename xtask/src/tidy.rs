@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crypto", &["base"]),
     ("inspect", &["base"]),
     ("threat", &["base"]),
-    ("access", &["base"]),
+    ("access", &["base", "crypto", "store", "keys", "audit"]),
     ("store", &["base"]),
     ("keys", &["base", "crypto", "store"]),
     ("audit", &["base", "crypto", "store", "keys"]),

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use audit::Event;
 use base::Timestamp;
 
-use crate::{Action, ResourceRef, Role, Tier};
+use crate::{Action, Relation, ResourceRef, Revision, Role, Subject, Tier};
 
 /// The stable codes of a [`Decision`].
 pub mod code {
@@ -18,6 +19,16 @@ pub mod code {
     pub const UNVERIFIED: &str = "unverified";
     /// The subject has no role: not signed in, or a record without one.
     pub const NO_ROLE: &str = "no-role";
+    /// Sign-in is locked after too many wrong passwords.
+    pub const LOCKED: &str = "locked";
+    /// The action is allowed, but this session must show a second factor (again).
+    pub const MFA_REQUIRED: &str = "mfa-required";
+    /// The session looks too suspicious for what can be lost or leaked.
+    pub const RISK: &str = "risk";
+    /// The person has nothing to do with the object, or not enough, or nobody registered it.
+    pub const NO_RELATION: &str = "no-relation";
+    /// As `no-relation`; a relation that would have been enough has ended.
+    pub const LAPSED: &str = "lapsed";
     /// The right is about one's own, and this is somebody else's.
     pub const NOT_YOURS: &str = "not-yours";
     /// Another `forbid` of the policies; the rule says which.
@@ -37,6 +48,8 @@ pub enum Grant {
     Role(Role),
     /// This tier.
     Tier(Tier),
+    /// This relation to the object.
+    Relation(Relation),
 }
 
 /// Allowed or not, and why. Only `allowed == true` allows.
@@ -55,6 +68,13 @@ pub struct Decision {
     pub expires_at: Option<Timestamp>,
     /// Version of the policies that decided.
     pub policy_version: Arc<str>,
+    /// Whether the subject may know that the object exists; without an object, true. If false, the refusal is "not
+    /// found".
+    pub visible: bool,
+    /// The relations that the decision is based on, if an object was named.
+    pub relations: Vec<Relation>,
+    /// The state of relations that was read.
+    pub revision: Revision,
     /// What was asked.
     pub action: Action,
     /// The object that was asked about, if any.
@@ -62,6 +82,48 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// The refusal is "not found": the object is none that the subject may know of, or there is no such action on it.
+    pub fn hides(&self) -> bool {
+        match self.code {
+            code::UNKNOWN_ACTION | code::UNKNOWN_RESOURCE => true,
+            code::NO_RELATION | code::LAPSED | code::FORBIDDEN => !self.visible,
+            _ => false,
+        }
+    }
+
+    /// What the trail says about a denial: critical, so that it is on disk before the answer.
+    pub fn denied_event(&self) -> Event {
+        if self.is_evaluation_error() {
+            return Event::AuthzFailed {
+                action: self.action.as_str().into(),
+                error: "a policy could not be evaluated".into(),
+                policy_version: Arc::clone(&self.policy_version),
+            };
+        }
+        Event::AuthzDenied {
+            action: self.action.as_str().into(),
+            code: self.code,
+            rule: self.rule.as_deref().map(Into::into),
+            resource: self.resource.as_ref().map(|resource| resource.to_string().into()),
+            policy_version: Arc::clone(&self.policy_version),
+        }
+    }
+
+    /// What the trail says about a permission: with the facts that it stood on, so that it can be decided again under
+    /// other policies.
+    pub fn allowed_event(&self, subject: &Subject) -> Event {
+        let relations: Vec<&str> = self.relations.iter().map(|relation| relation.as_str()).collect();
+        Event::AuthzAllowed {
+            action: self.action.as_str().into(),
+            rule: self.rule.as_deref().map(Into::into),
+            resource: self.resource.as_ref().map(|resource| resource.to_string().into()),
+            role: subject.role.map_or("none", Role::as_str),
+            tier: subject.tier.map_or("none", Tier::as_str),
+            relations: relations.join(" ").into(),
+            policy_version: Arc::clone(&self.policy_version),
+        }
+    }
+
     /// A policy failed to evaluate: the caller records a critical event.
     pub fn is_evaluation_error(&self) -> bool {
         self.code == code::EVALUATION_ERROR

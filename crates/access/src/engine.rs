@@ -1,102 +1,83 @@
-//! The loaded policies, and the decisions that they give.
+//! The policies in force, and the decisions that they give.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use base::Actor;
-use cedar_policy::{
-    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
-};
+use tokio::sync::watch;
 
-use crate::slice::Slice;
-use crate::source::{self, LoadedPolicy, PolicyError, Source};
-use crate::{Action, Decision, Permit, ResourceRef, Subject, TypedAction, UnknownAction, action, code};
+use crate::bundle::Bundle;
+use crate::source::PolicyError;
+use crate::{Action, Conditions, Decision, Facts, Permit, Subject, TypedAction, UnknownAction};
 
-/// The kind that stands for "no object named". Not a word that a route may use.
-const PLATFORM: &str = "platform";
-
-/// The loaded policies: immutable, cheap to clone. To change policies, load anew and put the new value in its place.
+/// The policies in force. Clones share them: whoever [replaces](Self::replace) the bundle replaces it for everybody, and
+/// no decision ever sees half of one and half of the other.
 #[derive(Clone)]
-pub struct Access(Arc<Bundle>);
-
-struct Bundle {
-    version: Arc<str>,
-    policies: Vec<LoadedPolicy>,
-    types: Types,
-    /// In the order of the name, for messages.
-    actions: BTreeMap<String, ActionEntry>,
-}
-
-struct ActionEntry {
-    /// Carries the groups that the action is in, for `action in …`.
-    entity: Entity,
-    /// By the kind's word (`track`); few, so a map by text is quick enough.
-    slices: HashMap<String, (EntityTypeName, Slice)>,
-}
-
-/// Names that each request needs, parsed once.
-struct Types {
-    account: EntityTypeName,
-    role: EntityTypeName,
-    tier: EntityTypeName,
-    user: EntityTypeName,
+pub struct Access {
+    bundle: Arc<ArcSwap<Bundle>>,
+    replaced: watch::Sender<()>,
+    conditions: Conditions,
 }
 
 impl Access {
-    /// The built-in policies.
+    /// With the built-in policies.
     ///
     /// # Errors
     /// None in a program whose tests passed; they are checked like any others.
     pub fn builtin() -> Result<Self, PolicyError> {
-        Self::from_sources(&source::builtin())
+        Bundle::builtin().map(Self::new)
     }
 
-    /// The built-in policies and those of a directory (`*.cedarschema`, `*.cedar`, in the order of their names), which
-    /// may add actions, kinds, permits and forbids. Reads files; for start-up and reload, not for the request path.
+    /// With the built-in policies and those of a directory; see [`Bundle::load`].
     ///
     /// # Errors
     /// A file that cannot be read or is not strictly valid, with file, line and column.
     pub fn load(dir: &Path) -> Result<Self, PolicyError> {
-        let mut sources = source::builtin();
-        sources.extend(source::directory(dir)?);
-        Self::from_sources(&sources)
+        Bundle::load(dir).map(Self::new)
     }
 
-    pub(crate) fn from_sources(sources: &[Source]) -> Result<Self, PolicyError> {
-        let loaded = source::load(sources)?;
-        let entities = loaded.schema.action_entities().map_err(|e| PolicyError(format!("actions: {e}")))?;
-        let mut actions = BTreeMap::new();
-        for uid in loaded.schema.actions() {
-            let Some(kinds) = loaded.schema.resources_for_action(uid) else { continue };
-            let slices: HashMap<_, _> = kinds
-                .map(|kind| {
-                    let slice = Slice::new(&loaded.policies, &entities, uid, kind);
-                    (kind_word(kind.basename()), (kind.clone(), slice))
-                })
-                .collect();
-            // A group of actions applies to nothing and cannot be asked for.
-            if let Some(entity) = entities.get(uid).filter(|_| !slices.is_empty()) {
-                actions
-                    .insert(uid.id().unescaped().to_owned(), ActionEntry { entity: entity.clone(), slices });
-            }
-        }
-        let name = |text| EntityTypeName::from_str(text).expect("a constant entity type name");
-        let types = Types {
-            account: name("Fortissimo::Account"),
-            role: name("Fortissimo::Role"),
-            tier: name("Fortissimo::Tier"),
-            user: name("Fortissimo::User"),
-        };
-        Ok(Self(Arc::new(Bundle { version: loaded.version, policies: loaded.policies, types, actions })))
+    /// With these policies.
+    pub fn new(bundle: Bundle) -> Self {
+        let bundle = Arc::new(ArcSwap::from_pointee(bundle));
+        Self { bundle, replaced: watch::Sender::new(()), conditions: Conditions::default() }
+    }
+
+    /// With other numbers behind the conditions.
+    #[must_use]
+    pub fn under(mut self, conditions: Conditions) -> Self {
+        self.conditions = conditions;
+        self
+    }
+
+    /// The numbers behind the conditions.
+    pub const fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
+    /// The policies in force, for several questions that must agree.
+    pub fn bundle(&self) -> Arc<Bundle> {
+        self.bundle.load_full()
+    }
+
+    /// Puts other policies in force, at once and for every clone; gives the ones before. Decisions that are being made
+    /// finish with those they began with.
+    pub fn replace(&self, bundle: Arc<Bundle>) -> Arc<Bundle> {
+        let before = self.bundle.swap(bundle);
+        self.replaced.send_replace(());
+        before
+    }
+
+    /// Changes whenever other policies were put in force here.
+    pub fn replaced(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
     }
 
     /// Short hash of schema and policies: the same on every node that loaded the same.
-    pub fn version(&self) -> &str {
-        &self.0.version
+    pub fn version(&self) -> Arc<str> {
+        Arc::clone(self.bundle.load().version())
     }
 
     /// An action of the loaded catalogue, as `resource:verb` or `resource.verb`.
@@ -104,62 +85,23 @@ impl Access {
     /// # Errors
     /// There is none of that name; the error says the nearest.
     pub fn action(&self, name: &str) -> Result<Action, UnknownAction> {
-        let wanted = action::normalised(name);
-        match self.0.actions.get_key_value(wanted.as_ref()) {
-            // The built-in names need no allocation.
-            Some((known, _)) => Ok(known.parse().unwrap_or_else(|_| Action(Cow::Owned(known.clone())))),
-            None => Err(action::unknown(name, self.actions())),
-        }
+        self.bundle.load().action(name)
     }
 
     /// The names of the loaded catalogue, sorted.
-    pub fn actions(&self) -> impl Iterator<Item = &str> {
-        self.0.actions.keys().map(String::as_str)
+    pub fn actions(&self) -> Vec<String> {
+        self.bundle.load().actions().map(str::to_owned).collect()
     }
 
     /// The kinds of objects that an action can be about, sorted.
-    pub fn kinds(&self, action: &Action) -> Vec<&str> {
-        let entry = self.0.actions.get(action.as_str());
-        let mut kinds: Vec<&str> = entry
-            .iter()
-            .flat_map(|e| e.slices.keys())
-            .map(String::as_str)
-            .filter(|kind| *kind != PLATFORM)
-            .collect();
-        kinds.sort_unstable();
-        kinds
+    pub fn kinds(&self, action: &Action) -> Vec<String> {
+        self.bundle.load().kinds(action).into_iter().map(str::to_owned).collect()
     }
 
-    /// May `subject` do `action` (on `resource`)? Never an error: what is unknown or fails is a deny with its code.
-    /// See [`ResourceRef`] for what an object's name decides by now.
-    pub fn decide(&self, subject: &Subject, action: &Action, resource: Option<&ResourceRef>) -> Decision {
-        let bundle = &*self.0;
-        let kind = resource.map_or(PLATFORM, |resource| resource.kind.as_str());
-        // A route cannot name the whole platform as an object: its identifier would mean nothing.
-        let platform_named = resource.is_some_and(|resource| resource.kind == PLATFORM);
-        let entry = bundle.actions.get(action.as_str());
-        let slice = entry.and_then(|entry| entry.slices.get(kind)).filter(|_| !platform_named);
-        let (code, policy) = match (entry, slice) {
-            (None, _) => (code::UNKNOWN_ACTION, None),
-            (Some(_), None) => (code::UNKNOWN_RESOURCE, None),
-            (Some(entry), Some((kind, slice))) => {
-                let verdict = slice.verdict(subject, &bundle.policies, || {
-                    bundle.question(subject, &entry.entity, kind, resource)
-                });
-                (verdict.code, verdict.policy)
-            }
-        };
-        let missing = slice.filter(|_| code == code::NO_GRANT).map(|(_, slice)| Arc::clone(&slice.missing));
-        Decision {
-            allowed: code == code::GRANTED,
-            code,
-            rule: policy.and_then(|at| bundle.policies.get(at as usize)).map(|loaded| Arc::clone(&loaded.id)),
-            missing: missing.unwrap_or_default(),
-            expires_at: None,
-            policy_version: Arc::clone(&bundle.version),
-            action: action.clone(),
-            resource: resource.cloned(),
-        }
+    /// May `subject` do `action`, at all or to the object of these facts? Never an error: what is unknown or fails is a
+    /// deny with its code. Facts about an object that is not registered are [`Facts::unrelated`].
+    pub fn decide(&self, subject: &Subject, action: &Action, object: Option<&Facts>) -> Decision {
+        self.bundle.load().decide_under(&self.conditions, subject, action, object)
     }
 
     /// The proof that `A` is allowed to `subject`.
@@ -174,59 +116,10 @@ impl Access {
             Err(Box::new(decision))
         }
     }
-
-    #[cfg(test)]
-    pub(crate) fn remembers(&self, action: &str, kind: &str) -> bool {
-        self.0.actions[action].slices[kind].1.remembers()
-    }
 }
 
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Access({}, {} policies)", self.0.version, self.0.policies.len())
+        write!(f, "Access({:?})", self.bundle.load())
     }
-}
-
-impl Bundle {
-    /// The request and the entities for Cedar; `None` if Cedar refuses to have them, which is an evaluation error.
-    fn question(
-        &self,
-        subject: &Subject,
-        action: &Entity,
-        kind: &EntityTypeName,
-        resource: Option<&ResourceRef>,
-    ) -> Option<(Request, Entities)> {
-        let uid =
-            |of: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(of.clone(), EntityId::new(id));
-        let id = subject.account.map_or_else(|| "anonymous".to_owned(), |account| account.to_string());
-        let account = uid(&self.types.account, &id);
-        let mut groups = HashSet::new();
-        groups.extend(subject.role.map(|role| uid(&self.types.role, role.as_str())));
-        groups.extend(subject.tier.map(|tier| uid(&self.types.tier, tier.as_str())));
-        let facts = HashMap::from([
-            ("has_role".to_owned(), RestrictedExpression::new_bool(subject.role.is_some())),
-            ("suspended".to_owned(), RestrictedExpression::new_bool(subject.suspended)),
-            ("verified".to_owned(), RestrictedExpression::new_bool(subject.verified)),
-            ("user".to_owned(), RestrictedExpression::new_entity_uid(uid(&self.types.user, &id))),
-        ]);
-        let object = uid(kind, resource.map_or("all", |resource| &resource.id));
-        let mut entities: Vec<Entity> = groups.iter().cloned().map(Entity::with_uid).collect();
-        entities.push(Entity::new(account.clone(), facts, groups).ok()?);
-        entities.push(action.clone());
-        let entities = Entities::from_entities(entities, None).ok()?;
-        let request = Request::new(account, action.uid(), object, Context::empty(), None).ok()?;
-        Some((request, entities))
-    }
-}
-
-/// `StemPack` is written `stem_pack` in routes.
-fn kind_word(basename: &str) -> String {
-    let mut word = String::new();
-    for (at, letter) in basename.char_indices() {
-        if letter.is_ascii_uppercase() && at > 0 {
-            word.push('_');
-        }
-        word.push(letter.to_ascii_lowercase());
-    }
-    word
 }

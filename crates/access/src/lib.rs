@@ -6,7 +6,7 @@
 //! critical event.
 //!
 //! The rules are Cedar policies: `policies/` at the root of the repository, built in. This crate does no IO but in
-//! [`Access::load`], knows no HTTP, keeps no state but verdicts that cannot change, and writes no audit.
+//! [`Access::load`], knows no HTTP, keeps no state but the bundle in force and verdicts that cannot change, and writes no audit.
 //!
 //! ```
 //! use access::{Access, Action, Role, Subject, Tier, actions::UserAdmin, code};
@@ -22,20 +22,46 @@
 //! ```
 
 mod action;
+mod bounds;
+mod bundle;
+mod case;
 mod decision;
 mod engine;
+mod example;
+mod facts;
+#[cfg(feature = "layer")]
+mod layer;
+mod life;
+mod matrix;
 mod permit;
+mod reach;
+mod relations;
 mod requirement;
 mod slice;
 mod source;
 mod subject;
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod policy_tests;
+#[cfg(test)]
 mod tests;
 
 pub use action::{Action, CATALOGUE, UnknownAction};
+pub use bundle::Bundle;
 pub use decision::{Decision, Grant, code};
 pub use engine::Access;
+pub use example::{Example, ExampleFailure, ExamplePrincipal, Expect};
+pub use facts::{Facts, Hold, Relation, Revision, TokenTerms};
+#[cfg(feature = "layer")]
+pub use layer::{Demand, Demanding, Gate};
+pub use life::{Activation, LifeError, Policies};
+pub use matrix::{CellChange, Matrix};
 pub use permit::{Permit, TypedAction, actions};
+pub use relations::{
+    AccessError, Asker, COLLABORATION_AUDIENCE, COLLABORATION_TYPE, Glass, Invitation, InvitationView, Issued, Listed, ListedSubject, MemberView, ObjectPage, ObjectView, Owned, Opened, Question, Redeemed, Registration,
+    RelationParts, RelationSettings, Relations, Share, ShareView, SubjectPage, TeamView,
+};
 pub use requirement::{InvalidRequirement, Requirement, ResourceTemplate};
-pub use source::PolicyError;
-pub use subject::{ResourceRef, Role, Subject, Tier, UnknownWord};
+pub use source::{PolicyError, PolicyFile};
+pub use subject::{Assurance, Conditions, ResourceRef, Role, StepUp, Subject, Tier, UnknownWord};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Access, Action, ResourceRef};
+use crate::{Access, Action, Bundle, ResourceRef};
 
 /// What a route demands of the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,14 @@ impl Requirement {
     /// What is wrong and what would be right, in one sentence. Whether the path has the parameter is for the caller to
     /// check, who knows the path.
     pub fn parse(text: &str, access: &Access) -> Result<Self, InvalidRequirement> {
+        Self::parse_with(text, &access.bundle())
+    }
+
+    /// As [`parse`](Self::parse), against a catalogue that need not be in force.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn parse_with(text: &str, access: &Bundle) -> Result<Self, InvalidRequirement> {
         let words: Vec<&str> = text.split_ascii_whitespace().take(4).collect();
         match words[..] {
             [] => Err(InvalidRequirement(format!("the access is empty; write {FORMS}"))),
@@ -87,7 +95,7 @@ fn cut(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-fn action(name: &str, access: &Access) -> Result<Action, InvalidRequirement> {
+fn action(name: &str, access: &Bundle) -> Result<Action, InvalidRequirement> {
     // A near miss of the two plain words should not be answered with the nearest action.
     for word in ["public", "authenticated"] {
         if !name.contains([':', '.']) && strsim::damerau_levenshtein(&name.to_lowercase(), word) <= 3 {
@@ -100,7 +108,7 @@ fn action(name: &str, access: &Access) -> Result<Action, InvalidRequirement> {
     access.action(name).map_err(|e| InvalidRequirement(e.to_string()))
 }
 
-fn template(object: &str, action: &Action, access: &Access) -> Result<ResourceTemplate, InvalidRequirement> {
+fn template(object: &str, action: &Action, access: &Bundle) -> Result<ResourceTemplate, InvalidRequirement> {
     let wrong = || {
         InvalidRequirement(format!(
             "the object {:?} is not understood; write it as \"track/{{id}}\"",

@@ -1,15 +1,16 @@
 //! The policies that can matter for one action on one kind of object, and their verdicts.
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{
-    ActionConstraint, Authorizer, Effect, Entities, EntityTypeName, EntityUid, Policy, PolicySet,
+    ActionConstraint, Authorizer, Effect, Entities, EntityTypeName, EntityUid, PolicySet,
     PrincipalConstraint, Request, ResourceConstraint,
 };
-use serde_json::Value;
 
+use crate::facts::RELATION_SETS;
 use crate::source::LoadedPolicy;
-use crate::{Grant, Role, Subject, Tier, code};
+use crate::{Grant, Role, Tier, code};
 
 /// What the policies say: a code, and the index of the policy that decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +19,33 @@ pub(crate) struct Verdict {
     pub(crate) policy: Option<u32>,
 }
 
-/// The number of distinguishable subjects: roles and tiers (or none), suspended, verified.
-const SUBJECTS: usize = (Role::ALL.len() + 1) * (Tier::ALL.len() + 1) * 4;
+/// Everything about a person that a verdict can depend on, unless a policy names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) role: Option<Role>,
+    pub(crate) tier: Option<Tier>,
+    pub(crate) suspended: bool,
+    pub(crate) verified: bool,
+    pub(crate) locked: bool,
+    pub(crate) strong: bool,
+    pub(crate) risky: bool,
+}
+
+impl Standing {
+    /// The number of standings.
+    const ALL: usize = (Role::ALL.len() + 1) * (Tier::ALL.len() + 1) * 32;
+
+    fn index(self) -> usize {
+        let role = self.role.map_or(0, |role| role as usize + 1);
+        let tier = self.tier.map_or(0, |tier| tier as usize + 1);
+        let flags = [self.suspended, self.verified, self.locked, self.strong, self.risky];
+        let flags = flags.iter().fold(0, |all, flag| all * 2 + usize::from(*flag));
+        (role * (Tier::ALL.len() + 1) + tier) * 32 + flags
+    }
+}
+
+/// The verdicts for one standing, by the set of relations.
+type Row = Box<[OnceLock<Verdict>; RELATION_SETS]>;
 
 /// Policies by action and kind. Cedar's cost grows with the policies that it is given (25 µs for thirty, 9 µs for the
 /// few that name the action), so each request meets only those whose scope can match.
@@ -27,8 +53,17 @@ pub(crate) struct Slice {
     set: PolicySet,
     /// What would grant it, for the reason of a plain deny: Cedar has none to give.
     pub(crate) missing: Arc<[Grant]>,
-    /// Cedar's own verdicts, remembered by subject, where nothing but the facts in the key can change them.
-    remembered: Option<Box<[OnceLock<Verdict>; SUBJECTS]>>,
+    /// Cedar's own verdicts by standing and relations, where nothing else can change them. A row is made when somebody
+    /// of that standing first asks, and there are few standings, so this is bounded and small.
+    remembered: Option<Box<[OnceLock<Row>]>>,
+    /// Objects that a policy names: their verdicts are not those of others.
+    pub(crate) named_objects: HashSet<String>,
+    /// Accounts that a policy names.
+    pub(crate) named_accounts: HashSet<String>,
+    /// Some forbid asks for a relation to the object.
+    pub(crate) has_relation_rule: bool,
+    /// The policy that looks at more than lists can be made of.
+    pub(crate) unlistable: Option<Arc<str>>,
 }
 
 impl Slice {
@@ -64,17 +99,38 @@ impl Slice {
             .collect();
         missing.sort_unstable();
         missing.dedup();
-        let remembered = matching
+        let beyond = matching.iter().find(|loaded| loaded.reach.beyond);
+        let type_name = kind.to_string();
+        let named_objects = matching
             .iter()
-            .all(|loaded| loaded.depends_on_key_only)
-            .then(|| Box::new([const { OnceLock::new() }; SUBJECTS]));
-        Self { set, missing: missing.into(), remembered }
+            .flat_map(|loaded| &loaded.reach.objects)
+            .filter(|(of, _)| *of == type_name)
+            .map(|(_, id)| id.clone())
+            .collect();
+        let named_accounts = matching.iter().flat_map(|loaded| loaded.reach.accounts.iter().cloned()).collect();
+        let has_relation_rule = matching
+            .iter()
+            .any(|loaded| loaded.policy.effect() == Effect::Forbid && loaded.reach.relations);
+        let remembered =
+            beyond.is_none().then(|| std::iter::repeat_with(OnceLock::new).take(Standing::ALL).collect());
+        Self {
+            set,
+            missing: missing.into(),
+            remembered,
+            named_objects,
+            named_accounts,
+            has_relation_rule,
+            unlistable: beyond.map(|loaded| Arc::clone(&loaded.id)),
+        }
     }
 
-    /// Cedar's verdict, from memory where it was asked the same before. `evaluate` builds request and entities.
+    /// Cedar's verdict, from memory where it was asked the same before. `named` says that a policy names this person or
+    /// object; `evaluate` builds request and entities.
     pub(crate) fn verdict(
         &self,
-        subject: &Subject,
+        standing: Standing,
+        relations: u8,
+        named: bool,
         policies: &[LoadedPolicy],
         evaluate: impl FnOnce() -> Option<(Request, Entities)>,
     ) -> Verdict {
@@ -83,8 +139,11 @@ impl Slice {
             None => Verdict { code: code::EVALUATION_ERROR, policy: None },
         };
         match &self.remembered {
-            Some(table) => *table[index(subject)].get_or_init(ask),
-            None => ask(),
+            Some(table) if !named => {
+                let row = table[standing.index()].get_or_init(|| Box::new([const { OnceLock::new() }; RELATION_SETS]));
+                *row[usize::from(relations)].get_or_init(ask)
+            }
+            _ => ask(),
         }
     }
 
@@ -120,55 +179,5 @@ fn grant(uid: &EntityUid) -> Option<Grant> {
         "Role" => word.parse().ok().map(Grant::Role),
         "Tier" => word.parse().ok().map(Grant::Tier),
         _ => None,
-    }
-}
-
-fn index(subject: &Subject) -> usize {
-    let role = subject.role.map_or(0, |role| role as usize + 1);
-    let tier = subject.tier.map_or(0, |tier| tier as usize + 1);
-    let flags = usize::from(subject.suspended) * 2 + usize::from(subject.verified);
-    (role * (Tier::ALL.len() + 1) + tier) * 4 + flags
-}
-
-/// Whether role, tier and the two flags are all that a policy's answer can depend on, once action and kind are fixed:
-/// then Cedar needs to be asked once per combination. Anything not understood counts as dependent.
-pub(crate) fn depends_on_key_only(policy: &Policy) -> bool {
-    let principal = match policy.principal_constraint() {
-        PrincipalConstraint::Any | PrincipalConstraint::Is(_) => true,
-        PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => {
-            is_group(uid.type_name().basename())
-        }
-        PrincipalConstraint::Eq(_) => false,
-    };
-    let resource =
-        matches!(policy.resource_constraint(), ResourceConstraint::Any | ResourceConstraint::Is(_));
-    principal && resource && policy.to_json().is_ok_and(|json| json.get("conditions").is_none_or(is_pure))
-}
-
-fn is_group(basename: &str) -> bool {
-    basename == "Role" || basename == "Tier"
-}
-
-/// Walks Cedar's JSON form: every variable must stand as `principal.suspended` or the like, or left of `in Role::"…"`.
-fn is_pure(json: &Value) -> bool {
-    const FACTS: &[&str] = &["has_role", "suspended", "verified"];
-    let is_principal = |value: &Value| value.get("Var").is_some_and(|var| var == "principal");
-    match json {
-        Value::Array(items) => items.iter().all(is_pure),
-        Value::Object(fields) => {
-            if let Some(access) = fields.get(".")
-                && access.get("left").is_some_and(is_principal)
-            {
-                return access.get("attr").and_then(Value::as_str).is_some_and(|attr| FACTS.contains(&attr));
-            }
-            if let Some(member) = fields.get("in")
-                && member.get("left").is_some_and(is_principal)
-            {
-                let group = member.pointer("/right/Value/__entity/type").and_then(Value::as_str);
-                return group.is_some_and(|name| is_group(name.rsplit("::").next().unwrap_or_default()));
-            }
-            !fields.contains_key("Var") && fields.values().all(is_pure)
-        }
-        _ => true,
     }
 }

@@ -1,7 +1,7 @@
 //! Policy files: read, parsed and strictly validated, with file, line and column in every complaint.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,34 +9,79 @@ use cedar_policy::{Policy, PolicyId, PolicySet, Schema, SchemaFragment, Validati
 use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 
-use crate::slice;
+use crate::bounds;
+use crate::reach::Reach;
 
 /// The policies were refused. The text names file, line and column, and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct PolicyError(pub String);
-
-/// A directory with policies holds no more files than this, and none that is larger.
-const MAX_FILES: usize = 256;
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
-
-/// One file of a bundle.
-pub(crate) struct Source {
-    pub(crate) name: String,
-    pub(crate) text: String,
+pub struct PolicyError {
+    /// The file; `None` if no single one is to blame.
+    pub file: Option<String>,
+    /// Line and column, counted from 1, of what is wrong in the file.
+    pub place: Option<(usize, usize)>,
+    /// What is wrong there.
+    pub message: String,
 }
 
-impl Source {
+impl PolicyError {
+    pub(crate) fn general(message: impl Into<String>) -> Self {
+        Self { file: None, place: None, message: message.into() }
+    }
+
+    fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { file: Some(file.into()), place: None, message: message.into() }
+    }
+}
+
+/// `file:line:column: message`, with as much of it as is known.
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}:")?;
+            if let Some((line, column)) = self.place {
+                write!(f, "{line}:{column}:")?;
+            }
+            f.write_str(" ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// One file of a bundle: `*.cedarschema` or `*.cedar`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PolicyFile {
+    /// Its name, for messages: a path where it came from a folder.
+    pub name: String,
+    /// What it says.
+    pub text: String,
+}
+
+impl PolicyFile {
+    /// The `*.cedarschema` and `*.cedar` files of a folder, by name; others are left alone.
+    ///
+    /// # Errors
+    /// The folder or a file cannot be read, or is larger than policies may be.
+    pub fn read_folder(folder: &Path) -> Result<Vec<Self>, PolicyError> {
+        directory(folder)
+    }
+
+    /// The name without the path to it. The path differs between nodes, so that only this is hashed and stored.
+    pub fn base_name(&self) -> &str {
+        self.name.rsplit(['/', '\\']).next().unwrap_or_default()
+    }
+
     fn is_schema(&self) -> bool {
         self.name.ends_with(".cedarschema")
     }
 
-    fn error(&self, offset: Option<usize>, message: &dyn std::fmt::Display) -> PolicyError {
-        let Some(offset) = offset else { return PolicyError(format!("{}: {message}", self.name)) };
-        let before = self.text.get(..offset).unwrap_or(&self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
-        PolicyError(format!("{}:{line}:{column}: {message}", self.name))
+    pub(crate) fn error(&self, offset: Option<usize>, message: &dyn fmt::Display) -> PolicyError {
+        let place = offset.map(|offset| {
+            let before = self.text.get(..offset).unwrap_or(&self.text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+            (line, column)
+        });
+        PolicyError { file: Some(self.name.clone()), place, message: message.to_string() }
     }
 
     fn diagnostic(&self, error: &dyn Diagnostic) -> PolicyError {
@@ -57,31 +102,40 @@ macro_rules! embedded { ($($name:literal),* $(,)?) => {
 } }
 
 /// The files that are built into the program.
-pub(crate) fn builtin() -> Vec<Source> {
-    embedded!["schema.cedarschema", "conditions.cedar", "rights.cedar", "roles.cedar", "tiers.cedar"]
-        .map(|(name, text)| Source { name: format!("builtin/{name}"), text: text.to_owned() })
+pub(crate) fn builtin() -> Vec<PolicyFile> {
+    embedded![
+        "schema.cedarschema",
+        "conditions.cedar",
+        "relations.cedar",
+        "assurance.cedar",
+        "rights.cedar",
+        "roles.cedar",
+        "tiers.cedar"
+    ]
+        .map(|(name, text)| PolicyFile { name: format!("builtin/{name}"), text: text.to_owned() })
         .into()
 }
 
 /// The `*.cedarschema` and `*.cedar` files of a directory, by name. Others are left alone.
-pub(crate) fn directory(dir: &Path) -> Result<Vec<Source>, PolicyError> {
+pub(crate) fn directory(dir: &Path) -> Result<Vec<PolicyFile>, PolicyError> {
     let failed =
-        |path: &Path, error: &dyn std::fmt::Display| PolicyError(format!("{}: {error}", path.display()));
+        |path: &Path, error: &dyn fmt::Display| PolicyError::of_file(path.display().to_string(), error.to_string());
     let mut sources = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|e| failed(dir, &e))? {
         let path = entry.map_err(|e| failed(dir, &e))?.path();
         if !path.extension().is_some_and(|end| end == "cedar" || end == "cedarschema") {
             continue;
         }
-        if sources.len() == MAX_FILES {
-            return Err(failed(dir, &format_args!("more than {MAX_FILES} policy files")));
+        if sources.len() == bounds::FILES {
+            return Err(failed(dir, &format_args!("more than {} policy files", bounds::FILES)));
         }
         let bytes = std::fs::metadata(&path).map_err(|e| failed(&path, &e))?.len();
-        if bytes > MAX_FILE_BYTES {
-            return Err(failed(&path, &format_args!("larger than {MAX_FILE_BYTES} bytes")));
+        // Before it is read: somebody may have put a recording there.
+        if bytes > bounds::FILE_BYTES as u64 {
+            return Err(failed(&path, &bounds::FILE_TOO_LARGE));
         }
         let text = std::fs::read_to_string(&path).map_err(|e| failed(&path, &e))?;
-        sources.push(Source { name: path.display().to_string(), text });
+        sources.push(PolicyFile { name: path.display().to_string(), text });
     }
     sources.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(sources)
@@ -92,8 +146,8 @@ pub(crate) struct LoadedPolicy {
     pub(crate) policy: Policy,
     pub(crate) id: Arc<str>,
     pub(crate) code: &'static str,
-    /// See [`slice::depends_on_key_only`].
-    pub(crate) depends_on_key_only: bool,
+    /// What its answer can depend on.
+    pub(crate) reach: Reach,
 }
 
 /// A schema and the policies that are valid under it, in the order of the files.
@@ -104,7 +158,7 @@ pub(crate) struct Loaded {
 }
 
 /// Parses and validates. The first mistake refuses the whole.
-pub(crate) fn load(sources: &[Source]) -> Result<Loaded, PolicyError> {
+pub(crate) fn load(sources: &[PolicyFile]) -> Result<Loaded, PolicyError> {
     let schema = schema(sources)?;
     let validator = Validator::new(schema.clone());
     let mut policies = Vec::new();
@@ -115,7 +169,7 @@ pub(crate) fn load(sources: &[Source]) -> Result<Loaded, PolicyError> {
     Ok(Loaded { schema, policies, version: version(sources) })
 }
 
-fn schema(sources: &[Source]) -> Result<Schema, PolicyError> {
+fn schema(sources: &[PolicyFile]) -> Result<Schema, PolicyError> {
     let mut fragments = Vec::new();
     for source in sources.iter().filter(|source| source.is_schema()) {
         let (fragment, warnings) =
@@ -127,11 +181,11 @@ fn schema(sources: &[Source]) -> Result<Schema, PolicyError> {
     }
     let names =
         || sources.iter().filter(|s| s.is_schema()).map(|s| s.name.as_str()).collect::<Vec<_>>().join(" + ");
-    Schema::from_schema_fragments(fragments).map_err(|e| PolicyError(format!("{}: {e}", names())))
+    Schema::from_schema_fragments(fragments).map_err(|e| PolicyError::of_file(names(), e.to_string()))
 }
 
 fn policies_of(
-    source: &Source,
+    source: &PolicyFile,
     validator: &Validator,
     seen: &mut HashMap<Arc<str>, String>,
     loaded: &mut Vec<LoadedPolicy>,
@@ -140,7 +194,9 @@ fn policies_of(
     if set.templates().next().is_some() {
         return Err(source.error(None, &"policy templates (?principal, ?resource) are not supported"));
     }
-    let result = validator.validate(&set, ValidationMode::Strict);
+    // The level bounds how far a policy may follow references from principal and resource: no further than the facts
+    // that a question brings along.
+    let result = validator.validate_with_level(&set, ValidationMode::Strict, bounds::LEVEL);
     if let Some(error) = result.validation_errors().next() {
         return Err(source.diagnostic(error));
     }
@@ -164,12 +220,16 @@ fn policies_of(
             );
         }
         let code = code_of(policy).map_err(|message| source.error(offset(policy), &message))?;
-        let depends_on_key_only = slice::depends_on_key_only(policy);
+        bounds::check_policy(policy).map_err(|message| source.error(offset(policy), &message))?;
+        if loaded.len() == bounds::POLICIES {
+            return Err(source.error(offset(policy), &format_args!("more than {} policies", bounds::POLICIES)));
+        }
+        let reach = Reach::of(policy);
         loaded.push(LoadedPolicy {
             policy: policy.new_id(PolicyId::new(&id)),
             id,
             code,
-            depends_on_key_only,
+            reach,
         });
     }
     Ok(())
@@ -178,8 +238,17 @@ fn policies_of(
 /// The code that a policy gives to the decision. A closed set, because clients and dashboards match on it.
 fn code_of(policy: &Policy) -> Result<&'static str, String> {
     use crate::code;
-    const OF_FORBIDS: &[&str] =
-        &[code::NO_ROLE, code::SUSPENDED, code::UNVERIFIED, code::NOT_YOURS, code::FORBIDDEN];
+    const OF_FORBIDS: &[&str] = &[
+        code::NO_ROLE,
+        code::SUSPENDED,
+        code::UNVERIFIED,
+        code::LOCKED,
+        code::NOT_YOURS,
+        code::NO_RELATION,
+        code::MFA_REQUIRED,
+        code::RISK,
+        code::FORBIDDEN,
+    ];
     match (policy.effect(), policy.annotation("code")) {
         (cedar_policy::Effect::Permit, None) => Ok(code::GRANTED),
         (cedar_policy::Effect::Permit, Some(_)) => Err("only a forbid has a @code".to_owned()),
@@ -193,14 +262,12 @@ fn code_of(policy: &Policy) -> Result<&'static str, String> {
 }
 
 /// A label, not a proof: the digest in place of a counter, so that equal policies have equal versions on every node.
-fn version(sources: &[Source]) -> Arc<str> {
+fn version(sources: &[PolicyFile]) -> Arc<str> {
     let mut digest = Sha256::new();
     let mut seen = HashSet::new();
     for source in sources {
         debug_assert!(seen.insert(&source.name), "a file is loaded once");
-        // The path to a directory differs between nodes; the file's own name does not.
-        let name = source.name.rsplit(['/', '\\']).next().unwrap_or_default();
-        for part in [name, &source.text] {
+        for part in [source.base_name(), &source.text] {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part.as_bytes());
         }

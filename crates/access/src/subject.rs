@@ -1,9 +1,8 @@
 //! Who asks, and about what.
 
 use std::fmt;
-use std::str::FromStr;
 
-use base::{Id, kind};
+use base::{Id, Timestamp, kind};
 use serde::{Deserialize, Serialize};
 
 /// A word that is neither a role nor a tier.
@@ -24,28 +23,29 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* $variant,)* }
 
         impl $name {
-            /// All of them, from least to most.
+            /// All of them, in the order of this list.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
             /// The name in policies, JSON and the database.
             pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $text,)* } }
         }
 
-        impl FromStr for $name {
+        impl std::str::FromStr for $name {
             type Err = UnknownWord;
             fn from_str(text: &str) -> Result<Self, UnknownWord> {
                 match text {
                     $($text => Ok(Self::$variant),)*
-                    _ => Err(UnknownWord { what: $what, known: words!(@list $($text)*) }),
+                    _ => Err(UnknownWord { what: $what, known: $crate::subject::words!(@list $($text)*) }),
                 }
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(self.as_str()) }
         }
     };
     (@list $first:literal $($text:literal)*) => { concat!($first $(, ", ", $text)*) };
 }
+pub(crate) use words;
 
 words! {
     /// What somebody is in the library (ACCESS-2).
@@ -88,30 +88,115 @@ pub struct Subject {
     pub suspended: bool,
     /// The e-mail address has been verified.
     pub verified: bool,
+    /// What the session proves and how the person stands at this moment.
+    pub assurance: Assurance,
+}
+
+/// What a session proves, and how the account stands right now. The default is a plain session of an account without a
+/// second factor: nothing is wrong with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Assurance {
+    /// Sign-in is locked after too many wrong passwords.
+    pub locked: bool,
+    /// The account has a second factor, so that one can be demanded.
+    pub second_factor: bool,
+    /// Seconds since a second factor was shown in this session; `None` if it never was.
+    pub mfa_age_s: Option<u32>,
+    /// How suspicious the session looks, from 0 to 100.
+    pub risk: u8,
+    /// When the session or token ends: no decision outlives it.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Assurance {
+    /// The default, for constants.
+    pub const NONE: Self =
+        Self { locked: false, second_factor: false, mfa_age_s: None, risk: 0, expires_at: None };
+}
+
+/// What delete, export, share and administration demand beyond a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StepUp {
+    /// Nothing.
+    Off,
+    /// A second factor shown lately, from accounts that have one.
+    #[default]
+    Enrolled,
+    /// A second factor shown lately; who has none is refused.
+    Always,
+}
+
+/// The numbers behind the conditions, from the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conditions {
+    /// Who must show a second factor.
+    pub step_up: StepUp,
+    /// How long that counts, in seconds.
+    pub step_up_max_age_s: u32,
+    /// From this risk on (0–100) what can be lost or leaked is refused.
+    pub risk_limit: u8,
+}
+
+impl Default for Conditions {
+    /// A second factor within 15 minutes where there is one; risk from 80 on.
+    fn default() -> Self {
+        Self { step_up: StepUp::default(), step_up_max_age_s: 900, risk_limit: 80 }
+    }
+}
+
+impl Conditions {
+    /// Whether the session is strong enough for what demands a second factor.
+    pub(crate) fn is_strong(&self, assurance: &Assurance) -> bool {
+        let fresh = assurance.mfa_age_s.is_some_and(|age| age <= self.step_up_max_age_s);
+        match self.step_up {
+            StepUp::Off => true,
+            StepUp::Enrolled => !assurance.second_factor || fresh,
+            StepUp::Always => fresh,
+        }
+    }
+
+    pub(crate) const fn is_risky(&self, assurance: &Assurance) -> bool {
+        assurance.risk >= self.risk_limit
+    }
 }
 
 impl Subject {
     /// Somebody who is not signed in: no role, so nothing is allowed.
     pub const fn anonymous() -> Self {
-        Self { account: None, role: None, tier: None, suspended: false, verified: false }
+        Self {
+            account: None,
+            role: None,
+            tier: None,
+            suspended: false,
+            verified: false,
+            assurance: Assurance::NONE,
+        }
     }
 
     /// A verified, active account.
     pub const fn account(account: Id<kind::Account>, role: Role, tier: Tier) -> Self {
-        Self { account: Some(account), role: Some(role), tier: Some(tier), suspended: false, verified: true }
+        Self {
+            account: Some(account),
+            role: Some(role),
+            tier: Some(tier),
+            suspended: false,
+            verified: true,
+            assurance: Assurance::NONE,
+        }
     }
 }
 
-/// The object that is asked about, for example `track` / `42`.
-///
-/// It is given to Cedar as the resource and carried in the [`Decision`](crate::Decision) for the audit. **For now only
-/// the capability and the conditions gate decide**: who owns or shares the object is not known here yet, so a decision
-/// about an object says that the subject may do such things at all, not that this object is theirs. An upstream must
-/// still check ownership until relations arrive.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// The object that is asked about, for example `track` / `42`. A name, not a promise that it exists.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceRef {
-    /// The type, in lower case: `track`, `playlist`, `project`, `generation`, `user`.
+    /// The type, in lower case: `track`, `playlist`, `project`, `generation`, `user`, or one of the operator's.
     pub kind: String,
     /// The object's identifier, as it stands in the path.
     pub id: String,
+}
+
+impl fmt::Display for ResourceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.id)
+    }
 }

@@ -2,7 +2,6 @@ use std::fmt::Write as _;
 
 use base::{Id, kind};
 
-use crate::source::Source;
 use crate::*;
 
 fn account() -> Id<kind::Account> {
@@ -14,13 +13,16 @@ fn access() -> Access {
 }
 
 fn with(files: &[(&str, &str)]) -> Result<Access, PolicyError> {
-    let mut sources = source::builtin();
-    sources.extend(files.iter().map(|(name, text)| Source { name: (*name).into(), text: (*text).into() }));
-    Access::from_sources(&sources)
+    let files = files.iter().map(|(name, text)| PolicyFile { name: (*name).into(), text: (*text).into() });
+    Bundle::from_files(files.collect()).map(Access::new)
+}
+
+fn unrelated(kind: &str, id: &str) -> Facts {
+    Facts::unrelated(ResourceRef { kind: kind.into(), id: id.into() }, base::Timestamp::from_millis(0))
 }
 
 fn allowed(access: &Access, role: Option<Role>, tier: Option<Tier>, action: &str) -> bool {
-    let subject = Subject { account: Some(account()), role, tier, suspended: false, verified: true };
+    let subject = Subject { role, tier, ..Subject::account(account(), Role::Guest, Tier::Free) };
     access.decide(&subject, &access.action(action).unwrap(), None).allowed
 }
 
@@ -35,7 +37,7 @@ const REST: &str = "user:read user:write user:delete user:admin system:config sy
 const FREE: &str =
     "project:create project:read project:update generate:create generate:view generate:download";
 
-fn role_grants(role: Role) -> String {
+pub(crate) fn role_grants(role: Role) -> String {
     match role {
         Role::Guest => "track:read".into(),
         Role::User => "track:read playlist:read playlist:write".into(),
@@ -53,7 +55,7 @@ fn role_grants(role: Role) -> String {
     }
 }
 
-fn tier_grants(tier: Tier) -> String {
+pub(crate) fn tier_grants(tier: Tier) -> String {
     match tier {
         Tier::Free => FREE.into(),
         Tier::Pro => format!("{FREE} project:share generate:commercial collab:invite data:export"),
@@ -81,7 +83,7 @@ fn every_cell_of_the_matrix_is_as_the_specification_says() {
         }
     }
     catalogue.sort_unstable();
-    assert_eq!(access.actions().collect::<Vec<_>>(), catalogue, "the schema's actions are those of ACCESS-1");
+    assert_eq!(access.actions(), catalogue, "the schema's actions are those of ACCESS-1");
     let mut constants = CATALOGUE.to_vec();
     constants.sort_unstable();
     assert_eq!(constants, catalogue);
@@ -91,31 +93,9 @@ fn every_cell_of_the_matrix_is_as_the_specification_says() {
 /// To accept a change: `FORTISSIMO_BLESS=1 cargo test -p fortissimo-access`.
 #[test]
 fn matrix_file_is_what_the_policies_say() {
-    let access = access();
-    let mut table = String::from(
-        "Who may do what, as the built-in policies decide. Made by a test of crates/access; do not edit.\n\
-         Each cell lists the tiers with which that role may: - none, f free, p pro, s studio.\n\n",
-    );
-    let _ = write!(table, "{:<22}", "action");
-    for role in Role::ALL {
-        let _ = write!(table, "{role:<14}");
-    }
-    for action in CATALOGUE {
-        let _ = write!(table, "\n{action:<22}");
-        for role in Role::ALL {
-            let cell: String =
-                [(None, '-'), (Some(Tier::Free), 'f'), (Some(Tier::Pro), 'p'), (Some(Tier::Studio), 's')]
-                    .iter()
-                    .map(
-                        |(tier, letter)| {
-                            if allowed(&access, Some(*role), *tier, action) { *letter } else { '.' }
-                        },
-                    )
-                    .collect();
-            let _ = write!(table, "{cell:<14}");
-        }
-    }
-    let table: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    let mut table =
+        String::from("Who may do what, as the built-in policies decide. Made by a test of crates/access; do not edit.\n");
+    let _ = write!(table, "{}", Matrix::of(&Bundle::builtin().unwrap()));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/matrix.txt");
     if option_env!("FORTISSIMO_BLESS").is_some() {
         std::fs::write(path, &table).unwrap();
@@ -136,7 +116,7 @@ fn reasons_name_the_rule_or_what_was_missing() {
         (granted.allowed, granted.code, granted.rule.as_deref()),
         (true, code::GRANTED, Some("role.user"))
     );
-    assert_eq!(&*granted.policy_version, access.version());
+    assert_eq!(granted.policy_version, access.version());
 
     let denied = access.decide(&subject, &"generate:commercial".parse().unwrap(), None);
     assert_eq!((denied.allowed, denied.code, denied.rule.as_deref()), (false, code::NO_GRANT, None));
@@ -170,7 +150,7 @@ fn the_unknown_is_denied() {
     let strange = Action(std::borrow::Cow::Borrowed("track:burn"));
     assert_eq!(access.decide(&mighty, &strange, None).code, code::UNKNOWN_ACTION);
     for kind in ["playlist", "platform", "Track", ""] {
-        let object = ResourceRef { kind: kind.into(), id: "1".into() };
+        let object = unrelated(kind, "1").with(Relation::Owner, Hold::Always);
         let decision = access.decide(&mighty, &"track:read".parse().unwrap(), Some(&object));
         assert_eq!((decision.allowed, decision.code), (false, code::UNKNOWN_RESOURCE), "{kind}");
     }
@@ -180,21 +160,21 @@ fn the_unknown_is_denied() {
 fn objects_are_carried_and_own_data_stays_own() {
     let access = access();
     let subject = Subject::account(account(), Role::User, Tier::Pro);
-    let track = ResourceRef { kind: "track".into(), id: "42\" || true".into() };
+    let track = unrelated("track", "42\" || true").with(Relation::Shared, Hold::Always);
     let decision = access.decide(&subject, &"track:read".parse().unwrap(), Some(&track));
     assert!(decision.allowed);
-    assert_eq!(decision.resource, Some(track));
+    assert_eq!(decision.resource, Some(track.resource));
 
     let export: Action = "data:export".parse().unwrap();
-    let own = ResourceRef { kind: "user".into(), id: account().to_string() };
-    let other = ResourceRef { kind: "user".into(), id: Id::<kind::Account>::from_bytes([8; 16]).to_string() };
+    let own = unrelated("user", &account().to_string());
+    let other = unrelated("user", &Id::<kind::Account>::from_bytes([8; 16]).to_string());
     assert!(access.decide(&subject, &export, Some(&own)).allowed);
     // Twice, the other way round too: a verdict about one object must not be remembered for another.
     assert_eq!(access.decide(&subject, &export, Some(&other)).code, code::NOT_YOURS);
     assert!(access.decide(&subject, &export, Some(&own)).allowed);
-    assert!(!access.remembers("data:export", "user"));
-    assert!(access.remembers("data:export", "platform"));
-    assert!(access.remembers("track:read", "track"));
+    assert!(!access.bundle().remembers("data:export", "user"));
+    assert!(access.bundle().remembers("data:export", "platform"));
+    assert!(access.bundle().remembers("track:read", "track"));
 }
 
 #[test]
@@ -214,14 +194,13 @@ fn a_policy_that_fails_to_evaluate_denies() {
 }
 
 #[test]
-fn policies_that_look_at_the_object_are_not_remembered() {
+fn a_verdict_about_a_named_object_is_not_remembered_for_others() {
     let text = r#"@id("frozen") forbid (principal, action == Fortissimo::Action::"track:write", resource)
         when { resource == Fortissimo::Track::"1" };"#;
     let access = with(&[("frozen.cedar", text)]).unwrap();
-    assert!(!access.remembers("track:write", "track"));
     let admin = Subject::account(account(), Role::Admin, Tier::Free);
     let write: Action = "track:write".parse().unwrap();
-    let track = |id: &str| ResourceRef { kind: "track".into(), id: id.into() };
+    let track = |id: &str| unrelated("track", id).with(Relation::Owner, Hold::Always);
     for _ in 0..2 {
         assert!(access.decide(&admin, &write, Some(&track("2"))).allowed);
         let decision = access.decide(&admin, &write, Some(&track("1")));
@@ -283,11 +262,18 @@ fn a_directory_adds_actions_kinds_and_rules() {
     write(
         "stems.cedarschema",
         r#"namespace Fortissimo { entity StemPack;
-           action "stem:render" appliesTo { principal: Account, resource: [Platform, StemPack] }; }"#,
+           action "stem:render" appliesTo { principal: Account, resource: [Platform, StemPack], context: Relations }; }"#,
     );
     write(
         "stems.cedar",
         r#"@id("stems") permit (principal in Fortissimo::Tier::"studio", action == Fortissimo::Action::"stem:render", resource);"#,
+    );
+    // Nothing says yet what somebody must have to do with a pack.
+    let message = Access::load(dir.path()).unwrap_err().to_string();
+    assert!(message.contains("stem:render on stem_pack has no rule about relations"), "{message}");
+    write(
+        "packs.cedar",
+        r#"@id("packs") @code("no-relation") forbid (principal, action, resource is Fortissimo::StemPack) unless { context.owner };"#,
     );
     write("notes.txt", "not a policy");
     let access = Access::load(dir.path()).unwrap();
@@ -361,4 +347,180 @@ fn permits_need_a_grant_and_typed_actions_exist() {
     assert_eq!(permit.actor(), base::Actor::Account(account()));
     assert_eq!(access.permit::<actions::UserAdmin>(&admin).unwrap_err().code, code::NO_GRANT);
     assert_eq!(access.permit::<actions::UserRead>(&Subject::anonymous()).unwrap_err().code, code::NO_ROLE);
+}
+
+/// Written by hand from ACCESS-4 and the text of the issue, on purpose not from the policies: it is their judge.
+pub(crate) fn relation_suffices(kind: &str, action: &str, relation: Relation, role: Role) -> bool {
+    use Relation::{BreakGlass, Collaborator, Owner, Public, Shared, Token};
+    let administers = matches!(role, Role::Admin | Role::SuperAdmin);
+    let verb = action.split(':').nth(1).unwrap();
+    let personal = matches!(relation, Owner | Collaborator | Token);
+    match (kind, verb) {
+        // "read = owner, public or shared": whoever has anything to do with it.
+        (_, "read" | "view" | "analyze") if action != "analytics:view" => true,
+        ("generation", "commercial") => relation == Owner,
+        (_, "invite") => matches!(relation, Owner | Collaborator),
+        // "delete = owner only", which does not bind admin and super_admin.
+        (_, "delete") => relation == Owner || administers,
+        // What is public binds neither of them.
+        _ if administers && relation == Public => true,
+        // "write = owner or collaborator", or a token that says so.
+        (_, "write" | "update" | "create" | "real_time") => personal,
+        (_, "download") => personal || relation == Shared,
+        (_, "share" | "manage" | "commercial") => relation == Owner,
+        ("project", "export") => personal,
+        (_, "view" | "export") => matches!(relation, Owner | Collaborator),
+        _ => {
+            assert!(!matches!(relation, BreakGlass) || !personal);
+            panic!("no rule is written down for {action} on {kind}")
+        }
+    }
+}
+
+#[test]
+fn every_relation_opens_what_the_specification_says_and_nothing_else() {
+    let access = access();
+    let mut cells = 0;
+    for name in access.actions() {
+        let action = access.action(&name).unwrap();
+        for kind in access.kinds(&action).into_iter().filter(|kind| kind != "user") {
+            for (role, tier) in [(Role::SuperAdmin, Tier::Free), (Role::Admin, Tier::Studio), (Role::Moderator, Tier::Studio)] {
+                let subject = Subject::account(account(), role, tier);
+                let capable = access.decide(&subject, &action, None).allowed;
+                let ask = |facts: &Facts| access.decide(&subject, &action, Some(facts));
+                let stranger = ask(&unrelated(&kind, "1"));
+                let administers = matches!(role, Role::Admin | Role::SuperAdmin);
+                let takes_down = administers && name.ends_with(":delete");
+                assert_eq!(stranger.allowed, capable && takes_down, "{role} {name} on {kind}: a stranger");
+                assert!(!stranger.visible);
+                let mut unknown = unrelated(&kind, "1");
+                unknown.registered = false;
+                assert!(!ask(&unknown).allowed, "{role} {name} on {kind}: nobody registered it");
+                if !capable {
+                    assert_eq!(stranger.code, code::NO_GRANT, "whether it exists makes no difference");
+                }
+                for relation in Relation::ALL {
+                    let mut facts = unrelated(&kind, "1").with(*relation, Hold::Always);
+                    facts.token = (*relation == Relation::Token).then(|| {
+                        std::sync::Arc::new(TokenTerms {
+                            permissions: vec![action.clone()],
+                            inviter: Subject::account(Id::from_bytes([9; 16]), Role::SuperAdmin, Tier::Studio),
+                            inviter_relation: Relation::Owner,
+                        })
+                    });
+                    let wanted = capable && relation_suffices(&kind, &name, *relation, role);
+                    let decision = ask(&facts);
+                    assert_eq!(decision.allowed, wanted, "{role} {tier} {name} on {kind} as {relation}: {decision:?}");
+                    assert!(decision.visible);
+                    cells += 1;
+                }
+            }
+        }
+    }
+    assert!(cells > 400, "{cells}");
+}
+
+#[test]
+fn a_plain_deny_says_which_relations_would_do() {
+    let access = access();
+    let ada = Subject::account(account(), Role::User, Tier::Pro);
+    let write: Action = "playlist:write".parse().unwrap();
+    let decision = access.decide(&ada, &write, Some(&unrelated("playlist", "1").with(Relation::Public, Hold::Always)));
+    assert_eq!((decision.code, decision.rule.as_deref()), (code::NO_RELATION, Some("relation.playlist.write")));
+    let enough = [Relation::Owner, Relation::Collaborator, Relation::Token].map(Grant::Relation);
+    assert_eq!(*decision.missing, enough);
+    assert!(decision.visible, "it is public");
+    // Owning it would not help where the role does not grant it; so that is what is said.
+    let delete: Action = "playlist:delete".parse().unwrap();
+    let decision = access.decide(&ada, &delete, Some(&unrelated("playlist", "1")));
+    assert_eq!(decision.code, code::NO_GRANT);
+    assert!(decision.missing.contains(&Grant::Role(Role::Moderator)));
+}
+
+#[test]
+fn an_answer_ends_with_the_first_fact_that_it_needs() {
+    let access = access();
+    let ada = Subject::account(account(), Role::User, Tier::Pro);
+    let at = base::Timestamp::from_millis;
+    let write: Action = "playlist:write".parse().unwrap();
+    let facts = unrelated("playlist", "1")
+        .with(Relation::Shared, Hold::Until(at(5)))
+        .with(Relation::Collaborator, Hold::Until(at(9)));
+    // Being shown it takes no part in writing.
+    assert_eq!(access.decide(&ada, &write, Some(&facts)).expires_at, Some(at(9)));
+    let read: Action = "playlist:read".parse().unwrap();
+    assert_eq!(access.decide(&ada, &read, Some(&facts)).expires_at, Some(at(9)), "either is enough for reading");
+    let ending = Subject { assurance: Assurance { expires_at: Some(at(3)), ..Assurance::NONE }, ..ada };
+    assert_eq!(access.decide(&ending, &read, Some(&facts)).expires_at, Some(at(3)));
+    let lapsed = access.decide(&ada, &write, Some(&facts.clone().at(at(9))));
+    assert_eq!((lapsed.code, lapsed.visible), (code::LAPSED, false));
+    // A clock that steps back makes it hold again: the row is the truth, and `now` is the caller's.
+    assert!(access.decide(&ada, &write, Some(&facts.clone().at(at(8)))).allowed);
+    let own = facts.with(Relation::Owner, Hold::Always);
+    assert_eq!(access.decide(&ada, &write, Some(&own)).expires_at, None);
+}
+
+#[test]
+fn what_can_be_lost_demands_a_second_factor_where_there_is_one() {
+    let access = access();
+    let at = base::Timestamp::from_millis;
+    let with = |assurance| Subject { assurance, ..Subject::account(account(), Role::Admin, Tier::Studio) };
+    let own = unrelated("project", "1").with(Relation::Owner, Hold::Always);
+    let plain = Assurance::NONE;
+    let enrolled = Assurance { second_factor: true, ..plain };
+    let decide = |access: &Access, assurance, action: &str| {
+        access.decide(&with(assurance), &access.action(action).unwrap(), Some(&own))
+    };
+    for action in ["project:delete", "project:share", "project:export"] {
+        assert!(decide(&access, plain, action).allowed);
+        let denied = decide(&access, enrolled, action);
+        assert_eq!((denied.code, denied.rule.as_deref()), (code::MFA_REQUIRED, Some("assurance.second-factor")));
+        let fresh = decide(&access, Assurance { mfa_age_s: Some(600), ..enrolled }, action);
+        assert_eq!((fresh.allowed, fresh.expires_at), (true, Some(at(301_000))));
+        assert_eq!(decide(&access, Assurance { mfa_age_s: Some(901), ..enrolled }, action).code, code::MFA_REQUIRED);
+        assert_eq!(decide(&access, Assurance { risk: 80, ..plain }, action).code, code::RISK);
+    }
+    assert!(decide(&access, enrolled, "project:update").allowed);
+    assert_eq!(decide(&access, Assurance { locked: true, ..plain }, "project:read").code, code::LOCKED);
+    let always = access.clone().under(Conditions { step_up: StepUp::Always, ..Conditions::default() });
+    assert_eq!(decide(&always, plain, "project:delete").code, code::MFA_REQUIRED);
+    let off = access.under(Conditions { step_up: StepUp::Off, ..Conditions::default() });
+    assert!(decide(&off, enrolled, "project:delete").allowed);
+}
+
+#[test]
+fn a_token_gives_what_it_names_as_long_as_its_inviter_may() {
+    let access = access();
+    let ada = Subject::account(account(), Role::User, Tier::Studio);
+    let inviter = Subject::account(Id::from_bytes([9; 16]), Role::User, Tier::Studio);
+    let terms = |inviter, inviter_relation| TokenTerms {
+        permissions: vec!["project:read".parse().unwrap(), "collab:real_time".parse().unwrap()],
+        inviter,
+        inviter_relation,
+    };
+    let ask = |terms: Option<TokenTerms>, action: &str| {
+        let mut facts = unrelated("project", "1").with(Relation::Token, Hold::Always);
+        facts.token = terms.map(std::sync::Arc::new);
+        access.decide(&ada, &action.parse().unwrap(), Some(&facts)).allowed
+    };
+    assert!(ask(Some(terms(inviter, Relation::Owner)), "collab:real_time"));
+    assert!(!ask(Some(terms(inviter, Relation::Owner)), "project:update"), "the token does not name it");
+    assert!(!ask(None, "project:read"), "a token without terms is worth nothing");
+    let poorer = Subject { tier: Some(Tier::Pro), ..inviter };
+    assert!(!ask(Some(terms(poorer, Relation::Owner)), "collab:real_time"), "the inviter has it no more");
+    assert!(ask(Some(terms(poorer, Relation::Owner)), "project:read"));
+    assert!(!ask(Some(terms(Subject { suspended: true, ..inviter }, Relation::Owner)), "project:read"));
+    assert!(!ask(Some(terms(inviter, Relation::Shared)), "collab:real_time"), "who only sees it gives no more");
+    assert!(!ask(Some(terms(inviter, Relation::Token)), "project:read"), "nobody passes a token on");
+}
+
+#[test]
+fn a_policy_of_which_no_list_can_be_made_is_refused() {
+    for text in [
+        r#"@id("x") forbid (principal, action == Fortissimo::Action::"track:read", resource) when { resource == principal.user };"#,
+        r#"@id("x") forbid (principal, action == Fortissimo::Action::"track:read", resource) when { principal like "a" };"#,
+    ] {
+        let error = with(&[("x.cedar", text)]);
+        assert!(error.is_err(), "{text}");
+    }
 }

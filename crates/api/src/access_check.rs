@@ -1,7 +1,7 @@
 //! What the caller may do, asked ahead (ACCESS-5).
 
-use access::{Grant, ResourceRef, Tier, code};
-use audit::{Event, Record};
+use access::{Decision, Grant, Relation, ResourceRef, Revision, Tier, code};
+use audit::{Outcome, Record};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -10,13 +10,12 @@ use utoipa::ToSchema;
 use crate::Api;
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::relation::Resource;
 use crate::strict;
-use crate::words::TierWord;
+use crate::words::{RelationWord, TierWord};
 
 /// Questions per request.
 const MAX_CHECKS: usize = 100;
-/// Bytes of an object's type or identifier.
-const MAX_NAME: usize = 256;
 
 /// Questions.
 #[derive(Deserialize, ToSchema)]
@@ -24,6 +23,10 @@ const MAX_NAME: usize = 256;
 pub(crate) struct Checks {
     #[schema(min_items = 1, max_items = 100)]
     checks: Vec<Check>,
+    /// No answer may be older than this revision, which a change of relations gave.
+    #[serde(default)]
+    #[schema(minimum = 0)]
+    at_least: Option<i64>,
 }
 
 /// May the caller do this?
@@ -36,17 +39,6 @@ pub(crate) struct Check {
     /// On this object; without it, at all.
     #[serde(default)]
     resource: Option<Resource>,
-}
-
-/// An object.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Resource {
-    /// Such as `track`.
-    #[schema(max_length = 256)]
-    r#type: String,
-    #[schema(max_length = 256)]
-    id: String,
 }
 
 /// Answers, in the order of the questions.
@@ -62,23 +54,66 @@ pub(crate) struct Answers {
 pub(crate) struct Answer {
     /// Only `true` allows.
     allowed: bool,
-    /// Why: `granted`, `no-grant`, `suspended`, `unverified`, `no-role`, `not-yours`, `forbidden`, `unknown-action`,
-    /// `unknown-resource`, `evaluation-error`.
+    /// Why: `granted`, `no-grant`, `suspended`, `unverified`, `locked`, `no-role`, `no-relation`, `lapsed`,
+    /// `mfa-required`, `risk`, `not-yours`, `forbidden`, `unknown-action`, `unknown-resource`, `evaluation-error`. An
+    /// object that the caller may not know of is answered like one that does not exist.
     code: &'static str,
     /// The rule that decided.
     rule: Option<String>,
     /// Tiers that would grant it. Roles are not told: they are given, not bought.
     #[schema(value_type = Vec<TierWord>)]
     tiers: Vec<Tier>,
+    /// Relations to the object that would be enough.
+    #[schema(value_type = Vec<RelationWord>)]
+    relations: Vec<Relation>,
     /// When the answer ends by itself.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
+    /// The state of relations that was read; 0 if none had to be.
+    revision: i64,
+}
+
+impl Answer {
+    fn unknown_action() -> Self {
+        Self {
+            allowed: false,
+            code: code::UNKNOWN_ACTION,
+            rule: None,
+            tiers: vec![],
+            relations: vec![],
+            expires_at: None,
+            revision: 0,
+        }
+    }
+}
+
+impl From<&Decision> for Answer {
+    fn from(decision: &Decision) -> Self {
+        let tier = |grant: &Grant| match grant {
+            Grant::Tier(tier) => Some(*tier),
+            Grant::Role(_) | Grant::Relation(_) => None,
+        };
+        let relation = |grant: &Grant| match grant {
+            // Nobody asks for a look through broken glass by a button.
+            Grant::Relation(relation) if *relation != Relation::BreakGlass => Some(*relation),
+            _ => None,
+        };
+        Self {
+            allowed: decision.allowed,
+            code: decision.code,
+            rule: decision.rule.as_deref().map(str::to_owned),
+            tiers: decision.missing.iter().filter_map(tier).collect(),
+            relations: decision.missing.iter().filter_map(relation).collect(),
+            expires_at: decision.expires_at.map(base::Timestamp::to_rfc3339),
+            revision: decision.revision.0,
+        }
+    }
 }
 
 /// Ask what the caller may do.
 ///
 /// For showing or hiding what is on offer; the gateway decides anew at each request. What is unknown is a deny, not an
-/// error. Who owns an object is not considered yet.
+/// error. Each answer is on record; those that deny before they are given.
 #[utoipa::path(post, path = "/v1/access/check", operation_id = "checkAccess", tag = "access",
     request_body = Checks, responses((status = 200, description = "The decisions.", body = Answers)))]
 pub(crate) async fn check(
@@ -86,19 +121,34 @@ pub(crate) async fn check(
     call: Call,
     strict::Json(body): strict::Json<Checks>,
 ) -> Result<Json<Answers>, Failure> {
-    let checks = body.checks;
-    if !(1..=MAX_CHECKS).contains(&checks.len()) {
+    if !(1..=MAX_CHECKS).contains(&body.checks.len()) {
         return Err(Failure::invalid("/checks", "must have 1 to 100 questions"));
     }
-    let mut decisions = Vec::with_capacity(checks.len());
-    for (at, Check { action, resource }) in checks.into_iter().enumerate() {
-        let resource = resource.map(|Resource { r#type, id }| ResourceRef { kind: r#type, id });
-        if resource.as_ref().is_some_and(|r| r.kind.len() > MAX_NAME || r.id.len() > MAX_NAME) {
-            return Err(Failure::invalid(format!("/checks/{at}/resource"), "must have at most 256 bytes"));
+    let at_least = body.at_least.map(Revision);
+    let policy_version = api.access.version().to_string();
+    let mut decisions = Vec::with_capacity(body.checks.len());
+    let mut denials = Vec::new();
+    for (at, Check { action, resource }) in body.checks.into_iter().enumerate() {
+        let resource = resource.map(|r| r.named(&format!("/checks/{at}/resource"))).transpose()?;
+        let Some(decision) = decide(&api, &call, &action, resource.as_ref(), at_least).await? else {
+            decisions.push(Answer::unknown_action());
+            continue;
+        };
+        let subject = call.subject();
+        let event = if decision.allowed { decision.allowed_event(&subject) } else { decision.denied_event() };
+        let mut record = Record::new(api.clock.now(), event).by(call.actor()).during(call.info());
+        record.about = subject.account;
+        if decision.allowed {
+            api.audit.record(record);
+        } else {
+            denials.push(record.ended(Outcome::Denied));
         }
-        decisions.push(decide(&api, &call, &action, resource.as_ref()).await?);
+        decisions.push(Answer::from(&decision));
     }
-    Ok(Json(Answers { decisions, policy_version: api.access.version().to_owned() }))
+    // At once: what waits together becomes durable together.
+    let recorded = denials.into_iter().map(|record| api.audit.record_durable(record));
+    futures_util::future::try_join_all(recorded).await?;
+    Ok(Json(Answers { decisions, policy_version }))
 }
 
 async fn decide(
@@ -106,36 +156,9 @@ async fn decide(
     call: &Call,
     name: &str,
     resource: Option<&ResourceRef>,
-) -> Result<Answer, Failure> {
-    let Ok(action) = api.access.action(name) else {
-        return Ok(Answer {
-            allowed: false,
-            code: code::UNKNOWN_ACTION,
-            rule: None,
-            tiers: vec![],
-            expires_at: None,
-        });
-    };
-    let decision = api.access.decide(&call.subject(), &action, resource);
-    if decision.is_evaluation_error() {
-        // A policy that cannot be evaluated is an operator's emergency, whoever meets it.
-        let event = Event::AuthzFailed {
-            action: action.as_str().into(),
-            error: "a policy could not be evaluated; it was met by an access check".into(),
-            policy_version: decision.policy_version.clone(),
-        };
-        let record = Record::new(api.clock.now(), event).by(call.actor()).during(call.info());
-        api.audit.record_durable(record.ended(audit::Outcome::Denied)).await?;
-    }
-    let tier = |grant: &Grant| match grant {
-        Grant::Tier(tier) => Some(*tier),
-        Grant::Role(_) => None,
-    };
-    Ok(Answer {
-        allowed: decision.allowed,
-        code: decision.code,
-        rule: decision.rule.as_deref().map(str::to_owned),
-        tiers: decision.missing.iter().filter_map(tier).collect(),
-        expires_at: decision.expires_at.map(base::Timestamp::to_rfc3339),
-    })
+    at_least: Option<Revision>,
+) -> Result<Option<Decision>, Failure> {
+    let Ok(action) = api.access.action(name) else { return Ok(None) };
+    let decided = api.relations.check(&call.subject(), &action, resource, at_least).await;
+    api.settle(call, decided).await.map(Some)
 }

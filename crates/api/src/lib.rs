@@ -14,9 +14,12 @@
 //! ```
 
 mod access_check;
+mod access_list;
 mod accounts_own;
 mod api_keys;
+mod break_glass;
 mod call;
+mod collaboration;
 mod discovery;
 mod document;
 mod email;
@@ -28,13 +31,16 @@ mod operators;
 mod passkeys;
 mod password;
 mod report;
+mod relation;
+mod resources;
 mod sessions;
 mod strict;
+mod teams;
 mod tokens;
 mod verification;
 mod words;
 
-use access::Access;
+use access::{Access, Relations};
 use audit::Audit;
 use axum::body::Bytes;
 use axum::middleware::from_fn;
@@ -60,6 +66,8 @@ pub struct Api {
     pub audit: Audit,
     /// Policies.
     pub access: Access,
+    /// Who owns and shares what.
+    pub relations: Relations,
     /// For the published key set.
     pub keys: Keys,
     /// Time.
@@ -70,6 +78,7 @@ pub struct Api {
 pub fn endpoints() -> Vec<Endpoint> {
     let get = |path, access| Endpoint::api(Method::GET, path, access);
     let post = |path, access| Endpoint::api(Method::POST, path, access);
+    let put = |path, access| Endpoint::api(Method::PUT, path, access);
     let patch = |path, access| Endpoint::api(Method::PATCH, path, access);
     let delete = |path, access| Endpoint::api(Method::DELETE, path, access);
     let (open, own) = ("public", "authenticated");
@@ -130,6 +139,28 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/v1/audit/verify", "system:logs"),
         get("/v1/audit/verify", "system:logs"),
         post("/v1/access/check", own),
+        post("/v1/access/list", own),
+        get("/v1/resources/{type}/{id}", own),
+        put("/v1/resources/{type}/{id}", own),
+        delete("/v1/resources/{type}/{id}", own),
+        get("/v1/resources/{type}/{id}/shares", own),
+        put("/v1/resources/{type}/{id}/shares/{subject}", own),
+        delete("/v1/resources/{type}/{id}/shares/{subject}", own),
+        post("/v1/resources/{type}/{id}/transfer", own),
+        post("/v1/resources/{type}/{id}/break-glass", "user:delete"),
+        get("/v1/break-glass", "user:delete"),
+        delete("/v1/break-glass/{id}", "user:delete"),
+        get("/v1/teams", own),
+        post("/v1/teams", own),
+        delete("/v1/teams/{id}", own),
+        get("/v1/teams/{id}/members", own),
+        put("/v1/teams/{id}/members/{member}", own),
+        delete("/v1/teams/{id}/members/{member}", own),
+        get("/v1/projects/{id}/collaboration-tokens", own),
+        post("/v1/projects/{id}/collaboration-tokens", own),
+        // A secret is tried, as with a sign-in.
+        post("/v1/collaboration-tokens/redeem", own).rate(RateClass::SignIn),
+        delete("/v1/collaboration-tokens/{id}", own),
         get("/v1/accounts", "user:read"),
         get("/v1/accounts/{id}", "user:read"),
         patch("/v1/accounts/{id}", "user:admin"),
@@ -197,6 +228,21 @@ fn collected() -> OpenApiRouter<Api> {
         .routes(routes!(report::aggregates))
         .routes(routes!(verification::start, verification::show))
         .routes(routes!(access_check::check))
+        .routes(routes!(access_list::list))
+        .routes(routes!(resources::show, resources::put, resources::forget))
+        .routes(routes!(resources::shares))
+        .routes(routes!(resources::put_share, resources::delete_share))
+        .routes(routes!(resources::transfer))
+        .routes(routes!(break_glass::open))
+        .routes(routes!(break_glass::list))
+        .routes(routes!(break_glass::close))
+        .routes(routes!(teams::list, teams::make))
+        .routes(routes!(teams::remove))
+        .routes(routes!(teams::members))
+        .routes(routes!(teams::join, teams::leave))
+        .routes(routes!(collaboration::list, collaboration::make))
+        .routes(routes!(collaboration::redeem))
+        .routes(routes!(collaboration::revoke))
         .routes(routes!(operators::list))
         .routes(routes!(operators::show, operators::change))
 }

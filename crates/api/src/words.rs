@@ -26,6 +26,39 @@ pub(crate) enum TierWord {
     Studio,
 }
 
+/// How somebody stands to an object (ACCESS-4).
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case", as = Relation)]
+#[expect(dead_code, reason = "stands in the document for access::Relation, which knows no OpenAPI")]
+pub(crate) enum RelationWord {
+    Owner,
+    Collaborator,
+    Shared,
+    Public,
+    Token,
+    BreakGlass,
+}
+
+/// A relation that can be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = GivenRelation)]
+pub(crate) enum ShareWord {
+    /// Works on it with the owner.
+    Collaborator,
+    /// Sees it.
+    Shared,
+}
+
+impl From<ShareWord> for access::Relation {
+    fn from(word: ShareWord) -> Self {
+        match word {
+            ShareWord::Collaborator => Self::Collaborator,
+            ShareWord::Shared => Self::Shared,
+        }
+    }
+}
+
 /// The state of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -156,6 +156,14 @@ pub enum Event {
     KeyRevoked { key: Short, purpose: Short },
     /// Configuration or policies were loaded.
     ConfigLoaded { what: Short, version: Short },
+    /// Other policies were put in force, on every node.
+    PolicyActivated { version: Short, before: Short, policies: u32, comment: Option<Detail> },
+    /// Policies were not put in force because they are wrong; those before stay. `reason` names file, line and column.
+    PolicyRefused { version: Option<Short>, reason: Detail },
+    /// Earlier policies were put in force again, on every node.
+    PolicyRolledBack { version: Short, before: Short, policies: u32, comment: Option<Detail> },
+    /// An operator asked what the policies say about somebody, and was told.
+    PolicyExplained { action: Short, allowed: bool, code: &'static str, policy_version: Arc<str> },
     /// The server started.
     ServerStarted { version: Short },
     /// The server stopped in order.
@@ -174,6 +182,48 @@ pub enum Event {
         bytes_out: u64,
         reason: Short,
     },
+    /// A rule allowed an action on an object; `relations` are the facts that it stood on.
+    AuthzAllowed {
+        action: Short,
+        rule: Option<Short>,
+        resource: Option<Detail>,
+        role: &'static str,
+        tier: &'static str,
+        relations: Short,
+        policy_version: Arc<str>,
+    },
+    /// A service's object was made known, with its owner.
+    ObjectRegistered { resource: Detail, public: bool, revision: i64 },
+    /// An object was shown to everybody, hidden, or moved into or out of another.
+    ObjectChanged { resource: Detail, public: bool, moved: bool, revision: i64 },
+    /// An object was deleted: nobody has anything to do with it any more.
+    ObjectForgotten { resource: Detail, revision: i64 },
+    /// Somebody was given a relation to an object.
+    AccessGranted {
+        resource: Detail,
+        subject: Short,
+        relation: &'static str,
+        expires_at: Option<Timestamp>,
+        revision: i64,
+    },
+    /// A relation was taken away; `also` counts those that hung on it.
+    AccessRevoked { resource: Detail, subject: Short, also: u32, revision: i64 },
+    /// An object has another owner.
+    AccessTransferred { resource: Detail, from: Id<ids::Account>, to: Id<ids::Account>, revision: i64 },
+    /// An administrator opened somebody's private object.
+    BreakGlassOpened { grant: Id<ids::BreakGlass>, resource: Detail, reason: Detail, expires_at: Timestamp },
+    /// … and closed it again.
+    BreakGlassClosed { grant: Id<ids::BreakGlass>, resource: Detail },
+    /// A team was made or removed, or its members changed.
+    TeamChanged { team: Id<ids::Team>, member: Option<Short>, change: &'static str, revision: i64 },
+    /// A collaboration token was issued.
+    InvitationIssued { invitation: Id<ids::Invitation>, resource: Detail, uses: u32, expires_at: Timestamp },
+    /// A collaboration token was redeemed by the account that the event is by.
+    InvitationRedeemed { invitation: Id<ids::Invitation>, resource: Detail, revision: i64 },
+    /// A collaboration token was refused; `reason` names the fault.
+    InvitationRefused { invitation: Option<Id<ids::Invitation>>, reason: &'static str },
+    /// A collaboration token was revoked, with `also` relations that came from it.
+    InvitationRevoked { invitation: Id<ids::Invitation>, resource: Detail, also: u32, revision: i64 },
     /// A mail was handed over.
     MailDelivered { mail: Id<ids::Mail>, template: Short },
     /// A mail could not be handed over.
@@ -223,44 +273,6 @@ pub enum Event {
     /// A person's key was destroyed. `keys` are its references as leaves have them (hexadecimal); `authority` says who
     /// may have decided it: `owner`, `operator`, `retention`.
     SubjectErased { keys: Vec<Short>, authority: &'static str },
-    /// The owner of an object (whom the event is about) or somebody for them gave another person access.
-    AccessGranted {
-        object: Detail,
-        relation: Short,
-        grantee: Option<Id<ids::Account>>,
-        expires_at: Option<Timestamp>,
-    },
-    /// Somebody's access to an object was taken away.
-    AccessRevoked { object: Detail, relation: Short, grantee: Option<Id<ids::Account>> },
-    /// An object has a new owner, the grantee.
-    AccessTransferred { object: Detail, grantee: Option<Id<ids::Account>> },
-    /// Somebody took emergency access.
-    BreakGlassOpened { grant: Short, reason: Detail, until: Timestamp },
-    /// An emergency access ended.
-    BreakGlassClosed { grant: Short, why: &'static str },
-    /// A token that invites to an object was made; `token` is its public part.
-    CollaborationIssued {
-        token: Short,
-        object: Detail,
-        relation: Short,
-        uses: Option<u32>,
-        expires_at: Option<Timestamp>,
-    },
-    /// Somebody came in with such a token.
-    CollaborationRedeemed {
-        token: Short,
-        object: Detail,
-        relation: Short,
-        grantee: Option<Id<ids::Account>>,
-    },
-    /// Such a token was revoked.
-    CollaborationRevoked { token: Short, object: Detail, reason: &'static str },
-    /// A version of the policies decides from now on.
-    PolicyActivated { version: Short, previous: Option<Short> },
-    /// A version of the policies was refused.
-    PolicyRefused { version: Short, error: Detail },
-    /// An earlier version of the policies decides again.
-    PolicyRolledBack { version: Short, previous: Short, reason: Option<Detail> },
     /// A part of the trail was handed out; `by` names the filters, not their values, `tree_size` the checkpoint.
     AuditExported { by: Vec<&'static str>, tree_size: u64 },
     /// The log (`whole`) or one proof (`proof`) was verified on request; `index` is the first entry at fault.
@@ -323,12 +335,30 @@ impl Event {
             Self::KeyRotated { .. } => Kind::KeyRotated,
             Self::KeyRevoked { .. } => Kind::KeyRevoked,
             Self::ConfigLoaded { .. } => Kind::ConfigLoaded,
+            Self::PolicyActivated { .. } => Kind::PolicyActivated,
+            Self::PolicyRefused { .. } => Kind::PolicyRefused,
+            Self::PolicyRolledBack { .. } => Kind::PolicyRolledBack,
+            Self::PolicyExplained { .. } => Kind::PolicyExplained,
             Self::ServerStarted { .. } => Kind::ServerStarted,
             Self::ServerStopped { .. } => Kind::ServerStopped,
             Self::AuditSearched { .. } => Kind::AuditSearched,
             Self::AuditGap { .. } => Kind::AuditGap,
             Self::ConnectionOpened { .. } => Kind::ConnectionOpened,
             Self::ConnectionClosed { .. } => Kind::ConnectionClosed,
+            Self::AuthzAllowed { .. } => Kind::AuthzAllowed,
+            Self::ObjectRegistered { .. } => Kind::ObjectRegistered,
+            Self::ObjectChanged { .. } => Kind::ObjectChanged,
+            Self::ObjectForgotten { .. } => Kind::ObjectForgotten,
+            Self::AccessGranted { .. } => Kind::AccessGranted,
+            Self::AccessRevoked { .. } => Kind::AccessRevoked,
+            Self::AccessTransferred { .. } => Kind::AccessTransferred,
+            Self::BreakGlassOpened { .. } => Kind::BreakGlassOpened,
+            Self::BreakGlassClosed { .. } => Kind::BreakGlassClosed,
+            Self::TeamChanged { .. } => Kind::TeamChanged,
+            Self::InvitationIssued { .. } => Kind::InvitationIssued,
+            Self::InvitationRedeemed { .. } => Kind::InvitationRedeemed,
+            Self::InvitationRefused { .. } => Kind::InvitationRefused,
+            Self::InvitationRevoked { .. } => Kind::InvitationRevoked,
             Self::MailDelivered { .. } => Kind::MailDelivered,
             Self::MailFailed { .. } => Kind::MailFailed,
             Self::MfaEnrolled { .. } => Kind::MfaEnrolled,
@@ -353,17 +383,6 @@ impl Event {
             Self::AccountUnlocked { .. } => Kind::AccountUnlocked,
             Self::AccountImported { .. } => Kind::AccountImported,
             Self::SubjectErased { .. } => Kind::SubjectErased,
-            Self::AccessGranted { .. } => Kind::AccessGranted,
-            Self::AccessRevoked { .. } => Kind::AccessRevoked,
-            Self::AccessTransferred { .. } => Kind::AccessTransferred,
-            Self::BreakGlassOpened { .. } => Kind::BreakGlassOpened,
-            Self::BreakGlassClosed { .. } => Kind::BreakGlassClosed,
-            Self::CollaborationIssued { .. } => Kind::CollaborationIssued,
-            Self::CollaborationRedeemed { .. } => Kind::CollaborationRedeemed,
-            Self::CollaborationRevoked { .. } => Kind::CollaborationRevoked,
-            Self::PolicyActivated { .. } => Kind::PolicyActivated,
-            Self::PolicyRefused { .. } => Kind::PolicyRefused,
-            Self::PolicyRolledBack { .. } => Kind::PolicyRolledBack,
             Self::AuditExported { .. } => Kind::AuditExported,
             Self::AuditVerified { .. } => Kind::AuditVerified,
             Self::AlertRaised { .. } => Kind::AlertRaised,

@@ -42,6 +42,14 @@ pub mod kind {
         Device,
         /// A key for programs.
         ApiKey,
+        /// An object of a service, registered for access decisions.
+        Object,
+        /// A team of people who are given access together.
+        Team,
+        /// A collaboration token.
+        Invitation,
+        /// An administrator's look at something private.
+        BreakGlass,
     }
 }
 

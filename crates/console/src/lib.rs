@@ -18,15 +18,17 @@ mod log;
 mod mail;
 mod notice;
 mod page;
+mod policies;
 mod provider;
 mod recovery;
 mod security;
+mod sharing;
 mod sign_in;
 mod sign_up;
 mod view;
 mod visit;
 
-use access::Access;
+use access::{Access, Policies, Relations};
 use audit::Audit;
 use axum::Router;
 use axum::routing::{get, post};
@@ -53,6 +55,10 @@ pub struct Console {
     pub sinks: Option<Sinks>,
     /// Policies.
     pub access: Access,
+    /// Puts other policies in force.
+    pub policies: Policies,
+    /// Who owns and shares what.
+    pub relations: Relations,
     /// For the key that form tokens are made with.
     pub keys: Keys,
     /// Time.
@@ -109,6 +115,9 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/account/sessions/revoke-others", own),
         post("/account/sessions/{id}/revoke", own),
         post("/account/sessions/{id}/name", own),
+        get("/account/sharing", own),
+        get("/account/sharing/{type}/{id}", own),
+        post("/account/sharing/{type}/{id}/revoke", own),
         get("/account/assets/{file}", "public"),
         get("/console", "system:logs"),
         get("/console/assets/{file}", "public"),
@@ -125,6 +134,12 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/console/accounts/{id}/enable", "user:admin"),
         post("/console/accounts/{id}/role", "user:admin"),
         post("/console/accounts/{id}/tier", "user:admin"),
+        get("/console/policies", "system:logs"),
+        get("/console/policies/{serial}", "system:logs"),
+        post("/console/policies/{serial}/activate", "system:config"),
+        get("/console/roles", "user:read"),
+        get("/console/explain", "system:logs"),
+        post("/console/explain", "system:logs"),
         get("/console/mail", "user:admin"),
         get("/console/mail/{id}", "user:admin"),
     ]
@@ -164,6 +179,9 @@ pub fn router(console: Console) -> Router {
         .route("/account/sessions/revoke-others", post(account::revoke_others))
         .route("/account/sessions/{id}/revoke", post(account::revoke))
         .route("/account/sessions/{id}/name", post(account::name))
+        .route("/account/sharing", get(sharing::list))
+        .route("/account/sharing/{type}/{id}", get(sharing::show))
+        .route("/account/sharing/{type}/{id}/revoke", post(sharing::revoke))
         .route("/account/assets/{file}", get(assets::file))
         .route("/console/assets/{file}", get(assets::file))
         .route("/console", get(live::page))
@@ -180,6 +198,11 @@ pub fn router(console: Console) -> Router {
         .route("/console/accounts/{id}/enable", post(accounts::enable))
         .route("/console/accounts/{id}/role", post(accounts::role))
         .route("/console/accounts/{id}/tier", post(accounts::tier))
+        .route("/console/policies", get(policies::list))
+        .route("/console/policies/{serial}", get(policies::show))
+        .route("/console/policies/{serial}/activate", post(policies::activate))
+        .route("/console/roles", get(policies::roles))
+        .route("/console/explain", get(policies::explain_form).post(policies::explain))
         .route("/console/mail", get(mail::list))
         .route("/console/mail/{id}", get(mail::show))
         .with_state(console)

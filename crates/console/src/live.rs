@@ -1,6 +1,7 @@
 //! What happens right now: the latest events, and a stream that keeps the list fresh.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::time::Duration;
 
 use askama::Template;
@@ -10,7 +11,6 @@ use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use http::StatusCode;
-use identity::AccountCaller;
 
 use crate::Console;
 use crate::events::searcher;
@@ -19,8 +19,6 @@ use crate::view::{EventRow, filters};
 use crate::visit::Visit;
 
 const SHOWN: usize = 50;
-/// How often an open stream asks whether its session still lives.
-const RECHECK: Duration = Duration::from_secs(1);
 
 #[derive(Template)]
 #[template(path = "live.html")]
@@ -66,22 +64,17 @@ pub(crate) async fn stream(
         .by_account(caller.account)
         .during(RequestInfo::new(visit.meta.request));
     console.audit.record_durable(record).await?;
-    let reader = Reader {
-        subscription: console.audit.subscribe(),
-        console,
-        caller,
-        recheck: tokio::time::interval(RECHECK),
-    };
+    // The route demands a right, so that the pipeline gave one.
+    let tether = visit.tether.clone().ok_or_else(Failure::outside_pipeline)?;
+    let reader = Reader { subscription: console.audit.subscribe(), severed: Box::pin(tether.severed()) };
     let events = futures_util::stream::unfold(reader, |mut reader| async move {
-        loop {
-            tokio::select! {
-                // First, so that a flood of events cannot keep a stream open.
-                biased;
-                _ = reader.recheck.tick() => reader.still_allowed().await.then_some(())?,
-                entry = reader.subscription.next() => {
-                    let event = Event::default().event("audit").json_data(EventRow::of(&*entry?)).ok()?;
-                    return Some((Ok(event), reader));
-                }
+        tokio::select! {
+            // First, so that a flood of events cannot keep a stream open.
+            biased;
+            _ = &mut reader.severed => None,
+            entry = reader.subscription.next() => {
+                let event = Event::default().event("audit").json_data(EventRow::of(&*entry?)).ok()?;
+                Some((Ok(event), reader))
             }
         }
     });
@@ -91,16 +84,6 @@ pub(crate) async fn stream(
 /// An open stream.
 struct Reader {
     subscription: audit::Subscription,
-    console: Console,
-    caller: AccountCaller,
-    recheck: tokio::time::Interval,
-}
-
-impl Reader {
-    async fn still_allowed(&self) -> bool {
-        match self.console.identity.recheck(&self.caller).await {
-            Ok(now) => self.console.access.permit::<access::actions::SystemLogs>(&now.subject()).is_ok(),
-            Err(_) => false,
-        }
-    }
+    /// Ends when the operator's session or right does.
+    severed: Pin<Box<dyn Future<Output = &'static str> + Send>>,
 }

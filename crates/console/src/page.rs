@@ -56,6 +56,8 @@ impl Notice {
             "others" => "All other sessions are signed out.",
             "named" => "The name is saved.",
             "account" => "The account is changed; it takes effect at once.",
+            "unshared" => "Their access is taken away; it takes effect at once.",
+            "policies" => "These policies are in force; running nodes follow within a second.",
             "operator" => "There is an operator already, so the set-up link has had its time. Sign in.",
             "setup" => "The operator's account is ready. Sign in with it.",
             _ => return None,

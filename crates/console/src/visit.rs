@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use base::constant_time_eq;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use guard::Passed;
+use guard::{Passed, Tether};
 use http::header;
 use http::request::Parts;
 use identity::{AccountCaller, Caller, RequestMeta};
@@ -20,6 +20,8 @@ const FORM_COOKIE: &str = "__Host-fortissimo-form";
 pub(crate) struct Visit {
     pub(crate) caller: Caller,
     pub(crate) meta: RequestMeta,
+    /// What an answer that lasts hangs on.
+    pub(crate) tether: Option<Tether>,
     /// What form tokens are bound to: the session, or the visitor's random value.
     binding: String,
     /// The random value is new and must be given to the browser.
@@ -34,6 +36,7 @@ impl FromRequestParts<Console> for Visit {
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Failure> {
         let passed = parts.extensions.get::<Passed>().ok_or_else(Failure::outside_pipeline)?;
         let (caller, meta) = (passed.caller().clone(), passed.meta().clone());
+        let tether = passed.tether().cloned();
         let (binding, fresh) = match (&caller, cookie(parts, FORM_COOKIE)) {
             (Caller::Account(account), _) => (account.session.to_string(), false),
             (_, Some(value)) if value.len() == 22 => (value, false),
@@ -42,7 +45,7 @@ impl FromRequestParts<Console> for Visit {
         };
         let operator = console.access.permit::<access::actions::SystemLogs>(&caller.subject()).is_ok();
         let notice = parts.uri.query().and_then(Notice::from_query);
-        Ok(Self { caller, meta, binding, fresh, operator, notice })
+        Ok(Self { caller, meta, tether, binding, fresh, operator, notice })
     }
 }
 

@@ -116,7 +116,7 @@ pub(crate) struct Proxy {
 impl Handler for Proxy {
     async fn handle(&self, _: Connection, request: Request<Body>) -> Response<Body> {
         self.pool
-            .send(&self.timeouts, request, Witness::silent())
+            .send(&self.timeouts, request, None, Witness::silent())
             .await
             .unwrap_or_else(|refusal| refused(&refusal))
     }

@@ -53,7 +53,7 @@ impl House {
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
         let access = Access::builtin().unwrap();
         let identity = Identity::open(identity::Parts {
-            db,
+            db: db.clone(),
             keys: keys.clone(),
             audit: audit.clone(),
             access: access.clone(),
@@ -79,6 +79,7 @@ impl House {
             Credentials { name: "operator".into(), password: password(), session_name: None, audience: None };
         let token = identity.sign_in(credentials, &meta).await.unwrap().done().unwrap().access_token.expose().clone();
 
+        let subject = identity.authenticate_token(&token).await.unwrap().subject();
         let mut config = GuardConfig::new("http://localhost:8080");
         config.routes =
             vec![route("/api/open/**", "public"), route("/api/v1/tracks/{id}", "track:read on track/{id}")];
@@ -86,7 +87,22 @@ impl House {
         config.limits.tiers = guard::TierLimits { free: endless, pro: endless, studio: endless };
         config.limits.network = guard::NetworkLimit { per_second: 1 << 30, per_minute: 1 << 30 };
         config.limits.endpoint_per_minute = 1 << 30;
-        let guard = Guard::new(config, Parts { identity, access, audit, keys, clock, entropy }).unwrap();
+        let relations = access::Relations::open(access::RelationParts {
+            db: db.clone(),
+            keys: keys.clone(),
+            audit: audit.clone(),
+            access: access.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            settings: access::RelationSettings::default(),
+        });
+        // Registered, as an object behind a gateway is; whoever asks owns it.
+        let asker = access::Asker { subject, request: None };
+        for id in ["7"] {
+            let track = access::ResourceRef { kind: "track".into(), id: id.into() };
+            relations.register(&asker, &track, &access::Registration::default()).await.unwrap();
+        }
+        let guard = Guard::new(config, Parts { identity, relations, audit, keys, clock, entropy }).unwrap();
         (guard, token)
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use access::Access;
+use access::{Access, Relations};
 use audit::{Audit, Event, Outcome, Record};
 use base::{Clock, Entropy, Id, Problem, ProblemKind};
 use bytes::Bytes;
@@ -25,6 +25,7 @@ use crate::stages::client::ProxyRules;
 use crate::stages::finish::{abandoned, finish};
 use crate::stages::origin::OriginRules;
 use crate::stages::throttle::RateRules;
+use crate::tether::Ties;
 use crate::{Body, GuardConfig, GuardError, Refusal, RouteTable, Shaped, pipeline};
 
 /// What the listener knows about a connection.
@@ -41,8 +42,8 @@ pub struct Connection {
 pub struct Parts {
     /// Who is calling.
     pub identity: Identity,
-    /// What they may do.
-    pub access: Access,
+    /// What they may do, and to what.
+    pub relations: Relations,
     /// Where it is recorded.
     pub audit: Audit,
     /// What signs statements for upstreams.
@@ -73,6 +74,8 @@ pub struct Pipeline {
     pub(crate) geo: Option<Geo>,
     pub(crate) identity: Identity,
     pub(crate) access: Access,
+    pub(crate) relations: Relations,
+    pub(crate) ties: Arc<Ties>,
     pub(crate) assertions: Assertions,
     pub(crate) measures: Measures,
     pub(crate) sign_in_page: Option<String>,
@@ -88,7 +91,7 @@ impl Guard {
     /// # Errors
     /// What cannot work, with the section and what would be right.
     pub fn new(config: GuardConfig, parts: Parts) -> Result<Self, GuardError> {
-        let routes = RouteTable::build(&config.routes, &config.endpoints, &parts.access)?;
+        let routes = RouteTable::build(&config.routes, &config.endpoints, parts.relations.access())?;
         let issuer = config.public_url.trim_end_matches('/').to_owned();
         Ok(Self(Arc::new(Pipeline {
             admit: AdmitRules::new(&config, &routes)?,
@@ -101,8 +104,14 @@ impl Guard {
             sign_in_page: config.sign_in_page,
             problem_page: config.problem_page,
             routes,
+            ties: Arc::new(Ties {
+                identity: parts.identity.clone(),
+                relations: parts.relations.clone(),
+                clock: parts.clock.clone(),
+            }),
             identity: parts.identity,
-            access: parts.access,
+            access: parts.relations.access().clone(),
+            relations: parts.relations,
             audit: parts.audit,
             clock: parts.clock,
             entropy: parts.entropy,

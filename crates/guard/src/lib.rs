@@ -48,6 +48,8 @@ mod sip;
 pub mod stages;
 mod strip;
 mod template;
+mod tether;
+mod vouched;
 
 pub use assertion::{ASSERTION_HEADER, ASSERTION_TYPE};
 pub use body::{Body, BodyError, BoxedBody};
@@ -68,3 +70,5 @@ pub use refusal::{Refusal, Stage};
 pub use routes::{Inspect, RESERVED, Route, RouteConfig, RouteTable, Target, Timeouts, Upstream};
 pub use stages::shape::Shaped;
 pub use strip::{is_websocket, strip_hop_by_hop};
+pub use tether::Tether;
+pub use vouched::{FORGET_HEADER, REGISTER_HEADER};

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use base::{Id, kind};
 use identity::{AccountCaller, Caller, RequestMeta};
 
+use crate::Tether;
+
 /// Who calls, from where, as which request. Stands in the extensions of every request that reaches one of our own
 /// services; only the pipeline makes one, so having it means that authentication and authorization are done.
 #[derive(Debug, Clone)]
@@ -16,11 +18,18 @@ struct Facts {
     caller: Caller,
     meta: RequestMeta,
     tls: bool,
+    tether: Option<Tether>,
 }
 
 impl Passed {
-    pub(crate) fn new(caller: Caller, meta: RequestMeta, tls: bool) -> Self {
-        Self(Arc::new(Facts { caller, meta, tls }))
+    pub(crate) fn new(caller: Caller, meta: RequestMeta, tls: bool, tether: Option<Tether>) -> Self {
+        Self(Arc::new(Facts { caller, meta, tls, tether }))
+    }
+
+    /// What an answer that lasts must hang on: end it when [`Tether::severed`] does. `None` where nothing was demanded
+    /// of the caller, or the request is no GET.
+    pub fn tether(&self) -> Option<&Tether> {
+        self.0.tether.as_ref()
     }
 
     /// Who calls.

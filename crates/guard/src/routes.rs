@@ -162,7 +162,8 @@ impl Route {
         segments.get(self.template.position(&resource.parameter)?).map(AsRef::as_ref)
     }
 
-    fn offers(&self, method: &Method) -> bool {
+    /// Whether it takes requests with this method.
+    pub fn offers(&self, method: &Method) -> bool {
         self.methods.contains(method) || (*method == Method::HEAD && self.methods.contains(&Method::GET))
     }
 }

@@ -90,6 +90,14 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// What changed from now on, here and on other nodes: for whoever [rechecks](Self::recheck) answers that last. What
+    /// this process remembers may be forgotten a moment later than the change is told.
+    pub fn changes(&self) -> tokio::sync::broadcast::Receiver<store::Change> {
+        self.0.db.changes()
+    }
+}
+
 impl Facts {
     fn caller(
         &self,

@@ -200,7 +200,7 @@ impl Remembered {
             // Seen by `KeyGenerations`.
             Change::Keys => return,
             // Roles and tiers are facts of the account; what they grant is looked up at each decision.
-            Change::Policies => return,
+            Change::Policies | Change::Object(_) | Change::Relations => return,
             Change::Everything => &self.everything,
         };
         counter.fetch_add(1, Ordering::SeqCst);

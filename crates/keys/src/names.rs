@@ -108,5 +108,18 @@ named! {
         AccessToken = "access_token",
         /// Identity assertions for upstreams.
         Assertion = "assertion",
+        /// Collaboration tokens, which services may check by themselves.
+        Collaboration = "collaboration",
+    }
+}
+
+impl KeyUse {
+    /// How long a key of this use stays published at least after it stopped signing, in milliseconds: as long as what
+    /// it signed may live, and a minute for clocks that differ.
+    pub(crate) const fn keep_at_least_ms(self) -> i64 {
+        match self {
+            Self::AccessToken | Self::Assertion => 0,
+            Self::Collaboration => 24 * 3_600_000 + 60_000,
+        }
     }
 }

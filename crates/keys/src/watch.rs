@@ -25,7 +25,7 @@ pub(crate) async fn watch(keys: Weak<Inner>, mut changes: Receiver<Change>) {
         match change {
             Some(Ok(Change::Account(id))) => inner.subjects.forget(Subject::Account(id)),
             Some(Ok(Change::Keys | Change::Everything) | Err(RecvError::Lagged(_))) => reload = true,
-            Some(Ok(Change::Session(_) | Change::Policies)) => {}
+            Some(Ok(Change::Session(_) | Change::Policies | Change::Object(_) | Change::Relations)) => {}
             Some(Err(RecvError::Closed)) => return,
             None => reload = true,
         }

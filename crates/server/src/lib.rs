@@ -23,6 +23,8 @@ mod geo_watch;
 mod logs;
 mod ops;
 mod output;
+mod policy_watch;
+mod replay;
 mod services;
 mod signing;
 mod sink_setup;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::Access;
+use access::{Access, Policies, RelationParts, RelationSettings, Relations};
 use audit::{Audit, LogSettings};
 use base::{Clock, Entropy};
 use crypto::jwe::JweKey;
@@ -33,8 +33,12 @@ pub struct Services {
     pub keys: Keys,
     /// The audit trail.
     pub audit: Audit,
-    /// The policies.
+    /// The policies in force.
     pub access: Access,
+    /// Puts others in force.
+    pub policies: Policies,
+    /// Who owns and shares what.
+    pub relations: Relations,
     /// Accounts and sessions.
     pub identity: Identity,
     /// Time.
@@ -110,7 +114,35 @@ impl Services {
         drop(root);
         let log = log_settings(&config, mode);
         let audit = Audit::start_with(db.clone(), keys.clone(), clock.clone(), entropy.clone(), log);
-        let access = Access::builtin()?;
+        let access = match (config.access.load(), mode) {
+            (Ok(access), _) => access,
+            (Err(refused), Mode::Serve) => return Err(refused.into()),
+            // Commands decide nothing, and one of them puts the folder right.
+            (Err(refused), Mode::Command) => {
+                tracing::warn!(%refused, "the policy folder cannot be loaded; the command goes on without");
+                Access::builtin()?
+            }
+        };
+        let access = access.under(config.access.conditions());
+        let policies = Policies::new(db.clone(), audit.clone(), clock.clone(), access.clone());
+        match (policies.refresh().await, mode) {
+            (Ok(_), _) => {}
+            // With other policies than the operator's it would allow what nobody wanted to allow.
+            (Err(error), Mode::Serve) => return Err(StartError::Policies(error)),
+            // A command must be able to put it right.
+            (Err(error), Mode::Command) => {
+                tracing::warn!(%error, "the policies in force cannot be loaded; the command goes on without");
+            }
+        }
+        let relations = Relations::open(RelationParts {
+            db: db.clone(),
+            keys: keys.clone(),
+            audit: audit.clone(),
+            access: access.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            settings: relation_settings(&config),
+        });
         let identity = Identity::open(Parts {
             db: db.clone(),
             keys: keys.clone(),
@@ -127,7 +159,7 @@ impl Services {
             },
         })
         .await?;
-        Ok(Self { config, db, keys, audit, access, identity, clock, entropy })
+        Ok(Self { config, db, keys, audit, access, policies, relations, identity, clock, entropy })
     }
 
     /// Writes what is queued and closes the database.
@@ -180,6 +212,15 @@ pub(crate) fn signing(config: &Resolved) -> SigningSettings {
         overlap_ms: SIGNING_OVERLAP_MS.min(tokens.rotate_keys_every.as_ms_i64() / 2),
         // A minute more than the longest token lives, for clocks that differ.
         keep_ms: tokens.access_ttl.as_ms_i64() + 60_000,
+    }
+}
+
+fn relation_settings(config: &Resolved) -> RelationSettings {
+    RelationSettings {
+        self_registration: config.access.self_registration,
+        break_glass_max_ms: config.access.break_glass_max.as_ms_i64(),
+        issuer: config.issuer.to_string(),
+        ..RelationSettings::default()
     }
 }
 

@@ -20,7 +20,7 @@ use crate::folder::{self, Lock};
 use crate::front::Front;
 use crate::ops::{self, Readiness};
 use crate::services::{Mode, Services};
-use crate::{evidence, geo_watch, sink_setup, tls_watch, vouch, worker};
+use crate::{evidence, geo_watch, policy_watch, sink_setup, tls_watch, vouch, worker};
 
 /// A one-time link for the first operator.
 #[derive(Debug, Clone)]
@@ -108,6 +108,10 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
     }
     if config.alerts.enabled {
         tasks.push(alerts.start(stopped.clone()));
+    }
+    tasks.push(tokio::spawn(services.policies.clone().follow(stopped.clone())));
+    if let (Some(folder), true) = (&config.access.policies, config.access.reload) {
+        tasks.push(tokio::spawn(policy_watch::run(services.policies.clone(), folder.clone(), stopped.clone())));
     }
     if let (Some(tls), Some(files)) = (tls, &config.tls) {
         tasks.push(tokio::spawn(tls_watch::run(tls, files.clone(), stopped.clone())));
@@ -234,7 +238,7 @@ fn build_guard(config: &Resolved, services: &Services, geo: Option<Geo>) -> Resu
     guard.problem_page = Some(console::problem_page);
     let parts = guard::Parts {
         identity: services.identity.clone(),
-        access: services.access.clone(),
+        relations: services.relations.clone(),
         audit: services.audit.clone(),
         keys: services.keys.clone(),
         clock: services.clock.clone(),
@@ -269,6 +273,8 @@ fn front(
         audit: services.audit.clone(),
         sinks: Some(sinks.clone()),
         access: services.access.clone(),
+        policies: services.policies.clone(),
+        relations: services.relations.clone(),
         keys: services.keys.clone(),
         clock: services.clock.clone(),
         entropy: services.entropy.clone(),
@@ -277,6 +283,7 @@ fn front(
         identity: services.identity.clone(),
         audit: services.audit.clone(),
         access: services.access.clone(),
+        relations: services.relations.clone(),
         keys: services.keys.clone(),
         clock: services.clock.clone(),
     };
@@ -287,7 +294,7 @@ fn front(
 async fn announce(services: &Services) -> Result<(), StartError> {
     let events = [
         Event::ServerStarted { version: env!("CARGO_PKG_VERSION").into() },
-        Event::ConfigLoaded { what: "policies".into(), version: services.access.version().into() },
+        Event::ConfigLoaded { what: "policies".into(), version: (&*services.access.version()).into() },
     ];
     for event in events {
         let record = Record::new(services.clock.now(), event).by(Actor::System("serve"));

@@ -137,6 +137,10 @@ async fn perform(services: &Services, job: &Job) -> Result<(), String> {
             if swept != identity::Swept::default() {
                 tracing::info!(?swept, "removed what had its time");
             }
+            let swept = services.relations.sweep().await.map_err(|error| error.to_string())?;
+            if swept > 0 {
+                tracing::info!(rows = swept, "removed relations that ended long ago");
+            }
             Ok(())
         }
     }

@@ -13,6 +13,10 @@ pub enum Change {
     Keys,
     /// Access policies.
     Policies,
+    /// Who has what to do with one object of a service.
+    Object(Id<kind::Object>),
+    /// Who has what to do with many of them: a team or a folder changed.
+    Relations,
     /// Anything may have changed: another process wrote, or a connection was lost for a while.
     Everything,
 }
@@ -25,6 +29,8 @@ impl Change {
             Self::Session(id) => format!("session {id}"),
             Self::Keys => "keys".into(),
             Self::Policies => "policies".into(),
+            Self::Object(id) => format!("object {id}"),
+            Self::Relations => "relations".into(),
             Self::Everything => "everything".into(),
         }
     }
@@ -37,6 +43,8 @@ impl Change {
             "session" => id.parse().map_or(Self::Everything, Self::Session),
             "keys" => Self::Keys,
             "policies" => Self::Policies,
+            "object" => id.parse().map_or(Self::Everything, Self::Object),
+            "relations" => Self::Relations,
             _ => Self::Everything,
         }
     }

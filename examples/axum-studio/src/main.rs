@@ -1,7 +1,8 @@
 //! A small track service behind Fortissimo.
 //!
 //! It knows nothing of passwords, sessions and roles: the gateway checks those, and vouches for the caller with a
-//! signed statement (see [`caller`]). This service only keeps people's tracks apart.
+//! signed statement (see [`caller`]). Who may have which track, the gateway
+//! decides, too; this service tells it whose a new one is.
 //!
 //! Settings, from the environment: `STUDIO_LISTEN` (127.0.0.1:9000), `STUDIO_GATEWAY`, the gateway's public address
 //! (http://localhost:8080), `STUDIO_AUDIENCE`, this service as the gateway's routes name it (http://127.0.0.1:9000),
@@ -81,7 +82,7 @@ async fn upload(
     Query(wish): Query<Wish>,
     fields: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<Track>), Refused> {
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Track>), Refused> {
     let title = wish.title.unwrap_or_else(|| "Untitled".to_owned());
     if title.is_empty() || title.chars().count() > 200 || title.chars().any(char::is_control) {
         return Err(Refused::new(
@@ -99,7 +100,10 @@ async fn upload(
         return Err(tracks::too_large());
     }
     let track = tracks.receive(&caller.account, title, body.into_data_stream()).await?;
-    Ok((StatusCode::CREATED, Json(track)))
+    // The gateway takes this out of the answer and makes the track known, with the caller as its owner. From then on it
+    // decides who may have it.
+    let register = (HeaderName::from_static("fortissimo-register"), format!("track/{}", track.id));
+    Ok((StatusCode::CREATED, [register], Json(track)))
 }
 
 /// The caller's tracks, newest first.
@@ -110,19 +114,19 @@ async fn own_tracks(State(Studio { tracks, .. }): State<Studio>, caller: Caller)
 /// The facts of one track.
 async fn one_track(
     State(Studio { tracks, .. }): State<Studio>,
-    caller: Caller,
+    _: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Track>, Refused> {
-    tracks.one(&caller.account, &id).map(Json)
+    tracks.one(&id).map(Json)
 }
 
 /// The bytes as they came, in pieces.
 async fn listen(
     State(Studio { tracks, .. }): State<Studio>,
-    caller: Caller,
+    _: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Refused> {
-    let track = tracks.one(&caller.account, &id)?;
+    let track = tracks.one(&id)?;
     let mut fields = HeaderMap::new();
     fields.insert(CONTENT_TYPE, track.format.media_type());
     fields.insert(CONTENT_LENGTH, track.size.into());
@@ -133,10 +137,10 @@ async fn listen(
 /// What the file says about itself.
 async fn analyze(
     State(Studio { tracks, .. }): State<Studio>,
-    caller: Caller,
+    _: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<serde_json::Value>, Refused> {
-    let track = tracks.one(&caller.account, &id)?;
+    let track = tracks.one(&id)?;
     Ok(Json(
         serde_json::json!({ "id": track.id, "format": track.format, "size": track.size, "sha256": track.sha256 }),
     ))

@@ -11,6 +11,7 @@ async fn people_learn_what_they_may_do_and_what_would_grant_it() {
     let house = House::new().await;
     house.person("ada").await;
     let ada = house.token("ada").await;
+    house.send("PUT", "/v1/resources/track/42", Some(&ada), Some(json!({}))).await;
     let answer = check(
         &house,
         &ada,
@@ -21,6 +22,7 @@ async fn people_learn_what_they_may_do_and_what_would_grant_it() {
             {"action": "system:config"},
             {"action": "track:burn"},
             {"action": "track:read", "resource": {"type": "playlist", "id": "1"}},
+            {"action": "playlist:write", "resource": {"type": "playlist", "id": "1"}},
         ]),
     )
     .await
@@ -35,8 +37,12 @@ async fn people_learn_what_they_may_do_and_what_would_grant_it() {
         (false, "no-grant"),
         (false, "unknown-action"),
         (false, "unknown-resource"),
+        (false, "no-relation"),
     ];
     assert_eq!(short, expected);
+    assert!(decisions[1]["revision"].as_i64().unwrap() > 0);
+    assert_eq!(decisions[6]["relations"], json!(["owner", "collaborator", "token"]));
+    assert_eq!(decisions[6]["rule"], "relation.playlist.write");
     assert_eq!(decisions[0]["rule"], "role.user");
     assert_eq!(decisions[2]["tiers"], json!(["pro", "studio"]));
     assert_eq!(decisions[3]["tiers"], json!([]), "roles are not told");

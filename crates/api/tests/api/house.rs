@@ -27,7 +27,7 @@ pub(crate) struct House {
     guard: Guard,
     front: Front,
     pub(crate) db: Db,
-    dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 struct Front(Router);
@@ -106,20 +106,29 @@ impl House {
         })
         .await
         .unwrap();
+        let relations = access::Relations::open(access::RelationParts {
+            db: db.clone(),
+            keys: keys.clone(),
+            audit: audit.clone(),
+            access: access.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            settings: access::RelationSettings { issuer: public_url.into(), ..Default::default() },
+        });
         let mut config = GuardConfig::new(public_url);
         config.endpoints = api::endpoints();
         config.endpoints.extend(api::log_endpoints());
         config.limits.enabled = false;
         let parts = guard::Parts {
             identity: identity.clone(),
-            access: access.clone(),
+            relations: relations.clone(),
             audit: audit.clone(),
             keys: keys.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
         let guard = Guard::new(config, parts).unwrap();
-        let api = Api { identity: identity.clone(), audit: audit.clone(), access, keys, clock: clock.clone() };
+        let api = Api { identity: identity.clone(), audit: audit.clone(), access, relations: relations.clone(), keys, clock: clock.clone() };
         Self { clock, entropy, identity, audit, guard, front: Front(api::router(api)), db, dir }
     }
 
@@ -178,8 +187,8 @@ impl House {
         self.send("POST", path, None, Some(body)).await
     }
 
-    /// Delivers what waits and gives the code of the newest message's link to `path`.
-    pub(crate) async fn code_from_mail(&self, path: &str) -> Option<String> {
+    /// Delivers the messages that wait.
+    pub(crate) async fn deliver(&self) {
         let queue = JobQueue::new(self.db.clone(), self.clock.clone(), self.entropy.clone());
         for claimed in queue.claim(16, Duration::from_secs(60)).await.unwrap() {
             if let Job::DeliverMail { mail } = claimed.job {
@@ -189,6 +198,11 @@ impl House {
             assert!(queue.complete(&mut tx, &claimed).await.unwrap());
             tx.commit().await.unwrap();
         }
+    }
+
+    /// Delivers what waits and gives the code of the newest message's link to `path`.
+    pub(crate) async fn code_from_mail(&self, path: &str) -> Option<String> {
+        self.deliver().await;
         let mut found = None;
         for entry in std::fs::read_dir(self.dir.path().join("outbox")).ok()? {
             let file = entry.unwrap().path();

@@ -9,4 +9,5 @@ mod house;
 mod life;
 mod log;
 mod operators;
+mod relations;
 mod strictness;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use guard::BodyError;
+use guard::{BodyError, Tether};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
@@ -15,6 +15,9 @@ use tokio::time::{Instant, Sleep};
 
 use super::link::{Link, Shelf};
 use super::witness::Witness;
+
+/// The protocol's name on record.
+const EVENT_STREAM: &str = "event-stream";
 
 /// Passes the upstream's bytes on; an upstream that breaks off or falls silent becomes an error, never an end.
 pub(crate) struct Download {
@@ -26,6 +29,12 @@ pub(crate) struct Download {
     /// The timer runs, since the upstream has nothing for us.
     waiting: bool,
     passed: u64,
+    /// For an event stream: ends when the decision behind it does.
+    severed: Option<Pin<Box<dyn Future<Output = &'static str> + Send>>>,
+    /// An event stream, whose end is on record, however it comes.
+    lasting: bool,
+    /// Why it ended, if it did.
+    ended: Option<&'static str>,
     witness: Witness,
     _permit: OwnedSemaphorePermit,
 }
@@ -38,18 +47,44 @@ impl Download {
         witness: Witness,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self { body, link, idle, timer: None, waiting: false, passed: 0, witness, _permit: permit }
+        Self {
+            body,
+            link,
+            idle,
+            timer: None,
+            waiting: false,
+            passed: 0,
+            severed: None,
+            lasting: false,
+            ended: None,
+            witness,
+            _permit: permit,
+        }
     }
 
-    fn broke_off(&self, why: &'static str) {
+    /// For an event stream: its beginning and its end are on record, and it ends with the decision behind it.
+    pub(crate) fn lasting(mut self, tether: Option<Tether>) -> Self {
+        self.witness.opened(EVENT_STREAM);
+        self.lasting = true;
+        self.severed = tether.map(|tether| Box::pin(tether.severed()) as _);
+        self
+    }
+
+    fn broke_off(&mut self, why: &'static str) {
         metrics::counter!("fortissimo_upstream_broken_responses_total", "why" => why).increment(1);
-        self.witness.closed("http", 0, self.passed, why);
+        self.ended = Some(why);
+        if !self.lasting {
+            self.witness.closed("http", 0, self.passed, why);
+        }
     }
 }
 
 impl Drop for Download {
     /// A connection whose response was taken to its end can carry the next one; any other is closed.
     fn drop(&mut self) {
+        if self.lasting {
+            self.witness.closed(EVENT_STREAM, 0, self.passed, self.ended.unwrap_or("closed"));
+        }
         if let Some((link, shelf)) = self.link.take()
             && http_body::Body::is_end_stream(&self.body)
         {
@@ -67,6 +102,17 @@ impl http_body::Body for Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        // First, so that a flood of events cannot keep a stream open.
+        if let Some(severed) = &mut this.severed
+            && let Poll::Ready(reason) = severed.as_mut().poll(cx)
+        {
+            this.ended = Some(reason);
+            this.severed = None;
+        }
+        if this.ended.is_some() {
+            // An end, not an error: browsers take it as "connect again", and are refused then.
+            return Poll::Ready(None);
+        }
         let mut polled = Pin::new(&mut this.body).poll_frame(cx);
         if polled.is_pending()
             && let Some((link, _)) = &mut this.link

@@ -2,6 +2,7 @@
 
 mod connect;
 mod download;
+mod frames;
 mod link;
 mod pool;
 #[cfg(test)]
@@ -79,6 +80,7 @@ impl Service for Forward {
         };
         let route = shaped.route().clone();
         let witness = Witness::new(self.trail.clone(), &shaped);
-        pool.send(&route.timeouts, shaped.into_request(), witness).await
+        let tether = shaped.tether().cloned();
+        pool.send(&route.timeouts, shaped.into_request(), tether, witness).await
     }
 }

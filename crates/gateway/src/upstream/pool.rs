@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::ProblemKind;
-use guard::{Body, Refusal, Timeouts, Upstream};
-use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE, VIA};
+use guard::{Body, Refusal, Tether, Timeouts, Upstream};
+use http::header::{CONTENT_TYPE, CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE, VIA};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
@@ -104,6 +104,7 @@ impl Pool {
         &self,
         timeouts: &Timeouts,
         mut request: Request<Body>,
+        tether: Option<Tether>,
         witness: Witness,
     ) -> Result<Response<Body>, Refusal> {
         let permit = self
@@ -121,10 +122,11 @@ impl Pool {
                 return Err(refusal(ProblemKind::BadGateway, "upstream_switched_unasked"));
             };
             let idle = self.config.websocket_idle;
-            return websocket::join(client_side, response, idle, self.shutdown.clone(), (permit, witness));
+            let held = (permit, witness);
+            return websocket::join(client_side, response, idle, tether, self.shutdown.clone(), held);
         }
         let link = link.map(|link| (link, self.shelf.clone()));
-        deliver(response, link, Duration::from_millis(timeouts.idle_ms), witness, permit)
+        deliver(response, link, Duration::from_millis(timeouts.idle_ms), tether, witness, permit)
     }
 
     /// Turns the client's request into one for the upstream.
@@ -301,6 +303,7 @@ fn deliver(
     mut response: Response<Incoming>,
     link: Option<(Link, Arc<Shelf>)>,
     idle: Duration,
+    tether: Option<Tether>,
     witness: Witness,
     permit: OwnedSemaphorePermit,
 ) -> Result<Response<Body>, Refusal> {
@@ -310,7 +313,18 @@ fn deliver(
     fields::detach_response(&mut response);
     *response.version_mut() = Version::HTTP_11;
     response.extensions_mut().clear();
-    Ok(response.map(|body| Body::stream(Download::new(body, link, idle, witness, permit))))
+    let stream = is_event_stream(response.headers());
+    Ok(response.map(|body| {
+        let download = Download::new(body, link, idle, witness, permit);
+        Body::stream(if stream { download.lasting(tether) } else { download })
+    }))
+}
+
+/// An answer that may go on for as long as the page is open (`text/event-stream` of the HTML standard).
+fn is_event_stream(fields: &HeaderMap) -> bool {
+    let named = fields.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let kind = named.and_then(|value| value.split(|byte| *byte == b';').next());
+    kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// A coding that we remove without undoing it would leave bytes that nobody can read.

@@ -548,6 +548,8 @@ async fn a_silent_websocket_is_closed_and_a_shutdown_cuts_one_that_stays() {
     socket.next().await.unwrap().unwrap();
     let drained = gateway.shutdown.drain(Duration::from_millis(200)).await;
     assert_eq!(drained, crate::Drained { finished: 0, cut: 1 });
+    let Some(Ok(Message::Close(Some(close)))) = socket.next().await else { panic!("it was told why") };
+    assert_eq!(u16::from(close.code), 1001);
     assert!(!matches!(socket.next().await, Some(Ok(_))));
 }
 

@@ -54,12 +54,20 @@ impl Witness {
     pub(crate) fn closed(&self, protocol: &'static str, bytes_in: u64, bytes_out: u64, reason: &'static str) {
         let duration_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let request = self.said.as_ref().map(|said| said.request.to_string()).unwrap_or_default();
-        let outcome = if matches!(reason, "closed" | "idle" | "shutdown") {
-            tracing::debug!(request_id = request, protocol, reason, "a connection was closed");
-            Outcome::Success
-        } else {
-            tracing::warn!(request_id = request, protocol, reason, "a connection broke off");
-            Outcome::Failure
+        let outcome = match reason {
+            "broken" | "upstream_broke_off" | "upstream_silent" => {
+                tracing::warn!(request_id = request, protocol, reason, "a connection broke off");
+                Outcome::Failure
+            }
+            "closed" | "idle" | "shutdown" => {
+                tracing::debug!(request_id = request, protocol, reason, "a connection was closed");
+                Outcome::Success
+            }
+            // The decision behind it no longer held.
+            _ => {
+                tracing::debug!(request_id = request, protocol, reason, "a connection was ended");
+                Outcome::Denied
+            }
         };
         let reason = reason.into();
         self.record(Event::ConnectionClosed { protocol, duration_us, bytes_in, bytes_out, reason }, outcome);

@@ -44,7 +44,7 @@ impl House {
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
         let access = Access::builtin().unwrap();
         let identity = Identity::open(identity::Parts {
-            db,
+            db: db.clone(),
             keys: keys.clone(),
             audit: audit.clone(),
             access: access.clone(),
@@ -55,6 +55,15 @@ impl House {
         })
         .await
         .unwrap();
+        let relations = access::Relations::open(access::RelationParts {
+            db: db.clone(),
+            keys: keys.clone(),
+            audit: audit.clone(),
+            access: access.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            settings: access::RelationSettings::default(),
+        });
         let mut config = GuardConfig::new("http://localhost:8080");
         config.routes = [("/open/**", "public"), ("/mine/**", "authenticated")]
             .map(|(path, access)| {
@@ -67,7 +76,7 @@ impl House {
             .into();
         let parts = Parts {
             identity: identity.clone(),
-            access,
+            relations,
             audit: audit.clone(),
             keys,
             clock: clock.clone(),

@@ -1,6 +1,6 @@
 //! May they: the route's requirement against the policies.
 
-use access::{Decision, Requirement, code};
+use access::{AccessError, Decision, Requirement};
 use audit::{Event, Outcome};
 use base::{Problem, ProblemKind};
 use http::header::{CACHE_CONTROL, LOCATION};
@@ -60,7 +60,11 @@ pub async fn authorize(
                 let value = routed.route.parameter(&resource.parameter, &routed.admitted.target);
                 resource.fill(value.unwrap_or_default())
             });
-            let decision = pipeline.access.decide(&exchange.caller.subject(), action, resource.as_ref());
+            let subject = exchange.caller.subject();
+            let decision = match pipeline.relations.check(&subject, action, resource.as_ref(), None).await {
+                Ok(decision) => decision,
+                Err(error) => return Err(undecided(exchange, &error)),
+            };
             exchange.note(Stage::Authorize, decision.code);
             if !decision.allowed {
                 return Err(deny(pipeline, exchange, decision).await);
@@ -69,6 +73,10 @@ pub async fn authorize(
             if !exchange.caller.covers(action.as_str()) {
                 exchange.note(Stage::Authorize, "scope");
                 return Err(beyond_key(pipeline, exchange, action.as_str()).await);
+            }
+            // Without an object, the line of the request itself says who did what by which stage.
+            if decision.resource.is_some() {
+                pipeline.record_traffic(exchange, decision.allowed_event(&subject), Outcome::Success);
             }
         }
     }
@@ -91,7 +99,7 @@ async fn sign_in_first(pipeline: &Pipeline, exchange: &Exchange, action: &str) -
         code: "anonymous",
         rule: None,
         resource: None,
-        policy_version: pipeline.access.version().into(),
+        policy_version: pipeline.access.version(),
     };
     match pipeline.record_critical(exchange, event, Outcome::Denied).await {
         Ok(()) => Refusal::at(Stage::Authorize, no_credentials(), "anonymous").into(),
@@ -123,32 +131,24 @@ fn no_credentials() -> Problem {
 }
 
 async fn deny(pipeline: &Pipeline, exchange: &mut Exchange, decision: Decision) -> Stop {
-    let failed = decision.is_evaluation_error();
-    let event = if failed {
+    if decision.is_evaluation_error() {
         tracing::error!(request_id = exchange.id_str(), action = %decision.action, "a policy could not be evaluated");
-        Event::AuthzFailed {
-            action: decision.action.as_str().into(),
-            error: decision.code.into(),
-            policy_version: decision.policy_version,
-        }
-    } else {
-        Event::AuthzDenied {
-            action: decision.action.as_str().into(),
-            code: decision.code,
-            rule: decision.rule.as_deref().map(Into::into),
-            resource: decision.resource.map(|r| format!("{}/{}", r.kind, r.id).into()),
-            policy_version: decision.policy_version,
-        }
-    };
-    if let Err(unrecorded) = pipeline.record_critical(exchange, event, Outcome::Denied).await {
+    }
+    if let Err(unrecorded) = pipeline.record_critical(exchange, decision.denied_event(), Outcome::Denied).await {
         return unrecorded.into();
     }
-    // Never which permission was missing. What is not known here does not exist.
-    let kind = match decision.code {
-        code::UNKNOWN_RESOURCE | code::UNKNOWN_ACTION => ProblemKind::NotFound,
-        _ => ProblemKind::Forbidden,
-    };
+    // Never which permission was missing.
+    let kind = if decision.hides() { ProblemKind::NotFound } else { ProblemKind::Forbidden };
     Refusal::at(Stage::Authorize, kind, decision.code).into()
+}
+
+/// The facts could not be read. That is no denial to put on record (which could not be stored either), but nothing is let
+/// through.
+fn undecided(exchange: &mut Exchange, error: &AccessError) -> Stop {
+    tracing::error!(request_id = exchange.id_str(), %error, "a request could not be decided");
+    exchange.note(Stage::Authorize, "undecided");
+    let problem = Problem::new(ProblemKind::Unavailable).retry_after(1);
+    Refusal::at(Stage::Authorize, problem, "undecided").into()
 }
 
 fn see_other(location: &str) -> Stop {

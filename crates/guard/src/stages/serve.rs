@@ -1,12 +1,14 @@
 //! The service itself.
 
+use std::sync::Arc;
+
 use base::ProblemKind;
 use http::Response;
 
 use crate::exchange::Exchange;
 use crate::guard::Pipeline;
 use crate::refusal::Stage;
-use crate::{Body, Refusal, Service};
+use crate::{Body, Refusal, Service, Target, vouched};
 
 use super::Stop;
 use super::shape::{Shaped, too_large};
@@ -20,12 +22,13 @@ pub struct Served {
 /// Asks the service. Whatever it made of a body that we cut, the client hears the real reason as long as no answer
 /// has begun.
 pub async fn serve<S: Service>(
-    _pipeline: &Pipeline,
+    pipeline: &Pipeline,
     exchange: &mut Exchange,
     service: &S,
     shaped: Shaped,
 ) -> Result<Served, Stop> {
     let limit = shaped.route().max_body;
+    let (route, named) = (Arc::clone(shaped.route()), shaped.object());
     let answered = service.call(shaped).await;
     if exchange.cut.too_large() {
         return Err(too_large(limit).into());
@@ -33,7 +36,11 @@ pub async fn serve<S: Service>(
     if exchange.cut.stalled() {
         return Err(Refusal::at(Stage::Shape, ProblemKind::RequestTimeout, "stalled").into());
     }
-    let response = answered?;
+    let mut response = answered?;
+    if matches!(route.target, Target::Upstream(_)) {
+        let succeeded = response.status().is_success();
+        vouched::settle(pipeline, exchange, &route, named, succeeded, response.headers_mut()).await?;
+    }
     exchange.note(Stage::Service, "ok");
     Ok(Served { response })
 }

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::{Requirement, ResourceRef};
 use base::{Id, Problem, ProblemKind, kind};
 use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Method, Request};
 use identity::{Caller, RequestMeta};
+use inspect::CanonicalTarget;
 
 use crate::assertion::{ASSERTION_HEADER, Who};
 use crate::exchange::Exchange;
 use crate::guard::Pipeline;
 use crate::refusal::Stage;
-use crate::{Body, Passed, Refusal, Route, Target, cookies, strip};
+use crate::{Body, Passed, Refusal, Route, Target, Tether, cookies, strip};
 
 use super::Stop;
 use super::assess::Assessed;
@@ -27,6 +29,8 @@ pub struct Shaped {
     route: Arc<Route>,
     request_id: Id<kind::Request>,
     caller: Caller,
+    tether: Option<Tether>,
+    object: Option<ResourceRef>,
 }
 
 impl Shaped {
@@ -40,6 +44,11 @@ impl Shaped {
         &self.route
     }
 
+    /// The object that the path names, where the route demands an action on one.
+    pub fn object(&self) -> Option<ResourceRef> {
+        self.object.clone()
+    }
+
     /// Our id of this request.
     pub fn request_id(&self) -> Id<kind::Request> {
         self.request_id
@@ -48,6 +57,11 @@ impl Shaped {
     /// Who calls.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// What an answer that lasts must hang on; `None` where nothing was demanded of the caller.
+    pub fn tether(&self) -> Option<&Tether> {
+        self.tether.as_ref()
     }
 
     /// The request. Its target is canonical; its headers are stripped of what only we may say. For an upstream they
@@ -72,6 +86,8 @@ pub fn shape(pipeline: &Pipeline, exchange: &mut Exchange, assessed: Assessed) -
     if declared > route.max_body {
         return Err(too_large(route.max_body).into());
     }
+    let object = object(&route, &admitted.target);
+    let tether = tether(pipeline, exchange, &route, object.clone());
     let (body, cut) = body.limited(route.max_body, Duration::from_millis(route.timeouts.idle_ms));
     exchange.cut = cut;
 
@@ -111,12 +127,36 @@ pub fn shape(pipeline: &Pipeline, exchange: &mut Exchange, assessed: Assessed) -
         Target::Own(_) => {
             let mut meta = RequestMeta::from(exchange.request_info());
             meta.device = cookies::device(headers).map(Into::into);
-            parts.extensions.insert(Passed::new(exchange.caller.clone(), meta, exchange.tls));
+            parts.extensions.insert(Passed::new(exchange.caller.clone(), meta, exchange.tls, tether.clone()));
         }
     }
     exchange.note(Stage::Shape, "ok");
     let request = Request::from_parts(parts, body);
-    Ok(Shaped { request, route, request_id: exchange.id, caller: exchange.caller.clone() })
+    Ok(Shaped { request, route, request_id: exchange.id, caller: exchange.caller.clone(), tether, object })
+}
+
+/// The object that the path names.
+fn object(route: &Route, target: &CanonicalTarget) -> Option<ResourceRef> {
+    match &route.requirement {
+        Requirement::Action { resource: Some(resource), .. } => {
+            Some(resource.fill(route.parameter(&resource.parameter, target).unwrap_or_default()))
+        }
+        _ => None,
+    }
+}
+
+/// Only reads can be answered by something that lasts, so that nothing else pays for it.
+fn tether(
+    pipeline: &Pipeline,
+    exchange: &Exchange,
+    route: &Arc<Route>,
+    object: Option<ResourceRef>,
+) -> Option<Tether> {
+    if exchange.method != Method::GET || route.requirement == Requirement::Public {
+        return None;
+    }
+    let caller = exchange.caller.account()?.clone();
+    Some(Tether::new(&pipeline.ties, caller, Arc::clone(route), object))
 }
 
 pub(crate) fn too_large(limit: u64) -> Refusal {

@@ -20,6 +20,7 @@ pub(crate) const START: i64 = 1_767_323_045_678;
 pub(crate) struct House {
     pub(crate) guard: Guard,
     pub(crate) identity: Identity,
+    pub(crate) relations: access::Relations,
     pub(crate) audit: Audit,
     pub(crate) keys: Keys,
     pub(crate) db: Db,
@@ -79,6 +80,15 @@ impl Service for Echo {
             ("access-control-allow-origin", "*"),
         ] {
             response.headers_mut().append(name, value.parse().unwrap());
+        }
+        // The service says about objects what the test wants it to say.
+        for (asked, said) in [("x-say-register", "fortissimo-register"), ("x-say-forget", "fortissimo-forget")] {
+            for value in parts.headers.get_all(asked) {
+                response.headers_mut().append(said, value.clone());
+            }
+        }
+        if parts.headers.contains_key("x-say-failed") {
+            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         }
         Ok(response)
     }
@@ -140,19 +150,46 @@ impl House {
         })
         .await
         .unwrap();
+        let relations = access::Relations::open(access::RelationParts {
+            db: db.clone(),
+            keys: keys.clone(),
+            audit: audit.clone(),
+            access: access.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            settings: access::RelationSettings::default(),
+        });
         let mut config = GuardConfig::new("http://localhost:8080");
         usual(&mut config);
         configure(&mut config);
         let parts = Parts {
             identity: identity.clone(),
-            access,
+            relations: relations.clone(),
             audit: audit.clone(),
             keys: keys.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
         let guard = Guard::new(config, parts).unwrap();
-        Self { guard, identity, audit, keys, db, clock, entropy, dir }
+        Self { guard, identity, relations, audit, keys, db, clock, entropy, dir }
+    }
+
+    /// Makes an object known; it is whose token this is.
+    pub(crate) async fn register(&self, token: &str, kind: &str, id: &str) -> access::Asker {
+        let subject = self.identity.authenticate_token(token).await.unwrap().subject();
+        let asker = access::Asker { subject, request: None };
+        let resource = access::ResourceRef { kind: kind.into(), id: id.into() };
+        self.relations.register(&asker, &resource, &access::Registration::default()).await.unwrap();
+        asker
+    }
+
+    /// Shows it to everybody. The tests' people may share nothing, so an operator's role is borrowed.
+    pub(crate) async fn share_publicly(&self, owner: &access::Asker, kind: &str, id: &str) {
+        let mut asker = owner.clone();
+        asker.subject.role = Some(access::Role::PremiumUser);
+        let resource = access::ResourceRef { kind: kind.into(), id: id.into() };
+        let public = access::Registration { public: true, ..access::Registration::default() };
+        self.relations.register(&asker, &resource, &public).await.unwrap();
     }
 
     pub(crate) fn meta(&self) -> RequestMeta {

@@ -77,11 +77,23 @@ async fn what_a_role_lacks_is_forbidden_without_saying_what() {
     let house = House::new(|_| {}).await;
     let operator = format!("Bearer {}", house.token(house.operator().await).await);
     let person = format!("Bearer {}", house.token(house.person("ada").await).await);
+    // What nobody registered does not exist, not even for the mightiest; what ada registered, an operator can take down.
+    assert_eq!(house.ask("DELETE", "/tracks/1", &[("authorization", &operator)]).await.slug(), "not-found");
+    let ada = house.register(&person[7..], "track", "1").await;
+    house.register(&person[7..], "playlist", "7").await;
     assert_eq!(house.ask("DELETE", "/tracks/1", &[("authorization", &operator)]).await.status, 200);
     let denied = house.ask("DELETE", "/tracks/1", &[("authorization", &person)]).await;
     assert_eq!(denied.slug(), "forbidden");
     assert!(!denied.body.contains("track"), "{}", denied.body);
     assert_eq!(house.ask("GET", "/playlists/7", &[("authorization", &person)]).await.status, 200);
+    // Somebody else's private list is as absent as one that is not there, and shared it is there.
+    house.clock.advance_ms(1_000);
+    let bob = format!("Bearer {}", house.token(house.person("bob").await).await);
+    let hidden = house.ask("GET", "/playlists/7", &[("authorization", &bob)]).await;
+    let absent = house.ask("GET", "/playlists/8", &[("authorization", &bob)]).await;
+    assert_eq!((hidden.slug(), absent.slug()), ("not-found".into(), "not-found".into()));
+    house.share_publicly(&ada, "playlist", "7").await;
+    assert_eq!(house.ask("GET", "/playlists/7", &[("authorization", &bob)]).await.status, 200);
     assert_eq!(house.ask("GET", "/console/requests", &[("authorization", &person)]).await.status, 403);
 }
 

@@ -9,3 +9,4 @@ mod records;
 mod refusals;
 mod routes;
 mod throttle;
+mod vouched;

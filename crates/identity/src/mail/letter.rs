@@ -41,6 +41,15 @@ pub(crate) enum Letter<'a> {
     NewSignIn { username: &'a Username, facts: &'a Facts, link: &'a Secret<String> },
     /// Somebody who knows the password was kept out.
     SignInDenied { username: &'a Username, facts: &'a Facts, forgot: &'a str },
+    /// An administrator looks at something private of yours.
+    BreakGlass {
+        username: &'a Username,
+        administrator: &'a str,
+        resource: &'a str,
+        reason: &'a str,
+        until: Timestamp,
+        sign_in: &'a str,
+    },
 }
 
 /// What is told of a sign-in.
@@ -119,6 +128,7 @@ impl Letter<'_> {
             Self::ConfirmSignIn { .. } => "confirm_sign_in",
             Self::NewSignIn { .. } => "new_sign_in",
             Self::SignInDenied { .. } => "sign_in_denied",
+            Self::BreakGlass { .. } => "break_glass",
         }
     }
 
@@ -299,6 +309,20 @@ impl Letter<'_> {
                 button: Some(("Set a new password", forgot)),
                 closing: "Use the new password nowhere else.",
             },
+            Self::BreakGlass { username, administrator, resource, reason, until, sign_in } => Parts {
+                subject: "An administrator opened something private of yours",
+                paragraphs: vec![
+                    format!("Hello {username},"),
+                    format!(
+                        "the administrator {administrator} opened {resource}, which is yours and private, and can look at it \
+                         until {}.",
+                        day(*until)
+                    ),
+                    format!("They gave this reason: {reason}"),
+                ],
+                button: Some(("Sign in", sign_in)),
+                closing: "This is on record. If you do not understand why, ask the people who run this service.",
+            },
         }
     }
 }
@@ -399,6 +423,14 @@ mod tests {
             Letter::ConfirmSignIn { username: &username, facts: &facts, link: &link },
             Letter::NewSignIn { username: &username, facts: &facts, link: &link },
             Letter::SignInDenied { username: &username, facts: &facts, forgot: page },
+            Letter::BreakGlass {
+                username: &username,
+                administrator: "root",
+                resource: "track/7",
+                reason: "a court order",
+                until: at,
+                sign_in: page,
+            },
         ] {
             let written = letter.write();
             let address = if written.text.contains(page) { page } else { link.expose().as_str() };

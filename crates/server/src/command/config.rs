@@ -26,7 +26,7 @@ pub(super) enum Config {
 pub(super) fn run(command: &Config, common: &Common, out: &mut impl Write) -> Result<(), Failure> {
     match command {
         Config::Check => {
-            let loaded = common.load()?;
+            let loaded = common.load_to_serve()?;
             let mut error = std::io::stderr().lock();
             for warning in &loaded.warnings {
                 let _ = writeln!(error, "warning: {warning}");
@@ -34,14 +34,14 @@ pub(super) fn run(command: &Config, common: &Common, out: &mut impl Write) -> Re
             match &loaded.file {
                 Some(file) => writeln!(
                     out,
-                    "{} is right (files and secrets that it names are opened by `fortissimo doctor`)",
+                    "{} is right (keys, certificates and secrets that it names are opened by `fortissimo doctor`)",
                     file.display()
                 )?,
                 None => writeln!(out, "there is no configuration file; the defaults are right")?,
             }
         }
         Config::Show => {
-            let written = toml::to_string(&common.load()?.resolved.written_out());
+            let written = toml::to_string(&common.load_to_serve()?.resolved.written_out());
             let text =
                 written.map_err(|error| Failure::Runtime(format!("cannot be written as TOML: {error}")))?;
             out.write_all(text.as_bytes())?;

@@ -8,6 +8,7 @@ mod config;
 mod keys;
 mod mail;
 mod migrate;
+mod policy;
 mod serve;
 mod setup_link;
 mod witness;
@@ -73,6 +74,9 @@ enum Command {
     /// Read the outbox that is used without a mail server
     #[command(subcommand)]
     Mail(mail::Mail),
+    /// Check, compare and put in force who may do what
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// See keys and rotate those that sign
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -100,7 +104,7 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
     let done = match line.command.unwrap_or(Command::Serve) {
         Command::Serve => {
             drop(out);
-            return serve::run(common.load()?);
+            return serve::run(common.load_to_serve()?);
         }
         Command::Config(command) => config::run(&command, common, &mut out),
         Command::Migrate(command) => migrate::run(&command, common.load()?, &mut out),
@@ -109,6 +113,7 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         Command::Audit(command) => audit::run(command, common.load()?, &mut out),
         Command::Alert(command) => alert::run(command, common.load()?, &mut out),
         Command::Mail(command) => mail::run(&command, common.load()?, &mut out),
+        Command::Policy(command) => policy::run(command, common.load()?, &mut out),
         Command::Keys(command) => keys::run(&command, common.load()?, &mut out),
         Command::Doctor => return doctor(common, &mut out),
         Command::Witness => {
@@ -130,11 +135,21 @@ fn doctor(common: &Common, out: &mut impl Write) -> Result<ExitCode, Failure> {
 
 impl Common {
     fn sources(&self) -> Sources {
-        Sources { file: self.config.clone(), environment: environment(), flags: self.flags.clone() }
+        Sources {
+            file: self.config.clone(),
+            environment: environment(),
+            flags: self.flags.clone(),
+            beside: false,
+        }
     }
 
-    fn load(&self) -> Result<Loaded, Failure> {
+    fn load_to_serve(&self) -> Result<Loaded, Failure> {
         load(&self.sources()).map_err(Failure::Config)
+    }
+
+    /// For a command beside a running server.
+    fn load(&self) -> Result<Loaded, Failure> {
+        load(&Sources { beside: true, ..self.sources() }).map_err(Failure::Config)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use access::{Access, Requirement};
 use guard::RouteTable;
 
 use super::check_sinks;
@@ -27,12 +26,12 @@ impl Checker<'_> {
     }
 }
 
-/// Checks the whole; returns the warnings, or every error.
-pub(super) fn check(config: &Resolved, origins: &Origins) -> Result<Vec<Finding>, Vec<Finding>> {
+/// Checks the whole; returns the warnings, or every error. `beside`: see [`super::Sources`].
+pub(super) fn check(config: &Resolved, origins: &Origins, beside: bool) -> Result<Vec<Finding>, Vec<Finding>> {
     let mut checker = Checker { origins, errors: Vec::new(), warnings: Vec::new() };
     listeners(config, &mut checker);
     names(config, &mut checker);
-    routes(config, &mut checker);
+    routes(config, beside, &mut checker);
     mail(config, &mut checker);
     providers(config, &mut checker);
     tokens(config, &mut checker);
@@ -103,11 +102,16 @@ fn names(config: &Resolved, out: &mut Checker<'_>) {
     }
 }
 
-fn routes(config: &Resolved, out: &mut Checker<'_>) {
-    if config.route.is_empty() {
+fn routes(config: &Resolved, beside: bool, out: &mut Checker<'_>) {
+    if config.route.is_empty() && config.access.policies.is_none() {
         return;
     }
-    let access = Access::builtin().expect("the built-in policies are valid; a test loads them");
+    let access = match config.access.load() {
+        Ok(access) => access,
+        // Without them nothing can be said about the routes.
+        Err(refused) if beside => return out.warn(&["access", "policies"], refused.to_string()),
+        Err(refused) => return out.error(&["access", "policies"], refused.to_string()),
+    };
     for (index, route) in config.route.iter().enumerate() {
         let at = index.to_string();
         let key = |name: &'static str| [String::from("route"), at.clone(), name.to_owned()];
@@ -121,15 +125,6 @@ fn routes(config: &Resolved, out: &mut Checker<'_>) {
         if let Err(refused) = RouteTable::build(&[config.guard_route(route)], &[], &access) {
             error(out, culprit(&refused.message), refused.message);
             continue;
-        }
-        if let Ok(Requirement::Action { resource: Some(resource), .. }) =
-            Requirement::parse(&route.access, &access)
-        {
-            let message = format!(
-                "role and tier are checked, but whose {} it is must still be checked by {} in this version",
-                resource.kind, route.upstream
-            );
-            warn(out, "access", message);
         }
         if let Some(earlier) = config.route[..index].iter().position(|earlier| covers(earlier, route)) {
             warn(

@@ -110,6 +110,7 @@ fn example(section: &str, setting: &str) -> &'static str {
         ("geo", "city") => "\"/var/lib/fortissimo/GeoLite2-City.mmdb\"",
         ("geo", "asn") => "\"/var/lib/fortissimo/GeoLite2-ASN.mmdb\"",
         ("geo", "anonymous") => "\"/var/lib/fortissimo/GeoIP2-Anonymous-IP.mmdb\"",
+        ("access", "policies") => "\"/etc/fortissimo/policies\"",
         ("tokens", "issuer") => "\"http://localhost:8080\"",
         ("provider", "id") => "\"google\"",
         ("provider", "name") => "\"Google\"",

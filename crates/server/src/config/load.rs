@@ -24,6 +24,9 @@ pub struct Sources {
     pub environment: Vec<(String, String)>,
     /// Command-line options.
     pub flags: Flags,
+    /// For a command beside a running server: a policy folder that somebody is just writing is a warning, because the
+    /// server goes on with what was loaded, and the command may be what puts it right.
+    pub beside: bool,
 }
 
 /// Settings given on the command line.
@@ -123,14 +126,14 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Finding>> {
         return Err(errors);
     }
     let resolved = config.resolve();
-    let warnings = check::check(&resolved, &origins)?;
+    let warnings = check::check(&resolved, &origins, sources.beside)?;
     Ok(Loaded { config, resolved, warnings, file: file.map(|(path, _)| path) })
 }
 
 /// Checks a configuration that was made by a program; returns it with everything filled in, and warnings.
 pub fn validate(config: &Config) -> Result<(Resolved, Vec<Finding>), Vec<Finding>> {
     let resolved = config.resolve();
-    let warnings = check::check(&resolved, &Origins { file: None, overrides: Vec::new() })?;
+    let warnings = check::check(&resolved, &Origins { file: None, overrides: Vec::new() }, false)?;
     Ok((resolved, warnings))
 }
 

@@ -3,6 +3,7 @@
 //! One file per section, each field documented where it is declared. The sample file, the reference page and the
 //! JSON schema are generated from these types ([`document`]). Paths are relative to the working directory.
 
+mod access;
 mod accounts;
 mod alert;
 mod audit;
@@ -37,6 +38,7 @@ pub mod value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::access::Access;
 pub use accounts::Accounts;
 pub use alert::{Alert, AlertGroup, AlertSeverity, Alerts};
 pub use audit::{Audit, LogWitness};
@@ -84,6 +86,8 @@ pub struct Config {
     pub geo: Geo,
     /// `[risk]`
     pub risk: Risk,
+    /// `[access]`
+    pub access: Access,
     /// `[accounts]`
     pub accounts: Accounts,
     /// `[tokens]`

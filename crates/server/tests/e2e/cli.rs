@@ -81,7 +81,7 @@ fn the_configuration_is_checked_and_shown() {
         (check.status.code(), stdout(&check).as_str()),
         (
             Some(0),
-            "fortissimo.toml is right (files and secrets that it names are opened by `fortissimo doctor`)\n"
+            "fortissimo.toml is right (keys, certificates and secrets that it names are opened by `fortissimo doctor`)\n"
         )
     );
     assert!(stderr(&check).starts_with("warning: fortissimo.toml:2:17: "), "{}", stderr(&check));

@@ -23,7 +23,8 @@ pub(crate) fn studio() -> Option<Studio> {
     let tracks = tempfile::tempdir().unwrap();
     let routes = format!(
         "[[route]]\npath = \"/api/tracks\"\nmethods = [\"POST\"]\nupstream = \"http://127.0.0.1:{port}\"\naccess = \"playlist:write\"\n\
-         [[route]]\npath = \"/api/**\"\nmethods = [\"GET\"]\nupstream = \"http://127.0.0.1:{port}\"\naccess = \"track:read\"\n\
+         [[route]]\npath = \"/api/tracks\"\nmethods = [\"GET\"]\nupstream = \"http://127.0.0.1:{port}\"\naccess = \"track:read\"\n\
+         [[route]]\npath = \"/api/tracks/{{id}}/audio\"\nmethods = [\"GET\"]\nupstream = \"http://127.0.0.1:{port}\"\naccess = \"track:read on track/{{id}}\"\n\
          [[route]]\npath = \"/open/**\"\nupstream = \"http://127.0.0.1:{port}\"\naccess = \"public\"\n"
     );
     let program = start(Settings { sections: routes, ..Settings::default() });
@@ -73,8 +74,10 @@ async fn real_tracks_travel_through_the_gateway() {
         let path = format!("/api/tracks/{}/audio", track["id"].as_str().unwrap());
         let back = ada.get(&path).await.expect(200);
         assert!(back.body == body, "{format}: other bytes came back");
-        // The service asks who it is by the gateway's signed statement, and keeps Bob out.
-        assert_eq!(bob.get(&path).await.status, 404);
+        // The service said whose it is when it took it, and the gateway keeps Bob out.
+        bob.get(&path).await.problem(404, "not-found");
+        let object = format!("/v1/resources/track/{}", track["id"].as_str().unwrap());
+        assert_eq!(ada.get(&object).await.expect(200).json()["relations"][0], "owner");
     }
     // What a client says about itself does not reach the service.
     let forged = [

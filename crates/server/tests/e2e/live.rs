@@ -1,0 +1,235 @@
+//! Connections that last end with the decision that opened them, with a real WebSocket client and a real event stream.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::json;
+use testkit::{Client, Program, Settings};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+use crate::start;
+
+/// What ACCESS-9 grants.
+const ALLOWED: Duration = Duration::from_secs(1);
+
+/// A service that echoes over WebSockets and sends an event every 20 ms to whoever asks for anything else.
+async fn studio() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = [0; 8 * 1024];
+                let count = socket.peek(&mut head).await.unwrap_or(0);
+                if String::from_utf8_lossy(&head[..count]).to_lowercase().contains("upgrade: websocket") {
+                    let Ok(mut socket) = tokio_tungstenite::accept_async(socket).await else { return };
+                    while let Some(Ok(message)) = socket.next().await {
+                        if message.is_close() || socket.send(message).await.is_err() {
+                            return;
+                        }
+                    }
+                    return;
+                }
+                let _ = socket.read(&mut head).await;
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+                let mut sent = socket.write_all(head.as_bytes()).await;
+                while sent.is_ok() {
+                    sent = socket.write_all(b"data: beat\n\n").await;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            });
+        }
+    });
+    port
+}
+
+fn routes(port: u16) -> String {
+    let route = |path: &str, access: &str| {
+        format!("[[route]]\npath = \"{path}\"\nupstream = \"http://127.0.0.1:{port}\"\naccess = \"{access}\"\n")
+    };
+    route("/live/**", "collab:invite") + &route("/plain/**", "authenticated") + &route("/open/**", "public")
+}
+
+type Socket = WebSocketStream<TcpStream>;
+
+async fn open(port: u16, path: &str, token: &str) -> Socket {
+    let mut request = format!("ws://localhost:{port}{path}").into_client_request().unwrap();
+    request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    lives(&mut socket).await;
+    socket
+}
+
+async fn lives(socket: &mut Socket) {
+    socket.send(Message::text("still here")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("still here"));
+}
+
+/// Waits for the Close frame; gives its code.
+async fn closed(socket: &mut Socket) -> u16 {
+    let message = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("still open");
+    match message {
+        Some(Ok(Message::Close(Some(close)))) => close.code.into(),
+        other => panic!("no Close frame: {other:?}"),
+    }
+}
+
+/// The connections of one person: a WebSocket for each kind of route, and an event stream.
+struct Person {
+    token: String,
+    client: Client,
+    id: String,
+}
+
+async fn person(program: &Program, name: &str) -> Person {
+    let token = program.artist(name).await["access_token"].as_str().unwrap().to_owned();
+    let client = program.client().bearer(&token);
+    let id = client.get("/auth/profile").await.expect(200).json()["id"].as_str().unwrap().to_owned();
+    Person { token, client, id }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_ends_with_the_decision_that_opened_it() {
+    let program = start(Settings { sections: routes(studio().await), ..Settings::default() });
+    let operator = program.client().bearer(program.operator().await["access_token"].as_str().unwrap());
+    let ada = person(&program, "ada").await;
+    let account = format!("/v1/accounts/{}", ada.id);
+    let bystander = person(&program, "bob").await;
+    let mut other = open(program.port, "/plain/room", &bystander.token).await;
+    let mut public = open(program.port, "/open/room", &ada.token).await;
+
+    // The tier that grants the action is taken away.
+    operator.patch(&account, json!({"tier": "pro"})).await.expect(204);
+    let mut socket = open(program.port, "/live/room", &ada.token).await;
+    let mut plain = open(program.port, "/plain/room", &ada.token).await;
+    operator.patch(&account, json!({"tier": "free"})).await.expect(204);
+    let changed = Instant::now();
+    assert_eq!(closed(&mut socket).await, 1008);
+    assert!(changed.elapsed() < ALLOWED, "{:?}", changed.elapsed());
+    // A change that does not touch the decision does not touch the connection.
+    lives(&mut plain).await;
+    // Nor is a new one opened.
+    ada.client.get("/live/room").await.problem(403, "forbidden");
+
+    // The account is suspended, by another process at that.
+    let output = program.output(&["account", "disable", "ada"]);
+    assert!(output.status.success());
+    let changed = Instant::now();
+    assert_eq!(closed(&mut plain).await, 1008);
+    assert!(changed.elapsed() < ALLOWED, "{:?}", changed.elapsed());
+
+    // Sign-out.
+    operator.patch(&account, json!({"status": "active"})).await.expect(204);
+    let token = program.sign_in("ada", "violet thunder under the bridge").await["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let mut socket = open(program.port, "/plain/room", &token).await;
+    program.client().bearer(&token).post("/auth/logout", json!({})).await.expect(204);
+    let changed = Instant::now();
+    assert_eq!(closed(&mut socket).await, 1008);
+    assert!(changed.elapsed() < ALLOWED, "{:?}", changed.elapsed());
+
+    // Nobody else's ended, nor what anybody may see.
+    lives(&mut other).await;
+    lives(&mut public).await;
+    drop((other, public));
+    let opened = program.output(&["audit", "search", "--kind", "connection.closed"]);
+    let opened = String::from_utf8_lossy(&opened.stdout).into_owned();
+    assert!(opened.contains("connection.closed") && opened.contains("denied"), "{opened}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_policies_end_what_they_deny() {
+    let program = start(Settings { sections: routes(studio().await), ..Settings::default() });
+    let operator = program.client().bearer(program.operator().await["access_token"].as_str().unwrap());
+    let ada = person(&program, "ada").await;
+    operator.patch(&format!("/v1/accounts/{}", ada.id), json!({"tier": "pro"})).await.expect(204);
+    let mut socket = open(program.port, "/live/room", &ada.token).await;
+    let mut plain = open(program.port, "/plain/room", &ada.token).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("quiet.cedar"),
+        r#"@id("quiet-hours") forbid (principal, action == Fortissimo::Action::"collab:invite", resource);"#,
+    )
+    .unwrap();
+    let output = program.output(&["policy", "activate", folder.path().to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let changed = Instant::now();
+    assert_eq!(closed(&mut socket).await, 1008);
+    assert!(changed.elapsed() < ALLOWED, "{:?}", changed.elapsed());
+    lives(&mut plain).await;
+}
+
+/// Opens an event stream and waits for its first event.
+async fn listen(port: u16, token: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request =
+        format!("GET /plain/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text).contains("data: beat") {
+        assert!(stream.read_buf(&mut text).await.unwrap() > 0, "{}", String::from_utf8_lossy(&text));
+    }
+    stream
+}
+
+/// Reads to the clean end of a chunked answer.
+async fn ended(stream: &mut TcpStream) {
+    let mut rest = Vec::new();
+    while !rest.ends_with(b"\r\n0\r\n\r\n") {
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_buf(&mut rest)).await;
+        assert!(read.expect("still open").unwrap() > 0, "it broke off");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_stream_of_a_service_ends_cleanly_however_much_it_says() {
+    let program = start(Settings { sections: routes(studio().await), ..Settings::default() });
+    let ada = person(&program, "ada").await;
+    let mut stream = listen(program.port, &ada.token).await;
+    ada.client.post("/auth/logout", json!({})).await.expect(204);
+    let changed = Instant::now();
+    ended(&mut stream).await;
+    assert!(changed.elapsed() < ALLOWED, "{:?}", changed.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_on_one_node_ends_connections_on_another() {
+    let Some(url) = testkit::test_tool("FORTISSIMO_TEST_POSTGRES") else { return };
+    let database = testkit::PostgresDatabase::create(url.to_str().unwrap());
+    let sections = format!("[tokens]\nissuer = \"http://localhost\"\n{}", routes(studio().await));
+    let settings = Settings {
+        sections,
+        migrate: database.owner_url,
+        database: database.service_url,
+        ..Settings::default()
+    };
+    let one = start(settings.clone());
+    let two = Program::start_beside(settings, &one);
+    let operator = one.client().bearer(one.operator().await["access_token"].as_str().unwrap());
+    let ada = person(&one, "ada").await;
+    let account = format!("/v1/accounts/{}", ada.id);
+    operator.patch(&account, json!({"tier": "pro"})).await.expect(204);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+
+    let mut live = open(two.port, "/live/room", &ada.token).await;
+    let mut plain = open(two.port, "/plain/room", &ada.token).await;
+    let mut stream = listen(two.port, &ada.token).await;
+    operator.patch(&account, json!({"tier": "free"})).await.expect(204);
+    let changed = Instant::now();
+    assert_eq!(closed(&mut live).await, 1008);
+    assert!(changed.elapsed() < ALLOWED, "{:?}", changed.elapsed());
+    lives(&mut plain).await;
+    operator.patch(&account, json!({"status": "disabled"})).await.expect(204);
+    let changed = Instant::now();
+    assert_eq!(closed(&mut plain).await, 1008);
+    assert!(changed.elapsed() < ALLOWED, "{:?}", changed.elapsed());
+    ended(&mut stream).await;
+    assert!(changed.elapsed() < ALLOWED, "{:?}", changed.elapsed());
+}
