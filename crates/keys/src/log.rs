@@ -79,7 +79,8 @@ impl Keys {
         let wanted = |kind| kind == KeyType::Ed25519 || post_quantum;
         let origin = self.log_origin().unwrap_or_else(|| origin.to_owned());
         let have = inner.log.now();
-        let lacks = |kind| !have.iter().any(|key| key.signer.verifier().kind() == kind && key.until.is_none());
+        let lacks =
+            |kind| !have.iter().any(|key| key.signer.verifier().kind() == kind && key.until.is_none());
         let missing: Vec<_> = USES.iter().filter(|(kind, _)| wanted(*kind) && lacks(*kind)).collect();
         if !missing.is_empty() {
             let mut tx = inner.db.begin(Scope::System("making the log's keys")).await?;
@@ -119,7 +120,8 @@ impl Keys {
     pub fn sign_checkpoint(&self, origin: &str, size: u64, root: Hash) -> Result<String, KeysError> {
         let now = self.0.clock.now();
         let keys = self.0.log.now();
-        let signers: Vec<&LogSigner> = signing(&keys, now).filter(|s| s.verifier().name() == origin).collect();
+        let signers: Vec<&LogSigner> =
+            signing(&keys, now).filter(|s| s.verifier().name() == origin).collect();
         if signers.is_empty() {
             return Err(KeysError::NoKey);
         }

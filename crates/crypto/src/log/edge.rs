@@ -1,9 +1,9 @@
 //! The right edge of a growing tree: its partial tiles, from which the next tiles follow.
 
+use super::Malformed;
 use super::frontier::Frontier;
 use super::hash::{Hash, perfect_root};
 use super::tile::{Tile, hashes_from_bytes};
-use super::Malformed;
 
 /// The partial tile of each level. What a sequencer keeps between two batches, and a verifier while it
 /// reads: at most 255 hashes for each of eight levels.

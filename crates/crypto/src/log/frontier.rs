@@ -1,7 +1,7 @@
 //! A tree that only grows, in constant memory: the roots of its complete subtrees.
 
-use super::hash::{Hash, empty_root, node_hash};
 use super::Malformed;
+use super::hash::{Hash, empty_root, node_hash};
 
 /// The complete subtrees of a tree of `size` leaves, the largest first: one for each bit of the size.
 /// From it follow the root and every larger tree; nothing else of the tree need be kept.
@@ -82,8 +82,7 @@ impl Frontier {
     /// # Errors
     /// If the length does not fit the size.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        let (size, hashes) =
-            bytes.split_first_chunk().ok_or(Malformed::new("frontier", "it has no size"))?;
+        let (size, hashes) = bytes.split_first_chunk().ok_or(Malformed::new("frontier", "it has no size"))?;
         let (nodes, rest) = hashes.as_chunks();
         if !rest.is_empty() {
             return Err(Malformed::new("frontier", "it ends within a hash"));

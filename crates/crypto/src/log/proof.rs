@@ -161,16 +161,13 @@ const fn split(length: u64) -> u64 {
 
 /// The Merkle tree hash of the leaves from `low` to `high`, where `low` is a multiple of the largest power
 /// of two in the length: it is made of complete subtrees, the largest first.
-fn range_root<E>(
-    low: u64,
-    high: u64,
-    read: &mut impl FnMut(Node) -> Result<Hash, E>,
-) -> Result<Hash, E> {
+fn range_root<E>(low: u64, high: u64, read: &mut impl FnMut(Node) -> Result<Hash, E>) -> Result<Hash, E> {
     let mut parts = Vec::new();
     let mut start = low;
     while start < high {
         let level = (high - start).ilog2();
-        let node = Node { level: u8::try_from(level).expect("a logarithm of 64 bits"), index: start >> level };
+        let node =
+            Node { level: u8::try_from(level).expect("a logarithm of 64 bits"), index: start >> level };
         parts.push(read(node)?);
         start += 1 << level;
     }

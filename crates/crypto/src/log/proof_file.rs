@@ -95,7 +95,9 @@ impl ProofFile {
         let open = Checkpoint::open(&self.checkpoint, origin, trusted)?;
         let head = &open.checkpoint;
         if !verify_inclusion(&leaf_hash(entry), self.index, head.size, &self.hashes, &head.root) {
-            return Err(Malformed::new("proof", "it does not lead from the entry to the checkpoint's root").into());
+            return Err(
+                Malformed::new("proof", "it does not lead from the entry to the checkpoint's root").into()
+            );
         }
         Ok(open)
     }

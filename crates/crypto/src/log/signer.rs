@@ -85,8 +85,10 @@ impl LogSigner {
             (Pair::Ed25519(pair), _) => bytes.extend_from_slice(pair.sign(text.as_bytes()).as_ref()),
             (Pair::MlDsa44(pair), _) => {
                 let head = Checkpoint::parse(text)?;
-                let message = cosigned_subtree(self.verifier.name(), time, &head)
-                    .ok_or(Malformed::new("checkpoint", "an ML-DSA-44 signature does not cover it: a long origin or extension lines"))?;
+                let message = cosigned_subtree(self.verifier.name(), time, &head).ok_or(Malformed::new(
+                    "checkpoint",
+                    "an ML-DSA-44 signature does not cover it: a long origin or extension lines",
+                ))?;
                 bytes.extend_from_slice(&time.to_be_bytes());
                 let mut signature = vec![0; ML_DSA_44_SIGNING.signature_len()];
                 pair.sign(&message, &mut signature).expect(SIGNED);

@@ -30,7 +30,8 @@ async fn all_nodes_sign_with_the_same_keys_and_the_log_keeps_its_name() {
         let other = house.another_node().await;
         assert_eq!(other.prepare_log("moved.example/log", true).await.unwrap(), ORIGIN);
         let keys = &house.keys;
-        eventually("the other node's second key is known here", async || keys.log_verifiers().len() == 2).await;
+        eventually("the other node's second key is known here", async || keys.log_verifiers().len() == 2)
+            .await;
         assert_eq!(keys.log_verifiers(), other.log_verifiers());
         let note = other.sign_checkpoint(ORIGIN, 7, [7; 32]).unwrap();
         let open = Checkpoint::open(&note, ORIGIN, &keys.log_verifiers()).unwrap();

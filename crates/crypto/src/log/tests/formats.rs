@@ -25,7 +25,7 @@ fn a_note_of_another_implementation_verifies() {
     let key: VerifierKey = NEUMANN_KEY.parse().unwrap();
     assert_eq!((key.name(), key.id(), key.to_string().as_str()), ("PeterNeumann", 0xc74f_20a3, NEUMANN_KEY));
     let note = Note::parse(NEUMANN_NOTE).unwrap();
-    assert_eq!(note.verify(&[key.clone()]).unwrap(), [Verified { key: 0, time: None }]);
+    assert_eq!(note.verify(std::slice::from_ref(&key)).unwrap(), [Verified { key: 0, time: None }]);
     let altered = NEUMANN_NOTE.replace("your problem is", "my problem is");
     assert_eq!(Note::parse(&altered).unwrap().verify(&[key]), Err(NoteError::Forged("PeterNeumann".into())));
     assert_eq!(note.verify(&[]), Err(NoteError::Unsigned));
@@ -200,7 +200,11 @@ fn a_proof_file_shows_that_an_entry_is_in_the_log() {
         text.replacen("extra YW", "extra Y W", 1),
         text.replacen("extra YW", "more YW", 1),
         text.replacen("\n\n", "\nAAAA\n\n", 1),
-        text.replacen("\n\n", &format!("\n{}\n", format!("{}\n", super::super::base64(&[0; 32])).repeat(64)), 1),
+        text.replacen(
+            "\n\n",
+            &format!("\n{}\n", format!("{}\n", super::super::base64(&[0; 32])).repeat(64)),
+            1,
+        ),
         text.replacen("\n\n", "\n", 2),
         String::new(),
     ] {

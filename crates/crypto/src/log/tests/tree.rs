@@ -3,16 +3,8 @@
 use super::*;
 
 /// The leaves of the test data that the implementations of RFC 6962 share.
-const LEAVES: [&str; 8] = [
-    "",
-    "00",
-    "10",
-    "2021",
-    "3031",
-    "40414243",
-    "5051525354555657",
-    "606162636465666768696a6b6c6d6e6f",
-];
+const LEAVES: [&str; 8] =
+    ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
 const ROOTS: [&str; 8] = [
     "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
     "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -159,11 +151,35 @@ fn paths_are_those_of_the_text_and_have_one_spelling() {
     assert_eq!((entries.kind, entries.tile), (TileKind::Entries, Tile { level: 0, index: 1234, width: 255 }));
     assert_eq!(entries.path(), "tile/entries/x001/234.p/255");
     for wrong in [
-        "", "tile", "tile/", "tile/0", "tile/0/", "tile/0/0", "tile/0/00", "tile/0/0000", "tile/00/000", "tile/64/000",
-        "tile/+1/000", "tile/0/x000/000", "tile/0/001/000", "tile/0/x001", "tile/0/x001/x000", "tile/0/000.p/0",
-        "tile/0/000.p/256", "tile/0/000.p/01", "tile/0/000.p/", "tile/0/000.p", "tile/0/000/", "tile/-1/000",
-        "tile/data/000", "tile/0/../000", "/tile/0/000", "tile/0/x018/x446/x744/x073/x709/x551/616",
-        "tile/0/x999/x999/x999/x999/x999/x999/x999/999", "tile/0/٠٠٠", "tile/entries/000.p/7/8",
+        "",
+        "tile",
+        "tile/",
+        "tile/0",
+        "tile/0/",
+        "tile/0/0",
+        "tile/0/00",
+        "tile/0/0000",
+        "tile/00/000",
+        "tile/64/000",
+        "tile/+1/000",
+        "tile/0/x000/000",
+        "tile/0/001/000",
+        "tile/0/x001",
+        "tile/0/x001/x000",
+        "tile/0/000.p/0",
+        "tile/0/000.p/256",
+        "tile/0/000.p/01",
+        "tile/0/000.p/",
+        "tile/0/000.p",
+        "tile/0/000/",
+        "tile/-1/000",
+        "tile/data/000",
+        "tile/0/../000",
+        "/tile/0/000",
+        "tile/0/x018/x446/x744/x073/x709/x551/616",
+        "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
+        "tile/0/٠٠٠",
+        "tile/entries/000.p/7/8",
     ] {
         assert!(TilePath::parse(wrong).is_err(), "{wrong}");
     }
