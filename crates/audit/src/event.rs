@@ -247,12 +247,7 @@ pub enum Event {
         expires_at: Option<Timestamp>,
     },
     /// Somebody came in with such a token.
-    CollaborationRedeemed {
-        token: Short,
-        object: Detail,
-        relation: Short,
-        grantee: Option<Id<ids::Account>>,
-    },
+    CollaborationRedeemed { token: Short, object: Detail, relation: Short, grantee: Option<Id<ids::Account>> },
     /// Such a token was revoked.
     CollaborationRevoked { token: Short, object: Detail, reason: &'static str },
     /// A version of the policies decides from now on.

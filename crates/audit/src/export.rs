@@ -172,7 +172,11 @@ impl Export {
         }))
     }
 
-    async fn events_after(&mut self, way: usize, after: Id<ids::Event>) -> Result<Option<Vec<u8>>, AuditError> {
+    async fn events_after(
+        &mut self,
+        way: usize,
+        after: Id<ids::Event>,
+    ) -> Result<Option<Vec<u8>>, AuditError> {
         let audit = self.audit.clone();
         let core = audit.core();
         let until = self.selection.to.map_or(Id::<ids::Event>::from_bytes([0xff; 16]), first_id);

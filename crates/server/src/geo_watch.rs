@@ -26,7 +26,9 @@ pub(crate) async fn run(geo: Geo, mut stop: watch::Receiver<bool>) {
         // Reading and checking a large file takes a while.
         match tokio::task::spawn_blocking(move || again.reload()).await {
             Ok(Ok(())) => tracing::info!(file = %geo.path().display(), "took up the location file again"),
-            Ok(Err(error)) => tracing::error!(%error, "the new location file cannot be used; the old one stays"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the new location file cannot be used; the old one stays")
+            }
             Err(_) => tracing::error!("reading the location file panicked; the old one stays"),
         }
     }
