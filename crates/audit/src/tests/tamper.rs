@@ -113,7 +113,7 @@ impl Log {
         let copied = tempfile::tempdir_in(self.folder.path()).unwrap();
         copy(&self.folder.path().join("log"), copied.path());
         hands(copied.path());
-        self.verdict(&copied.path().to_owned(), Some(&self.anchor())).await
+        self.verdict(copied.path(), Some(&self.anchor())).await
     }
 
     async fn verdict(&self, files: &Path, anchor: Option<&str>) -> Vec<Finding> {

@@ -173,13 +173,16 @@ mod tests {
         aligner.finish(base).listed
     }
 
+    /// Bundles: what is there, what was signed.
+    type Case<'a> = (&'a [(&'a str, &'a str)], Vec<Finding>);
+
     fn altered(index: u64) -> Finding {
         Finding::Altered { index, part: Part::Leaf }
     }
 
     #[test]
     fn what_was_done_to_entries_is_named() {
-        let cases: &[(&[(&str, &str)], Vec<Finding>)] = &[
+        let cases: &[Case<'_>] = &[
             (&[("abcdefgh", "abcdefgh")], vec![]),
             (&[("abXdefgh", "abcdefgh")], vec![altered(2)]),
             (&[("Xbcdefgh", "abcdefgh")], vec![altered(0)]),
