@@ -138,7 +138,9 @@ struct Authority {
 impl Authority {
     fn start() -> Option<Self> {
         if Command::new("openssl").arg("version").output().is_err() {
-            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "in CI nothing is skipped");
+            #[expect(clippy::disallowed_methods, reason = "CI is told by its environment")]
+            let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+            assert!(!ci, "in CI nothing is skipped");
             eprintln!("skipped: there is no openssl");
             return None;
         }
