@@ -31,7 +31,7 @@ sql! {
                SELECT $2, $3, at, kind, severity, outcome, actor, bodies, leaf, body FROM audit_event WHERE idx = $1";
     CUT_TILE = "UPDATE audit_tile SET hashes = $2 WHERE level = 0 AND number = $1";
     FORGET_KEY = "DELETE FROM subject_key WHERE account_id = $1";
-    REVIVE_KEY = "UPDATE subject_key SET wrapped = X'00', destroyed_at = NULL WHERE account_id = $1";
+    REVIVE_KEY = "UPDATE subject_key SET wrapped = $2, destroyed_at = NULL WHERE account_id = $1";
     SIZE_OF_TREE = "SELECT size FROM audit_tree WHERE only_row = 1";
     PUT_CHECKPOINT = "UPDATE audit_tree SET checkpoint = $1 WHERE only_row = 1";
 }
@@ -434,7 +434,8 @@ async fn hands_on_rows_and_keys_are_named() {
     log.execute(FORGET_KEY, params![log.ada]).await;
     let found = log.with_database(async |_| ()).await;
     assert_eq!(found.iter().filter(unauthorised).count(), 2, "deleting the tombstone does not help");
-    let found = log.with_database(async |log| log.execute(REVIVE_KEY, params![log.bob]).await).await;
+    let found =
+        log.with_database(async |log| log.execute(REVIVE_KEY, params![log.bob, &b"rubbish"[..]]).await).await;
     assert!(
         found
             .iter()
