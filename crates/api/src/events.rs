@@ -107,9 +107,14 @@ impl FromStr for Kinds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let kinds = text.split(',').take(MAX_KINDS + 1).map(str::parse::<Kind>).collect::<Result<Vec<_>, _>>();
+        let kinds =
+            text.split(',').take(MAX_KINDS + 1).map(str::parse::<Kind>).collect::<Result<Vec<_>, _>>();
         let kinds = kinds.map_err(|error| error.to_string())?;
-        if kinds.len() > MAX_KINDS { Err(format!("must be at most {MAX_KINDS} kinds")) } else { Ok(Self(kinds)) }
+        if kinds.len() > MAX_KINDS {
+            Err(format!("must be at most {MAX_KINDS} kinds"))
+        } else {
+            Ok(Self(kinds))
+        }
     }
 }
 

@@ -31,7 +31,10 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
 
 /// The handlers behind them.
 pub(crate) fn routes() -> Router<Api> {
-    Router::new().route(CHECKPOINT, get(checkpoint)).route(COSIGNED, get(cosigned)).route("/log/{*path}", get(tile))
+    Router::new()
+        .route(CHECKPOINT, get(checkpoint))
+        .route(COSIGNED, get(cosigned))
+        .route("/log/{*path}", get(tile))
 }
 
 fn answer(bytes: Vec<u8>, content_type: &'static str, caching: &'static str) -> Response {

@@ -53,8 +53,7 @@ pub(crate) async fn export(
     Query(query): Query<ExportQuery>,
 ) -> Result<impl IntoResponse, Failure> {
     let by = operator(&api, &call)?;
-    let selection =
-        Selection { from: query.from, to: query.to, kinds: query.kind.unwrap_or_default().0 };
+    let selection = Selection { from: query.from, to: query.to, kinds: query.kind.unwrap_or_default().0 };
     let export = api.audit.export(&by, selection).await?;
     let name = format!("attachment; filename=\"audit-{}.jsonl\"", export.tree_size());
     // The next chunk is read when the client has taken the one before.

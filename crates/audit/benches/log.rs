@@ -39,7 +39,8 @@ impl House {
         let url = format!("sqlite:{}", folder.path().join("bench.db").display());
         let db = Db::connect(&DbConfig::new(url.parse().expect("an address"))).await.expect("a database");
         db.migrate().await.expect("migrations");
-        let root = FileRoot::open_or_create(&folder.path().join("root.key"), None, &entropy).expect("a root key");
+        let root =
+            FileRoot::open_or_create(&folder.path().join("root.key"), None, &entropy).expect("a root key");
         let keys = Keys::open(&db, &RootKey::File(root), clock.clone(), entropy.clone()).await.expect("keys");
         let settings = audit::LogSettings {
             origin: "bench.example/log".into(),
@@ -106,7 +107,10 @@ fn main() {
         let _ = &house.keys;
         house.audit.shutdown().await;
         let size = house.audit.tree().borrow().size;
-        println!("note the log has {size} events at the end, the database {} MiB", size_of_folder(house.folder.path()) >> 20);
+        println!(
+            "note the log has {size} events at the end, the database {} MiB",
+            size_of_folder(house.folder.path()) >> 20
+        );
     });
 }
 
@@ -138,7 +142,10 @@ fn bare_rusqlite(folder: &Path) -> f64 {
     while begun.elapsed() < Duration::from_secs(2) {
         conn.execute_batch("BEGIN IMMEDIATE").expect("begun");
         for _ in 0..CLIENTS {
-            conn.prepare_cached("INSERT INTO t (body) VALUES (?1)").expect("prepared").execute([&body]).expect("a row");
+            conn.prepare_cached("INSERT INTO t (body) VALUES (?1)")
+                .expect("prepared")
+                .execute([&body])
+                .expect("a row");
             count += 1;
         }
         conn.execute_batch("COMMIT").expect("stored");
@@ -180,15 +187,27 @@ async fn durable(house: &Arc<House>, span: Duration, raw: f64, bare: f64) {
     house.audit.settled().await.unwrap_or_else(|error| println!("note not settled: {error}"));
     let drained = begun.elapsed();
     let rate = taken.len() as f64 / span;
-    row("Durable audit events per second, 64 waiting clients, sequencer on", "≥ 40,000", format!("{rate:.0}"));
+    row(
+        "Durable audit events per second, 64 waiting clients, sequencer on",
+        "≥ 40,000",
+        format!("{rate:.0}"),
+    );
     row(
         "… in ratio to 64 rows per COMMIT by bare rusqlite without sealing, tree and indexes",
         "—",
         format!("{:.2} of {bare:.0}/s", rate / bare),
     );
     row("… in ratio to bare 4 KiB fdatasync", "—", format!("{:.1} × {raw:.0}/s", rate / raw));
-    row("… 99th percentile (median)", "≤ 5 ms", format!("{} ({})", ms(percentile(&mut taken, 0.99)), ms(percentile(&mut taken, 0.5))));
-    row("… sequenced per second meanwhile", "keeps up", format!("{:.0}; the rest {} later", sequenced / span, ms(drained)));
+    row(
+        "… 99th percentile (median)",
+        "≤ 5 ms",
+        format!("{} ({})", ms(percentile(&mut taken, 0.99)), ms(percentile(&mut taken, 0.5))),
+    );
+    row(
+        "… sequenced per second meanwhile",
+        "keeps up",
+        format!("{:.0}; the rest {} later", sequenced / span, ms(drained)),
+    );
     row("Event to proof under that load, worst", "≤ 500 ms", ms(percentile(&mut latencies, 1.0)));
 }
 

@@ -71,7 +71,8 @@ impl House {
         let url = format!("sqlite:{}", folder.path().join("bench.db").display());
         let db = Db::connect(&DbConfig::new(url.parse().expect("an address"))).await.expect("a database");
         db.migrate().await.expect("migrations");
-        let root = FileRoot::open_or_create(&folder.path().join("root.key"), None, &entropy).expect("a root key");
+        let root =
+            FileRoot::open_or_create(&folder.path().join("root.key"), None, &entropy).expect("a root key");
         let keys = Keys::open(&db, &RootKey::File(root), clock.clone(), entropy.clone()).await.expect("keys");
         let audit = Audit::start(db.clone(), keys, clock.clone(), entropy.clone());
         let house = Self { db, audit, clock, entropy, events, _folder: folder };
@@ -94,7 +95,8 @@ impl House {
         self.execute(&[DROP_ACCOUNT, DROP_KIND, DROP_REQUEST, DROP_ADDRESS, DROP_OUTCOME]).await;
         let mut tx = self.db.begin_read(SCOPE).await.expect("a transaction");
         let sample = tx.query_one(SAMPLE, params![]).await.expect("the first event");
-        let (leaf, body): (Vec<u8>, Vec<u8>) = (sample.get(0).expect("a leaf"), sample.get(1).expect("a body"));
+        let (leaf, body): (Vec<u8>, Vec<u8>) =
+            (sample.get(0).expect("a leaf"), sample.get(1).expect("a body"));
         drop(tx);
         println!("note leaf {} bytes, body {} bytes", leaf.len(), body.len());
         let begun = Instant::now();
@@ -102,8 +104,7 @@ impl House {
         while from < self.events {
             let last = (from + BATCH).min(self.events) - 1;
             let mut tx = self.db.begin(SCOPE).await.expect("a transaction");
-            let values =
-                params![from, last, FAR, START, STEP, BUSY, ACCOUNTS, leaf.clone(), body.clone()];
+            let values = params![from, last, FAR, START, STEP, BUSY, ACCOUNTS, leaf.clone(), body.clone()];
             tx.execute(FILL, values).await.expect("filled");
             tx.commit().await.expect("stored");
             from = last + 1;
@@ -174,27 +175,55 @@ fn main() {
         let three = vec![Kind::SignedIn, Kind::AuthzDenied, Kind::PasswordChanged];
         house.ask("by three kinds", |_| Filter { kinds: three.clone(), ..none() }).await;
         house.ask("by outcome", |_| Filter { outcome: Some(Outcome::Denied), ..none() }).await;
-        house.ask("by request", |at| Filter { request: Some(Id::from_bytes(i128::from(at / 2).to_be_bytes())), ..none() }).await;
+        house
+            .ask("by request", |at| Filter {
+                request: Some(Id::from_bytes(i128::from(at / 2).to_be_bytes())),
+                ..none()
+            })
+            .await;
         house.ask("by address", |_| Filter { address: "203.0.113.77".parse().ok(), ..none() }).await;
-        house.ask("by time", |at| {
-            let from = START + at * STEP;
-            let to = Some(Timestamp::from_millis(from + 3_600_000));
-            Filter { from: Some(Timestamp::from_millis(from)), to, ..none() }
-        }).await;
-        house.ask("by person and kind", |at| {
-            Filter { account: Some(account(at)), kind: Some(Kind::HttpRequest), ..none() }
-        }).await;
-        house.ask("by a busy person and a rare kind", |_| {
-            Filter { account: Some(busy), kind: Some(Kind::BreakGlassOpened), ..none() }
-        }).await;
-        house.ask("by a busy person, a frequent kind and no match", |_| {
-            Filter { account: Some(busy), kind: Some(Kind::SignedIn), outcome: Some(Outcome::Denied), ..none() }
-        }).await;
-        house.ask("by person, kind, outcome and time", |at| {
-            let from = Some(Timestamp::from_millis(START));
-            let outcome = Some(Outcome::Success);
-            Filter { account: Some(account(at)), kind: Some(Kind::SessionRefreshed), outcome, from, ..none() }
-        }).await;
+        house
+            .ask("by time", |at| {
+                let from = START + at * STEP;
+                let to = Some(Timestamp::from_millis(from + 3_600_000));
+                Filter { from: Some(Timestamp::from_millis(from)), to, ..none() }
+            })
+            .await;
+        house
+            .ask("by person and kind", |at| Filter {
+                account: Some(account(at)),
+                kind: Some(Kind::HttpRequest),
+                ..none()
+            })
+            .await;
+        house
+            .ask("by a busy person and a rare kind", |_| Filter {
+                account: Some(busy),
+                kind: Some(Kind::BreakGlassOpened),
+                ..none()
+            })
+            .await;
+        house
+            .ask("by a busy person, a frequent kind and no match", |_| Filter {
+                account: Some(busy),
+                kind: Some(Kind::SignedIn),
+                outcome: Some(Outcome::Denied),
+                ..none()
+            })
+            .await;
+        house
+            .ask("by person, kind, outcome and time", |at| {
+                let from = Some(Timestamp::from_millis(START));
+                let outcome = Some(Outcome::Success);
+                Filter {
+                    account: Some(account(at)),
+                    kind: Some(Kind::SessionRefreshed),
+                    outcome,
+                    from,
+                    ..none()
+                }
+            })
+            .await;
         house.audit.shutdown().await;
     });
 }

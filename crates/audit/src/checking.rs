@@ -209,7 +209,12 @@ impl Audit {
         let (at, begun) = (core.clock.now(), Instant::now());
         let mut report = Report::new("proof");
         if let Err((word, text)) = prove(core, proof, leaf, &mut report).await? {
-            report.faults.push(Fault { place: FaultPlace::Proof, word: word.into(), index: report.index, text });
+            report.faults.push(Fault {
+                place: FaultPlace::Proof,
+                word: word.into(),
+                index: report.index,
+                text,
+            });
         }
         report.conclude("proven");
         report.at = at;
@@ -270,7 +275,8 @@ impl Report {
         self.verdict = first.map_or_else(|| right.to_owned(), |fault| fault.word.clone());
         if let Some(first) = first {
             // The first that names an entry: a checkpoint's fault and an entry's may go together.
-            self.index = first.index.or_else(|| self.faults.iter().find_map(|fault| fault.index)).or(self.index);
+            self.index =
+                first.index.or_else(|| self.faults.iter().find_map(|fault| fault.index)).or(self.index);
         }
     }
 }
@@ -328,7 +334,12 @@ async fn examine(core: &Core) -> Result<Report, VerifyError> {
     Ok(report)
 }
 
-async fn database(core: &Core, trust: &Trust, sizes: &[u64], report: &mut Report) -> Result<Tree, VerifyError> {
+async fn database(
+    core: &Core,
+    trust: &Trust,
+    sizes: &[u64],
+    report: &mut Report,
+) -> Result<Tree, VerifyError> {
     let tree = verify::tree(&mut Database::new(core.db.clone()), trust, sizes).await?;
     report.tree_size = tree.head.as_ref().map_or(0, |head| head.size);
     report.checkpoint.clone_from(&tree.checkpoint);
@@ -337,7 +348,8 @@ async fn database(core: &Core, trust: &Trust, sizes: &[u64], report: &mut Report
     report.add(FaultPlace::Database, &tree.findings);
     let rows = verify::rows(&core.db, &core.keys, report.tree_size, &tree.erasures).await?;
     report.bodies = rows.bodies;
-    let erased = rows.erased.iter().take(FAULTS).map(|(by, bodies)| ErasedBodies { by: *by, bodies: *bodies });
+    let erased =
+        rows.erased.iter().take(FAULTS).map(|(by, bodies)| ErasedBodies { by: *by, bodies: *bodies });
     report.erased = erased.collect();
     report.add(FaultPlace::Database, &rows.findings);
     Ok(tree)
@@ -408,12 +420,19 @@ async fn prove(
     report.signed_by = open.signed_by.iter().filter_map(|signed| label(signed.key)).collect();
     let head = reading::head(&mut tx).await?;
     if size > head.size {
-        let text = format!("the proof's tree has {size} entries, the log only {}: the log was cut", head.size);
+        let text =
+            format!("the proof's tree has {size} entries, the log only {}: the log was cut", head.size);
         return Ok(Err(("replayed", text)));
     }
-    let now: Hash = with_nodes(&mut tx, head.size, |read: &mut dyn FnMut(Node) -> _| root_at(size, read)).await?;
+    let now: Hash =
+        with_nodes(&mut tx, head.size, |read: &mut dyn FnMut(Node) -> _| root_at(size, read)).await?;
     match ours {
-        None => return Ok(Err(("missing", format!("entry {} is proven, but the log no longer has it", file.index)))),
+        None => {
+            return Ok(Err((
+                "missing",
+                format!("entry {} is proven, but the log no longer has it", file.index),
+            )));
+        }
         Some(ours) if ours != leaf => {
             let text = format!("entry {} is proven, but the log now has another there", file.index);
             return Ok(Err(("altered", text)));
@@ -421,7 +440,8 @@ async fn prove(
         Some(_) => {}
     }
     if now != root {
-        let text = format!("the log's first {size} entries are not those that the proof's checkpoint has signed");
+        let text =
+            format!("the log's first {size} entries are not those that the proof's checkpoint has signed");
         return Ok(Err(("rewritten", text)));
     }
     Ok(Ok(()))
@@ -438,4 +458,3 @@ fn wrong(error: &NoteError, file: &ProofFile) -> Wrong {
         NoteError::Malformed(error) => ("malformed", error.to_string()),
     }
 }
-

@@ -74,7 +74,13 @@ impl Audit {
     /// If the database fails.
     pub async fn keep_evidence(&self, source: EvidenceSource, said: &Evidence) -> Result<(), AuditError> {
         let mut tx = self.core().db.begin(SCOPE).await?;
-        let row = params![source.name(), integer(said.size), said.checkpoint.as_str(), said.evidence.as_slice(), said.at];
+        let row = params![
+            source.name(),
+            integer(said.size),
+            said.checkpoint.as_str(),
+            said.evidence.as_slice(),
+            said.at
+        ];
         tx.execute(KEEP, row).await?;
         if source == EvidenceSource::Witnesses {
             tx.execute(PRUNE, params![source.name()]).await?;
@@ -111,7 +117,11 @@ impl Audit {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn evidence_for(&self, source: EvidenceSource, index: u64) -> Result<Option<Evidence>, AuditError> {
+    pub async fn evidence_for(
+        &self,
+        source: EvidenceSource,
+        index: u64,
+    ) -> Result<Option<Evidence>, AuditError> {
         let mut tx = self.core().db.begin_read(SCOPE).await?;
         let row = tx.query_opt(COVERING, params![source.name(), integer(index)]).await?;
         row.as_ref().map(read).transpose()

@@ -172,7 +172,11 @@ impl Export {
         }))
     }
 
-    async fn events_after(&mut self, way: usize, after: Id<ids::Event>) -> Result<Option<Vec<u8>>, AuditError> {
+    async fn events_after(
+        &mut self,
+        way: usize,
+        after: Id<ids::Event>,
+    ) -> Result<Option<Vec<u8>>, AuditError> {
         let audit = self.audit.clone();
         let core = audit.core();
         let until = self.selection.to.map_or(Id::<ids::Event>::from_bytes([0xff; 16]), first_id);
@@ -236,12 +240,13 @@ struct Prover {
     size: u64,
     tiles: Tiles,
     /// The tile that was lacking, on its way into the reader.
-    fetched: Arc<Mutex<Option<(Tile, Vec<u8>)>>>,
+    fetched: Inbox,
     known: HashMap<Node, Hash>,
 }
 
 type Fetch = Box<dyn FnMut(Tile) -> Result<Vec<u8>, Lack> + Send>;
 type Tiles = TileReader<Fetch>;
+type Inbox = Arc<Mutex<Option<(Tile, Vec<u8>)>>>;
 
 /// Why a proof is not complete yet.
 enum Lack {
@@ -257,7 +262,7 @@ impl From<Malformed> for Lack {
 
 impl Prover {
     fn new(size: u64) -> Self {
-        let fetched = Arc::new(Mutex::new(None::<(Tile, Vec<u8>)>));
+        let fetched = Inbox::default();
         let inbox = Arc::clone(&fetched);
         let fetch: Fetch = Box::new(move |wanted| {
             let there = inbox.lock().take().filter(|(tile, _)| *tile == wanted);

@@ -30,7 +30,9 @@ const SCOPE: Scope = Scope::System("counting events");
 macro_rules! counts {
     ($column:literal) => {
         concat!(
-            "SELECT hour / $3 * $3 AS span, ", $column, ", CAST(sum(events) AS bigint) FROM audit_hour ",
+            "SELECT hour / $3 * $3 AS span, ",
+            $column,
+            ", CAST(sum(events) AS bigint) FROM audit_hour ",
             "WHERE hour >= $1 AND hour < $2 GROUP BY 1, 2 ORDER BY 1, 2 LIMIT $4",
         )
     };

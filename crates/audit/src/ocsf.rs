@@ -13,8 +13,7 @@ const VERSION: &str = "1.8.0";
 const UNKNOWN: &str = "unknown";
 
 /// The methods that OCSF knows; others (WebDAV, nonsense) stand in the route's own fields only.
-const METHODS: [&str; 9] =
-    ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
 
 /// An event as OCSF JSON.
 pub fn to_ocsf(entry: &Entry, product_version: &str) -> Value {

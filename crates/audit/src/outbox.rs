@@ -113,7 +113,13 @@ fn bodies(record: &Record, subjects: &Subjects) -> Vec<(Option<Id<ids::Account>>
 }
 
 /// Salt and text of one body.
-fn plain(record: &Record, subjects: &Subjects, slot: Slot, withhold: bool, entropy: &Entropy) -> Zeroizing<Vec<u8>> {
+fn plain(
+    record: &Record,
+    subjects: &Subjects,
+    slot: Slot,
+    withhold: bool,
+    entropy: &Entropy,
+) -> Zeroizing<Vec<u8>> {
     let sender = if subjects.actor.is_some() { Slot::Actor } else { Slot::About };
     let request = record.request.as_ref().filter(|_| !withhold && slot == sender);
     let has_personal = !record.event.kind().spec().personal.is_empty();
@@ -124,7 +130,11 @@ fn plain(record: &Record, subjects: &Subjects, slot: Slot, withhold: bool, entro
         tier: request.and_then(|r| r.tier),
         place: request.and_then(|r| r.place),
         threat: request.and_then(|r| r.threat.as_ref()),
-        details: if withhold && has_personal { Details::Withheld {} } else { details(record, subjects, slot) },
+        details: if withhold && has_personal {
+            Details::Withheld {}
+        } else {
+            details(record, subjects, slot)
+        },
     };
     let mut bytes = Zeroizing::new(Vec::with_capacity(SALT + 320));
     bytes.resize(SALT, 0);

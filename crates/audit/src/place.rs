@@ -31,7 +31,10 @@ impl Place {
         if let Some(code) = region.filter(fits) {
             padded[..code.len()].copy_from_slice(code.as_bytes());
         }
-        Some(Self { country: country.map(|b| b.to_ascii_uppercase()), region: padded.map(|b| b.to_ascii_uppercase()) })
+        Some(Self {
+            country: country.map(|b| b.to_ascii_uppercase()),
+            region: padded.map(|b| b.to_ascii_uppercase()),
+        })
     }
 
     /// The country, such as `GB`.
@@ -76,7 +79,8 @@ impl Serialize for Place {
 impl<'de> Deserialize<'de> for Place {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Written { country, region } = Written::deserialize(deserializer)?;
-        Self::read(&country, region.as_deref()).ok_or_else(|| serde::de::Error::custom("not a country's code"))
+        Self::read(&country, region.as_deref())
+            .ok_or_else(|| serde::de::Error::custom("not a country's code"))
     }
 }
 

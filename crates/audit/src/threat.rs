@@ -65,8 +65,13 @@ mod tests {
 
     #[test]
     fn levels_have_ocsf_numbers_in_their_order() {
-        let levels =
-            [ThreatLevel::None, ThreatLevel::Low, ThreatLevel::Medium, ThreatLevel::High, ThreatLevel::Critical];
+        let levels = [
+            ThreatLevel::None,
+            ThreatLevel::Low,
+            ThreatLevel::Medium,
+            ThreatLevel::High,
+            ThreatLevel::Critical,
+        ];
         assert_eq!(levels.map(ThreatLevel::ocsf), [0, 1, 2, 3, 4]);
         for level in levels {
             assert_eq!(serde_json::to_value(level).unwrap(), level.name());

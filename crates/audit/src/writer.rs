@@ -202,7 +202,8 @@ impl Core {
                 tokio::task::yield_now().await;
             }
         }
-        let all: Vec<&SealedEvent> = durable.iter().map(|d| &d.event).chain(events.iter().map(|(_, e)| e)).collect();
+        let all: Vec<&SealedEvent> =
+            durable.iter().map(|d| &d.event).chain(events.iter().map(|(_, e)| e)).collect();
         let count = all.len();
         let written = self.write_events(&all).await;
         drop(all);

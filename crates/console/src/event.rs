@@ -126,7 +126,8 @@ fn facts(entry: &Entry) -> Vec<Fact> {
     add("User agent", entry.agent.clone(), String::new(), true);
     add("Tier", entry.tier.clone(), String::new(), false);
     let what = entry.path.clone().or_else(|| entry.route.clone());
-    let what = what.map(|path| format!("{} {path}", entry.method.as_deref().unwrap_or_default()).trim().to_owned());
+    let what =
+        what.map(|path| format!("{} {path}", entry.method.as_deref().unwrap_or_default()).trim().to_owned());
     add("Asked for", what, String::new(), true);
     add("Route", entry.route.clone(), String::new(), true);
     add("Answered", entry.status.map(|status| status.to_string()), String::new(), false);

@@ -117,7 +117,10 @@ fn parse(typed: &Typed) -> Result<(Filter, Option<Cursor>), String> {
         account: field(&typed.account, "Account id: not an identifier.", |text| text.parse().ok())?,
         kind: None,
         kinds: field(&typed.kind, "Event: no such kind.", |text| {
-            text.split(',').take(MAX_KINDS).map(|kind| kind.trim().parse().ok()).collect::<Option<Vec<Kind>>>()
+            text.split(',')
+                .take(MAX_KINDS)
+                .map(|kind| kind.trim().parse().ok())
+                .collect::<Option<Vec<Kind>>>()
         })?
         .unwrap_or_default(),
         from: field(&typed.from, "From: write it like 2026-01-31T00:00.", time)?,
@@ -189,7 +192,9 @@ mod tests {
     #[test]
     fn times_are_read_as_browsers_and_people_write_them_and_given_back_as_browsers_want_them() {
         let at = Timestamp::parse_rfc3339("2026-01-31T10:20:00Z");
-        for text in ["2026-01-31T10:20", "2026-01-31T10:20:00", "2026-01-31T10:20:00Z", "2026-01-31T11:20:00+01:00"] {
+        for text in
+            ["2026-01-31T10:20", "2026-01-31T10:20:00", "2026-01-31T10:20:00Z", "2026-01-31T11:20:00+01:00"]
+        {
             assert_eq!(time(text), at, "{text}");
             assert_eq!(as_field(text), "2026-01-31T10:20");
         }

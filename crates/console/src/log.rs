@@ -125,7 +125,9 @@ async fn sinks(console: &Console) -> Vec<SinkRow> {
 /// What witnesses and time stamping authorities have said last.
 async fn seals(console: &Console) -> Result<Vec<Seal>, Failure> {
     let mut seals = Vec::new();
-    for (source, who) in [(EvidenceSource::Witnesses, "Witnesses"), (EvidenceSource::TimeStamps, "Time stamp")] {
+    for (source, who) in
+        [(EvidenceSource::Witnesses, "Witnesses"), (EvidenceSource::TimeStamps, "Time stamp")]
+    {
         if let Some(said) = console.audit.evidence(source).await? {
             seals.push(Seal { who, size: said.size, at: minute(said.at) });
         }
@@ -144,7 +146,10 @@ fn of_itself() -> Vec<Kind> {
         .filter(|kind| {
             let name = kind.name();
             name.starts_with("log.")
-                || matches!(kind, Kind::AuditGap | Kind::AuditVerified | Kind::AuditExported | Kind::SubjectErased)
+                || matches!(
+                    kind,
+                    Kind::AuditGap | Kind::AuditVerified | Kind::AuditExported | Kind::SubjectErased
+                )
         })
         .collect()
 }
@@ -169,7 +174,10 @@ mod tests {
     #[test]
     fn ages_are_said_in_one_unit() {
         let at = |s: i64| age(Timestamp::from_millis(0), Timestamp::from_millis(s * 1_000), 1);
-        assert_eq!([at(-5), at(3), at(300), at(7_300), at(900_000)], ["0 s", "3 s", "5 min", "2 h", "10 days"]);
+        assert_eq!(
+            [at(-5), at(3), at(300), at(7_300), at(900_000)],
+            ["0 s", "3 s", "5 min", "2 h", "10 days"]
+        );
         assert_eq!(age(Timestamp::from_millis(0), Timestamp::from_millis(1), 0), "–");
     }
 }

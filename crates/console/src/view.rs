@@ -78,7 +78,9 @@ pub(crate) struct Verdict {
 impl Verdict {
     pub(crate) fn of(report: &Report) -> Self {
         let sentence = match (report.right, report.what) {
-            (true, "proof") => "the leaf leads to the signed checkpoint, and today's log continues it.".to_owned(),
+            (true, "proof") => {
+                "the leaf leads to the signed checkpoint, and today's log continues it.".to_owned()
+            }
             (true, _) => format!(
                 "all {} entries and {} sealed bodies are what was signed. Verified at {} UTC in {} ms.",
                 report.leaves,
@@ -101,8 +103,12 @@ impl Verdict {
             FaultPlace::Anchor => "Second place",
             FaultPlace::Proof => "Proof",
         };
-        let mut faults: Vec<String> =
-            report.faults.iter().take(50).map(|fault| format!("{}: {}", place(fault.place), fault.text)).collect();
+        let mut faults: Vec<String> = report
+            .faults
+            .iter()
+            .take(50)
+            .map(|fault| format!("{}: {}", place(fault.place), fault.text))
+            .collect();
         let more = report.more + report.faults.len().saturating_sub(50) as u64;
         if more > 0 {
             faults.push(format!("… and {more} more"));
@@ -115,7 +121,8 @@ impl Verdict {
                 match (report.files, report.anchor) {
                     (true, true) => "Database, files and the checkpoint in the second place were compared.",
                     (true, false) => "Database and files were compared; there is no second place.",
-                    (false, true) => "Database and the checkpoint in the second place were compared; there are no files.",
+                    (false, true) =>
+                        "Database and the checkpoint in the second place were compared; there are no files.",
                     (false, false) => "The database was verified; there are no files and no second place.",
                 }
             ),

@@ -109,7 +109,11 @@ impl StampRequest {
     ///
     /// # Errors
     /// If the authority refused, or the token is not for this request or not from one of the roots.
-    pub fn accept(&self, answer: &[u8], roots: &[CertificateDer<'_>]) -> Result<(Stamp, Vec<u8>), StampError> {
+    pub fn accept(
+        &self,
+        answer: &[u8],
+        roots: &[CertificateDer<'_>],
+    ) -> Result<(Stamp, Vec<u8>), StampError> {
         if answer.len() > MAX_RESPONSE {
             return Err(StampError::Malformed("the answer is too long"));
         }
@@ -137,7 +141,11 @@ pub fn verify_stamp(token: &[u8], message: &[u8], roots: &[CertificateDer<'_>]) 
     verify(token, &sha256(message), roots).map(|(stamp, _)| stamp)
 }
 
-fn verify(token: &[u8], digest: &[u8; 32], roots: &[CertificateDer<'_>]) -> Result<(Stamp, TstInfo), StampError> {
+fn verify(
+    token: &[u8],
+    digest: &[u8; 32],
+    roots: &[CertificateDer<'_>],
+) -> Result<(Stamp, TstInfo), StampError> {
     let malformed = StampError::Malformed;
     if token.len() > MAX_RESPONSE {
         return Err(malformed("it is too long"));
@@ -158,9 +166,15 @@ fn verify(token: &[u8], digest: &[u8; 32], roots: &[CertificateDer<'_>]) -> Resu
         return Err(malformed("it has not exactly one signature"));
     };
 
-    let carried: Vec<&Certificate> = signed.certificates.iter().flat_map(|set| set.0.iter()).filter_map(|choice| {
-        if let CertificateChoices::Certificate(certificate) = choice { Some(certificate) } else { None }
-    }).take(16).collect();
+    let carried: Vec<&Certificate> = signed
+        .certificates
+        .iter()
+        .flat_map(|set| set.0.iter())
+        .filter_map(|choice| {
+            if let CertificateChoices::Certificate(certificate) = choice { Some(certificate) } else { None }
+        })
+        .take(16)
+        .collect();
     let pinned: Vec<Certificate> = roots.iter().filter_map(|root| Certificate::from_der(root).ok()).collect();
     let certificate = carried
         .iter()
@@ -196,7 +210,8 @@ fn check_signature(
 ) -> Result<(), StampError> {
     let malformed = StampError::Malformed;
     let attributes = signer.signed_attrs.as_ref().ok_or(malformed("it has no signed attributes"))?;
-    let value = |oid: ObjectIdentifier| attributes.iter().find(|attribute| attribute.oid == oid).and_then(only_value);
+    let value =
+        |oid: ObjectIdentifier| attributes.iter().find(|attribute| attribute.oid == oid).and_then(only_value);
     let named: Option<ObjectIdentifier> = value(CONTENT_TYPE).and_then(|any| any.decode_as().ok());
     if named != Some(TST_INFO) {
         return Err(malformed("its attributes name another content"));
@@ -220,10 +235,12 @@ fn check_signature(
 /// RFC 3161 demands that the attributes name the certificate (RFC 2634, RFC 5035), so that it cannot be exchanged.
 fn names_certificate(v1: Option<&Any>, v2: Option<&Any>, certificate: &[u8]) -> bool {
     if let Some(v2) = v2 {
-        let first = v2.decode_as::<SigningCertificateV2>().ok().and_then(|list| list.certs.into_iter().next());
+        let first =
+            v2.decode_as::<SigningCertificateV2>().ok().and_then(|list| list.certs.into_iter().next());
         return first.is_some_and(|first| {
             let oid = first.hash_algorithm.map_or(SHA_256, |algorithm| algorithm.oid);
-            algorithm(&oid).is_some_and(|kind| digest::digest(kind, certificate).as_ref() == first.cert_hash.as_bytes())
+            algorithm(&oid)
+                .is_some_and(|kind| digest::digest(kind, certificate).as_ref() == first.cert_hash.as_bytes())
         });
     }
     let first = v1.and_then(|v1| v1.decode_as::<SigningCertificate>().ok()?.certs.into_iter().next());
@@ -246,7 +263,15 @@ fn check_chain(
     }
     let anchors: Vec<_> = roots.iter().filter_map(|root| anchor_from_trusted_cert(root).ok()).collect();
     end_entity
-        .verify_for_usage(ALL_VERIFICATION_ALGS, &anchors, others, at, KeyUsage::required(TIME_STAMPING), None, None)
+        .verify_for_usage(
+            ALL_VERIFICATION_ALGS,
+            &anchors,
+            others,
+            at,
+            KeyUsage::required(TIME_STAMPING),
+            None,
+            None,
+        )
         .map(drop)
         .map_err(|error| StampError::Untrusted(format!("the certificate: {error}")))
 }
@@ -284,7 +309,10 @@ fn algorithm(oid: &ObjectIdentifier) -> Option<&'static digest::Algorithm> {
 
 fn imprint(digest: &[u8; 32]) -> MessageImprint {
     let hash_algorithm = AlgorithmIdentifierOwned { oid: SHA_256, parameters: Some(Any::null()) };
-    MessageImprint { hash_algorithm, hashed_message: OctetString::new(digest.as_slice()).expect("32 bytes fit") }
+    MessageImprint {
+        hash_algorithm,
+        hashed_message: OctetString::new(digest.as_slice()).expect("32 bytes fit"),
+    }
 }
 
 /// Both forms of the identifier are in use (RFC 5754 section 2).

@@ -35,14 +35,37 @@ impl Authority {
              certs = root.pem\nsigner_digest = sha256\ndefault_policy = 1.2.3.4.1\ndigests = sha256\n\
              accuracy = secs:1\ness_cert_id_chain = no\n",
         );
-        authority.write("stamping", "extendedKeyUsage = critical, timeStamping\nbasicConstraints = CA:FALSE\n");
-        let root = ["req", "-x509", "-nodes", "-subj", "/CN=Test root", "-days", "30", "-keyout", "root.key", "-out", "root.pem"];
+        authority
+            .write("stamping", "extendedKeyUsage = critical, timeStamping\nbasicConstraints = CA:FALSE\n");
+        let root = [
+            "req",
+            "-x509",
+            "-nodes",
+            "-subj",
+            "/CN=Test root",
+            "-days",
+            "30",
+            "-keyout",
+            "root.key",
+            "-out",
+            "root.pem",
+        ];
         authority.openssl(&[&root[..], &["-newkey"], key].concat());
-        let request = ["req", "-nodes", "-subj", "/CN=Test authority", "-keyout", "tsa.key", "-out", "tsa.csr", "-newkey"];
+        let request = [
+            "req",
+            "-nodes",
+            "-subj",
+            "/CN=Test authority",
+            "-keyout",
+            "tsa.key",
+            "-out",
+            "tsa.csr",
+            "-newkey",
+        ];
         authority.openssl(&[&request[..], key].concat());
         authority.openssl(&[
-            "x509", "-req", "-in", "tsa.csr", "-CA", "root.pem", "-CAkey", "root.key", "-days", "30", "-extfile",
-            "stamping", "-out", "tsa.pem",
+            "x509", "-req", "-in", "tsa.csr", "-CA", "root.pem", "-CAkey", "root.key", "-days", "30",
+            "-extfile", "stamping", "-out", "tsa.pem",
         ]);
         Some(authority)
     }
@@ -57,7 +80,11 @@ impl Authority {
 
     fn openssl(&self, arguments: &[&str]) -> Vec<u8> {
         let output = Command::new("openssl").args(arguments).current_dir(self.path()).output().unwrap();
-        assert!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "openssl {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         output.stdout
     }
 
@@ -75,7 +102,11 @@ impl Authority {
 
 #[test]
 fn stamps_of_openssl_verify_and_its_own_verifier_agrees() {
-    for key in [&["rsa:2048"][..], &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], &["ec", "-pkeyopt", "ec_paramgen_curve:P-384"]] {
+    for key in [
+        &["rsa:2048"][..],
+        &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        &["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
+    ] {
         let Some(authority) = Authority::new(key) else { return };
         let request = StampRequest::new(MESSAGE, &Entropy::system());
         let answer = authority.answer(request.der());
@@ -87,7 +118,17 @@ fn stamps_of_openssl_verify_and_its_own_verifier_agrees() {
         assert_eq!(verify_stamp(&token, MESSAGE, &authority.root("tsa.pem")).unwrap(), stamp);
         authority.write("message", MESSAGE);
         authority.write("token", &token);
-        let said = authority.openssl(&["ts", "-verify", "-data", "message", "-in", "token", "-token_in", "-CAfile", "root.pem"]);
+        let said = authority.openssl(&[
+            "ts",
+            "-verify",
+            "-data",
+            "message",
+            "-in",
+            "token",
+            "-token_in",
+            "-CAfile",
+            "root.pem",
+        ]);
         assert!(String::from_utf8_lossy(&said).contains("Verification: OK"));
 
         assert_eq!(verify_stamp(&token, b"other", &roots), Err(StampError::Other("another digest")));
@@ -105,7 +146,9 @@ fn stamps_of_openssl_verify_and_its_own_verifier_agrees() {
         for at in (0..token.len()).step_by(7) {
             let mut altered = token.clone();
             altered[at] ^= 1;
-            survived += usize::from(verify_stamp(&altered, MESSAGE, &authority.root("tsa.pem")).is_ok_and(|other| other != stamp));
+            survived += usize::from(
+                verify_stamp(&altered, MESSAGE, &authority.root("tsa.pem")).is_ok_and(|other| other != stamp),
+            );
         }
         assert_eq!(survived, 0);
         for cut in 0..token.len() {
@@ -119,7 +162,12 @@ fn a_refusal_and_rubbish_are_told_apart() {
     let Some(authority) = Authority::new(&["rsa:2048"]) else { return };
     let request = StampRequest::new(MESSAGE, &Entropy::system());
     let roots = authority.root("root.pem");
-    authority.write("tsa.cnf", fs::read_to_string(authority.path().join("tsa.cnf")).unwrap().replace("digests = sha256", "digests = sha512"));
+    authority.write(
+        "tsa.cnf",
+        fs::read_to_string(authority.path().join("tsa.cnf"))
+            .unwrap()
+            .replace("digests = sha256", "digests = sha512"),
+    );
     let refused = request.accept(&authority.answer(request.der()), &roots).unwrap_err();
     assert!(matches!(&refused, StampError::Refused(_)), "{refused}");
     assert!(matches!(request.accept(b"<html>", &roots), Err(StampError::Malformed(_))));

@@ -7,8 +7,8 @@ use base::Secret;
 use futures_util::FutureExt as _;
 use sinks::alert::{self, builtin_rules};
 use sinks::{
-    Alerts, AlertsConfig, ClientCertificate, FilesConfig, Filter, Form, Group, HttpTarget, Mailing, Parts, Rule,
-    RuleError, SendMail, SinkConfig, Sinks, Source, SyslogConfig, Target, TlsConfig, WebhookConfig,
+    Alerts, AlertsConfig, ClientCertificate, FilesConfig, Filter, Form, Group, HttpTarget, Mailing, Parts,
+    Rule, RuleError, SendMail, SinkConfig, Sinks, Source, SyslogConfig, Target, TlsConfig, WebhookConfig,
 };
 
 use crate::config::{Alert, AlertGroup, AlertSeverity, Resolved, Sink, SinkForm, SinkKind};
@@ -49,8 +49,13 @@ pub(crate) fn open_alerts(services: &Services) -> Result<Alerts, StartError> {
         None => None,
         Some(url) => {
             let token = alerts.webhook_key.as_ref().map(|key| key.resolve()).transpose();
-            let token = token.map_err(|reason| StartError::Secret { setting: "alerts.webhook_key", reason })?;
-            let ca_pem = alerts.webhook_ca_file.as_deref().map(|path| pem(path, "alerts.webhook_ca_file")).transpose()?;
+            let token =
+                token.map_err(|reason| StartError::Secret { setting: "alerts.webhook_key", reason })?;
+            let ca_pem = alerts
+                .webhook_ca_file
+                .as_deref()
+                .map(|path| pem(path, "alerts.webhook_ca_file"))
+                .transpose()?;
             Some(WebhookConfig {
                 http: HttpTarget {
                     url: url.clone(),
@@ -160,7 +165,13 @@ fn target(sink: &Sink, config: &Resolved) -> Result<Target, StartError> {
     if sink.kind == SinkKind::Syslog {
         let (host, port) = sink.address.as_deref().and_then(host_and_port).unwrap_or_default();
         let origin = config.public_url.host().to_owned();
-        return Ok(Target::Syslog(SyslogConfig { host, port, tls, origin, max_message: sink.max_message.as_usize() }));
+        return Ok(Target::Syslog(SyslogConfig {
+            host,
+            port,
+            tls,
+            origin,
+            max_message: sink.max_message.as_usize(),
+        }));
     }
     let token = sink.token.as_ref().map(|token| token.resolve()).transpose();
     let token = token.map_err(|reason| StartError::Secret { setting: "sink.token", reason })?;
@@ -186,7 +197,8 @@ fn tls(sink: &Sink) -> Result<TlsConfig, StartError> {
 }
 
 fn pem(path: &Path, setting: &'static str) -> Result<Vec<u8>, StartError> {
-    let wrong = |reason: String| StartError::Secret { setting, reason: format!("{}: {reason}", path.display()) };
+    let wrong =
+        |reason: String| StartError::Secret { setting, reason: format!("{}: {reason}", path.display()) };
     let length = std::fs::metadata(path).map_err(|error| wrong(format!("cannot be read: {error}")))?.len();
     if length > MAX_PEM {
         return Err(wrong("is larger than 1 MiB; is it the right file?".to_owned()));

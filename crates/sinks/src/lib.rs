@@ -40,7 +40,7 @@ pub use filter::{Filter, Pattern, PatternError};
 pub use form::Form;
 pub use http::{Answer, Http};
 pub use sinks::{Parts, SinkConfig, SinkStatus, Sinks, statuses};
-pub use source::{Item, Source};
+pub use source::{Item, Source, Wanted};
 pub use tls::{ClientCertificate, TlsConfig};
 
 /// Why sinks or alerts cannot be opened, read or changed.

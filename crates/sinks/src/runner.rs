@@ -13,7 +13,7 @@ use crate::cursor::{Cursor, Reader};
 use crate::destination::{Destination, Trouble, What};
 use crate::form::{Note, Record, Writer};
 use crate::settle::Batch;
-use crate::{SinkConfig, Source};
+use crate::{SinkConfig, Source, Wanted};
 
 /// How often a node asks whether it may take a sink over.
 const ASK_EVERY: Duration = Duration::from_secs(3);
@@ -30,6 +30,8 @@ pub(crate) struct Runner {
     pub(crate) probe: Record,
     pub(crate) reader: Reader,
     pub(crate) source: Source,
+    /// What the filter lets through; other bodies are not opened.
+    pub(crate) wanted: Wanted,
     pub(crate) audit: Audit,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
@@ -130,7 +132,7 @@ impl Runner {
         if waiting > 0 && waiting < self.config.batch as u64 {
             self.pause(self.config.flush_every).await?;
         }
-        let items = match self.source.read(at.next, self.config.batch).await {
+        let items = match self.source.read(at.next, self.config.batch, &self.wanted).await {
             Ok(items) => items,
             Err(error) => {
                 tracing::warn!(%error, sink = self.config.name, "a sink cannot read the log; trying again");

@@ -150,6 +150,11 @@ pub async fn statuses(
     Ok(named.iter().map(status).collect())
 }
 
+fn wanted(filter: &Filter) -> crate::Wanted {
+    let filter = filter.clone();
+    std::sync::Arc::new(move |entry| filter.wants(entry))
+}
+
 /// All sinks of a deployment. Cheap to clone.
 #[derive(Clone)]
 pub struct Sinks {
@@ -182,6 +187,7 @@ impl Sinks {
                 writer: around.writer,
                 reader: Reader { db: self.parts.db.clone(), name: config.name.clone(), holder },
                 source: self.parts.source.clone(),
+                wanted: wanted(&config.filter),
                 audit: self.parts.audit.clone(),
                 clock: self.parts.clock.clone(),
                 entropy: self.parts.entropy.clone(),

@@ -15,7 +15,10 @@ pub struct Item {
     pub entry: Entry,
 }
 
-type Read = dyn Fn(u64, usize) -> BoxFuture<'static, Result<Vec<Item>, AuditError>> + Send + Sync;
+/// Whose bodies are opened; asked with what the clear columns tell.
+pub type Wanted = Arc<dyn Fn(&Entry) -> bool + Send + Sync>;
+
+type Read = dyn Fn(u64, usize, Wanted) -> BoxFuture<'static, Result<Vec<Item>, AuditError>> + Send + Sync;
 
 /// The log as its readers see it. Cheap to clone.
 #[derive(Clone)]
@@ -28,26 +31,35 @@ impl Source {
     /// The log of this deployment.
     pub fn of(audit: &Audit) -> Self {
         let reader = audit.clone();
-        Self::new(audit.tree(), move |from, limit| {
+        Self::new(audit.tree(), move |from, limit, wanted| {
             let audit = reader.clone();
             Box::pin(async move {
-                let read = audit.read_log(from, limit).await?;
+                let read = audit.read_log_of(from, limit, &*wanted).await?;
                 Ok(read.into_iter().map(|one| Item { index: one.index, entry: one.entry }).collect())
             })
         })
     }
 
-    /// A log that is read by a function: up to `limit` events in index order, beginning at `from`.
+    /// A log that is read by a function: up to `limit` events in index order, beginning at `from`; those that are not
+    /// wanted may be given as the clear columns tell.
     pub fn new(
         head: watch::Receiver<TreeHead>,
-        read: impl Fn(u64, usize) -> BoxFuture<'static, Result<Vec<Item>, AuditError>> + Send + Sync + 'static,
+        read: impl Fn(u64, usize, Wanted) -> BoxFuture<'static, Result<Vec<Item>, AuditError>>
+        + Send
+        + Sync
+        + 'static,
     ) -> Self {
         Self { read: Arc::new(read), head }
     }
 
     /// Up to `limit` events in index order, beginning at `from`.
-    pub(crate) async fn read(&self, from: u64, limit: usize) -> Result<Vec<Item>, AuditError> {
-        (self.read)(from, limit).await
+    pub(crate) async fn read(
+        &self,
+        from: u64,
+        limit: usize,
+        wanted: &Wanted,
+    ) -> Result<Vec<Item>, AuditError> {
+        (self.read)(from, limit, Arc::clone(wanted)).await
     }
 
     /// The newest signed state of the log.

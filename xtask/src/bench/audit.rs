@@ -16,7 +16,11 @@ pub(crate) fn measure(report: &mut Report, seconds: u32, events: u64) -> Result<
         .args(["--seconds", &seconds.to_string(), "--events", &events.to_string()])
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "the audit bench failed:\n{text}{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "the audit bench failed:\n{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     for line in text.lines() {
         if let Some(row) = line.strip_prefix("row|") {
             let mut parts = row.split('|').map(str::to_owned);

@@ -55,7 +55,10 @@ async fn verify(house: &House, chief: &str) -> Value {
 }
 
 /// Verdict and first entry at fault, after somebody's hands.
-async fn after(statement: store::Sql, values: impl AsyncFnOnce(&House) -> Vec<store::Value>) -> (String, Value) {
+async fn after(
+    statement: store::Sql,
+    values: impl AsyncFnOnce(&House) -> Vec<store::Value>,
+) -> (String, Value) {
     let (house, chief) = log().await;
     let values = values(&house).await;
     execute(&house, statement, &values).await;
@@ -76,7 +79,10 @@ async fn a_log_in_order_is_whole_and_that_it_was_verified_is_on_it() {
     let (house, chief) = log().await;
     assert_eq!(house.get("/v1/audit/verify", &chief).await.ok()["state"], "none");
     let report = verify(&house, &chief).await;
-    assert_eq!((&report["verdict"], &report["right"], &report["index"]), (&json!("whole"), &json!(true), &Value::Null));
+    assert_eq!(
+        (&report["verdict"], &report["right"], &report["index"]),
+        (&json!("whole"), &json!(true), &Value::Null)
+    );
     assert_eq!(report["leaves"], report["tree_size"]);
     assert!(report["tree_size"].as_u64().unwrap() > 10);
     assert!(report["checkpoint"].as_str().unwrap().starts_with("fortissimo.invalid/log\n"));
@@ -90,9 +96,11 @@ async fn a_log_in_order_is_whole_and_that_it_was_verified_is_on_it() {
 
 #[tokio::test]
 async fn every_hand_on_the_database_is_named_with_its_entry() {
-    let body = after(PUT_BODY, async |house| params![3, flipped(bytes(house, BODY_OF, 3).await)].to_vec()).await;
+    let body =
+        after(PUT_BODY, async |house| params![3, flipped(bytes(house, BODY_OF, 3).await)].to_vec()).await;
     assert_eq!(body, ("altered".into(), json!(3)));
-    let leaf = after(PUT_LEAF, async |house| params![4, flipped(bytes(house, LEAF_OF, 4).await)].to_vec()).await;
+    let leaf =
+        after(PUT_LEAF, async |house| params![4, flipped(bytes(house, LEAF_OF, 4).await)].to_vec()).await;
     assert_eq!(leaf, ("altered".into(), json!(4)));
     let column = after(PUT_OUTCOME, async |_| params![5, "denied"].to_vec()).await;
     assert_eq!(column, ("altered".into(), json!(5)));
@@ -130,7 +138,8 @@ async fn an_edited_checkpoint_and_another_key_are_told_apart() {
     assert_eq!(verify(&house, &chief).await["verdict"], "edited");
 
     let (house, chief) = log().await;
-    let (stranger, _) = LogSigner::generate(&head.origin, KeyType::Ed25519, &base::Entropy::seeded(99)).unwrap();
+    let (stranger, _) =
+        LogSigner::generate(&head.origin, KeyType::Ed25519, &base::Entropy::seeded(99)).unwrap();
     let mut tx = house.db.begin_read(Scope::System("test")).await.unwrap();
     let note: String = tx.query_one(CHECKPOINT, params![]).await.unwrap().get(0).unwrap();
     drop(tx);
@@ -196,7 +205,10 @@ async fn a_proof_from_before_the_log_was_cut_is_evidence_of_it() {
     execute(&house, DROP_TAIL, params![index]).await;
     let body = json!({ "proof": String::from_utf8(proof).unwrap() });
     let answer = house.send("POST", "/v1/audit/verify", Some(&chief), Some(body)).await.ok();
-    assert_eq!((&answer["report"]["verdict"], &answer["report"]["index"]), (&json!("missing"), &json!(index)));
+    assert_eq!(
+        (&answer["report"]["verdict"], &answer["report"]["index"]),
+        (&json!("missing"), &json!(index))
+    );
 }
 
 #[tokio::test]
@@ -220,7 +232,10 @@ async fn an_export_is_json_lines_with_head_and_end() {
 async fn counts_are_given_by_hour_and_day() {
     let (house, chief) = log().await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let counting = { let audit = house.audit.clone(); tokio::spawn(async move { audit.count_hours(stopped).await }) };
+    let counting = {
+        let audit = house.audit.clone();
+        tokio::spawn(async move { audit.count_hours(stopped).await })
+    };
     let path = "/v1/audit/aggregates?from=2027-01-01T00:00:00Z&to=2027-01-30T00:00:00Z&by=kind&span=day";
     let mut counted = Value::Null;
     for _ in 0..500 {

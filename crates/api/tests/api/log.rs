@@ -27,7 +27,14 @@ async fn anybody_reads_checkpoint_tiles_and_entries() {
     for (hash, leaf) in hashes.bytes.as_chunks::<32>().0.iter().zip(leaves) {
         assert_eq!(*hash, leaf_hash(leaf));
     }
-    for absent in ["/log/tile/0/001", "/log/tile/0/000", "/log/tile/0/0", "/log/tile/entries/000", "/log/tile", "/log/x"] {
+    for absent in [
+        "/log/tile/0/001",
+        "/log/tile/0/000",
+        "/log/tile/0/0",
+        "/log/tile/entries/000",
+        "/log/tile",
+        "/log/x",
+    ] {
         assert_eq!(house.get_raw(absent).await.status, StatusCode::NOT_FOUND, "{absent}");
     }
 }

@@ -4,8 +4,8 @@
 use base::Scope;
 use crypto::log::{Checkpoint, root_at};
 
-use super::reading::{self, with_nodes};
 use super::TreeHead;
+use super::reading::{self, with_nodes};
 use crate::writer::Core;
 use crate::{AuditError, Event};
 
@@ -66,7 +66,11 @@ pub(super) async fn compare(core: &Core, head: &TreeHead, text: Option<&str>) ->
     }
     let mut tx = core.db.begin_read(Scope::System("checking the log")).await?;
     let root = with_nodes(&mut tx, head.size, |read| root_at(size, read)).await?;
-    Ok(if root == claimed.root { Found::Prefix { size } } else { Found::Other { size, reason: "another root" } })
+    Ok(if root == claimed.root {
+        Found::Prefix { size }
+    } else {
+        Found::Other { size, reason: "another root" }
+    })
 }
 
 /// Whether the database's own checkpoint is signed and says what its row says.

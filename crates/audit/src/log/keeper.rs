@@ -43,8 +43,14 @@ pub(super) struct Keeper {
 /// Runs until the sequencer has ended and its last checkpoint is written.
 pub(super) async fn run(core: Arc<Core>, mut sequenced: oneshot::Receiver<()>) {
     let mut head = core.head.subscribe();
-    let mut keeper =
-        Keeper { core, mirrored: None, anchored: false, written: None, told: BTreeSet::new(), failing: false };
+    let mut keeper = Keeper {
+        core,
+        mirrored: None,
+        anchored: false,
+        written: None,
+        told: BTreeSet::new(),
+        failing: false,
+    };
     let mut watch = Watch::new(&keeper.core);
     let mut checked = false;
     let mut looked = Instant::now();
@@ -99,7 +105,9 @@ impl Keeper {
             let event = Event::LogInconsistent { place: "database", size: head.size, reason: reason.into() };
             self.tell("database", format!("the log in the database is damaged: {reason}"), event).await;
         }
-        let mirror = self.compare("mirror", core.settings.folder.as_deref().map(|f| f.join("checkpoint")), &head).await?;
+        let mirror = self
+            .compare("mirror", core.settings.folder.as_deref().map(|f| f.join("checkpoint")), &head)
+            .await?;
         self.mirrored = match mirror {
             Found::Prefix { size } => Some(size),
             Found::Nothing { .. } => Some(0),
@@ -156,7 +164,11 @@ impl Keeper {
             self.tell(place, problem, event).await;
         }
         if found == (Found::Nothing { damaged: true }) {
-            let event = Event::LogFileChanged { file: format!("{place}/checkpoint").into(), what: "altered", rebuilt: true };
+            let event = Event::LogFileChanged {
+                file: format!("{place}/checkpoint").into(),
+                what: "altered",
+                rebuilt: true,
+            };
             self.record(event).await;
         }
         Ok(found)
@@ -176,7 +188,11 @@ impl Keeper {
         match (&failed, self.failing) {
             (Some(error), false) => {
                 tracing::error!(error, "the log's files cannot be written; the log in the database goes on");
-                self.core.log.problems.lock().insert("files".into(), format!("the log's files cannot be written: {error}"));
+                self.core
+                    .log
+                    .problems
+                    .lock()
+                    .insert("files".into(), format!("the log's files cannot be written: {error}"));
             }
             (None, true) => {
                 self.core.log.problems.lock().remove("files");
@@ -197,8 +213,7 @@ impl Keeper {
         watch::checkpoints(self).await;
         let core = Arc::clone(&self.core);
         let checkpoint = head.checkpoint.as_bytes();
-        if let (Some(folder), Some(from)) = (&core.settings.folder, self.mirrored)
-        {
+        if let (Some(folder), Some(from)) = (&core.settings.folder, self.mirrored) {
             self.mirror(folder, from, head.size).await?;
             write(vec![durable(folder.join("checkpoint"), checkpoint)]).await?;
             self.mirrored = Some(head.size);

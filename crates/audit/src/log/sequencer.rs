@@ -14,9 +14,9 @@ use store::{DbError, Dialect, Row, Tx, Value, params, sql};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::TreeHead;
 use super::growth::{self, COLUMNS, Growth, Next};
 use super::reading::{self, integer};
-use super::TreeHead;
 use crate::outbox;
 use crate::packed::Packer;
 use crate::writer::Core;
@@ -256,7 +256,12 @@ impl Sequencer {
     }
 
     /// Writes a batch; nothing of it if the tree has moved meanwhile.
-    async fn take(&mut self, head: &TreeHead, seqs: &[i64], mut batch: Vec<Next>) -> Result<Step, AuditError> {
+    async fn take(
+        &mut self,
+        head: &TreeHead,
+        seqs: &[i64],
+        mut batch: Vec<Next>,
+    ) -> Result<Step, AuditError> {
         let growth = Growth::of(&self.edge, &batch);
         let now = self.core.clock.now();
         let checkpoint = if batch.is_empty() {
@@ -321,7 +326,10 @@ impl Sequencer {
 
     /// The event that tells of rows that could not be read: they are taken out, so that they do not stop the log for ever.
     async fn tell_of(&self, unreadable: u64) -> Result<Next, AuditError> {
-        tracing::error!(rows = unreadable, "the outbox held rows that are no events; they are counted as lost");
+        tracing::error!(
+            rows = unreadable,
+            "the outbox held rows that are no events; they are counted as lost"
+        );
         let core = &self.core;
         let at: Timestamp = core.clock.now();
         let event = Event::AuditGap {
@@ -358,7 +366,11 @@ impl Sequencer {
         let settings = &self.core.settings;
         let origin = self.core.keys.prepare_log(&settings.origin, settings.post_quantum).await?;
         if origin != settings.origin {
-            tracing::warn!(origin, configured = settings.origin, "the log keeps the name that its first keys gave it");
+            tracing::warn!(
+                origin,
+                configured = settings.origin,
+                "the log keeps the name that its first keys gave it"
+            );
         }
         self.origin = Some(origin.clone());
         Ok(origin)

@@ -105,7 +105,8 @@ impl Watch {
         match change {
             None => keeper.over("database file"),
             Some(change) => {
-                let event = Event::LogFileChanged { file: "database".into(), what: change.name(), rebuilt: false };
+                let event =
+                    Event::LogFileChanged { file: "database".into(), what: change.name(), rebuilt: false };
                 let problem = format!("the database's file was {}; stop the program and look", change.name());
                 keeper.tell("database file", problem, event).await;
             }
@@ -136,10 +137,7 @@ impl Watch {
 }
 
 /// The files of these tiles that are missing or cut; of entries only the presence is known without reading them.
-async fn wrong_files(
-    folder: PathBuf,
-    tiles: Vec<Tile>,
-) -> Result<Vec<(Tile, String, Change)>, AuditError> {
+async fn wrong_files(folder: PathBuf, tiles: Vec<Tile>) -> Result<Vec<(Tile, String, Change)>, AuditError> {
     let look = move || {
         let mut wrong = Vec::new();
         for tile in tiles {
@@ -175,7 +173,8 @@ fn changed(path: &Path, size: Option<u64>) -> io::Result<Option<Change>> {
 pub(super) async fn checkpoints(keeper: &mut Keeper) {
     let Some(written) = keeper.written.clone() else { return };
     let settings = keeper.core.settings.clone();
-    let mirror = settings.folder.filter(|_| keeper.mirrored().is_some()).map(|folder| folder.join("checkpoint"));
+    let mirror =
+        settings.folder.filter(|_| keeper.mirrored().is_some()).map(|folder| folder.join("checkpoint"));
     let anchor = settings.anchor.filter(|_| keeper.anchored());
     for (place, path) in [("mirror", mirror), ("anchor", anchor)] {
         let Some(path) = path else { continue };
@@ -199,15 +198,22 @@ pub(super) async fn checkpoints(keeper: &mut Keeper) {
 async fn room(keeper: &mut Keeper) {
     let settings = keeper.core.settings.clone();
     let parent = |path: Option<PathBuf>| path.and_then(|path| path.parent().map(Path::to_owned));
-    let folders =
-        [("mirror", settings.folder), ("anchor", parent(settings.anchor)), ("database", parent(settings.database))];
+    let folders = [
+        ("mirror", settings.folder),
+        ("anchor", parent(settings.anchor)),
+        ("database", parent(settings.database)),
+    ];
     for (name, folder) in folders {
         let Some(folder) = folder else { continue };
         let asked = blocking(move || {
             let space = rustix::fs::statvfs(&folder)?;
             let writable = rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK).is_ok();
             let read_only = space.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) || !writable;
-            Ok((space.f_bavail.saturating_mul(space.f_frsize), space.f_blocks.saturating_mul(space.f_frsize), read_only))
+            Ok((
+                space.f_bavail.saturating_mul(space.f_frsize),
+                space.f_blocks.saturating_mul(space.f_frsize),
+                read_only,
+            ))
         });
         // A folder that is not there yet is made when it is written.
         let Ok((free, total, read_only)) = asked.await else { continue };

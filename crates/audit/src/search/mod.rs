@@ -19,8 +19,8 @@ use self::statements::{
 };
 use crate::outbox::{address_index, first_id};
 use crate::{
-    Audit, AuditError, Cursor, Entry, Event, Filter, Kind, LogEntry, MAX_PAGE, Outcome, Page, Record, SEARCH_WAIT, Searcher,
-    opening,
+    Audit, AuditError, Cursor, Entry, Event, Filter, Kind, LogEntry, MAX_PAGE, Outcome, Page, Record,
+    SEARCH_WAIT, Searcher, opening,
 };
 
 /// Candidates that one page looks at if several filters must match.

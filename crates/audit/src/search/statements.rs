@@ -48,7 +48,10 @@ macro_rules! page {
 macro_rules! edge {
     ($table:literal $driver:literal) => {
         concat!(
-            "SELECT id FROM ", $table, " WHERE id < $1 AND id >= $2", $driver,
+            "SELECT id FROM ",
+            $table,
+            " WHERE id < $1 AND id >= $2",
+            $driver,
             " ORDER BY id DESC LIMIT 1 OFFSET $3",
         )
     };

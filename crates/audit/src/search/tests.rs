@@ -1,11 +1,11 @@
 use base::{Actor, Clock, Entropy, Id, Scope, kind as ids};
 use store::{Db, Sql, params, sql, testing};
 
+use super::SCAN;
 use super::statements::{
     BY_ABOUT, BY_ADDRESS, BY_FURTHER, BY_KIND, BY_OUTCOME, BY_REQUEST, BY_TIME, EDGE_ABOUT, EDGE_ADDRESS,
     EDGE_FURTHER, EDGE_KIND, EDGE_OUTCOME, EDGE_REQUEST, EDGE_TIME, ONE,
 };
-use super::{FEW, SCAN};
 use crate::{Audit, Cursor, Event, Filter, Kind, Outcome, Record, Searcher};
 
 sql! {
@@ -82,13 +82,21 @@ impl Library {
         let (clock, entropy) = (Clock::controlled(START + 1_000_000_000), Entropy::system());
         let folder = tempfile::tempdir().unwrap();
         let file = keys::FileRoot::open_or_create(&folder.path().join("root.key"), None, &entropy).unwrap();
-        let keys = keys::Keys::open(&db, &keys::RootKey::File(file), clock.clone(), entropy.clone()).await.unwrap();
+        let keys =
+            keys::Keys::open(&db, &keys::RootKey::File(file), clock.clone(), entropy.clone()).await.unwrap();
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy);
         Self { db, audit, clock, keys, _folder: folder }
     }
 
     /// `count` events with indexes (and milliseconds since [`START`]) from `from` on.
-    async fn fill(&self, from: i64, count: i64, kind: Kind, outcome: Outcome, account: Option<Id<ids::Account>>) {
+    async fn fill(
+        &self,
+        from: i64,
+        count: i64,
+        kind: Kind,
+        outcome: Outcome,
+        account: Option<Id<ids::Account>>,
+    ) {
         let mut tx = self.db.begin(SYSTEM).await.unwrap();
         let last = from + count - 1;
         let params = params![from, last, START, kind.name(), outcome.name(), account];
@@ -155,14 +163,15 @@ async fn the_filter_with_few_candidates_drives_whichever_it_is() {
             assert_eq!(pages, 1, "{filter:?}");
             found
         };
-        let busy_rare_kind = Filter { account: Some(busy), kind: Some(Kind::KeyRevoked), ..Filter::default() };
+        let busy_rare_kind =
+            Filter { account: Some(busy), kind: Some(Kind::KeyRevoked), ..Filter::default() };
         assert_eq!(one_page(busy_rare_kind).await, [2, 1, 0]);
-        let rare_busy_kind = Filter { account: Some(rare), kind: Some(Kind::HttpRequest), ..Filter::default() };
+        let rare_busy_kind =
+            Filter { account: Some(rare), kind: Some(Kind::HttpRequest), ..Filter::default() };
         assert_eq!(one_page(rare_busy_kind).await, [many + 4, many + 3]);
         let rare_outcome =
             Filter { kind: Some(Kind::HttpRequest), outcome: Some(Outcome::Denied), ..Filter::default() };
         assert_eq!(one_page(rare_outcome).await, [many + 4, many + 3]);
-        assert!(FEW < SCAN);
     }
 }
 
@@ -174,7 +183,8 @@ async fn several_kinds_are_merged_by_time_and_paged_without_holes() {
         for i in 0..60 {
             house.fill(i, 1, kinds[(i % 3) as usize], Outcome::Success, None).await;
         }
-        let filter = Filter { kinds: vec![Kind::SignedIn, Kind::SignedOut, Kind::SignedIn], ..Filter::default() };
+        let filter =
+            Filter { kinds: vec![Kind::SignedIn, Kind::SignedOut, Kind::SignedIn], ..Filter::default() };
         let expected: Vec<i64> = (0..60).rev().filter(|i| i % 3 != 2).collect();
         for limit in [1, 7, 40, 200] {
             assert_eq!(house.all(&filter, limit).await.0, expected, "{limit}");
@@ -203,7 +213,11 @@ async fn people_are_found_in_events_that_are_about_somebody_else() {
         house.audit.record_durable(record).await.unwrap();
         house.clock.advance_ms(1);
         let signed = Event::SignedIn { session: Id::new(&house.clock, &entropy), method: "password" };
-        house.audit.record_durable(Record::new(house.clock.now(), signed).by_account(operator)).await.unwrap();
+        house
+            .audit
+            .record_durable(Record::new(house.clock.now(), signed).by_account(operator))
+            .await
+            .unwrap();
         house.clock.advance_ms(60_000);
 
         let by = Searcher { actor: Actor::System("test"), scope: SYSTEM, request: None };
@@ -219,10 +233,12 @@ async fn people_are_found_in_events_that_are_about_somebody_else() {
         assert_eq!(find(of_owner).await, ["account.disabled"]);
 
         // The one whom it is about and the one who did it may read it alone; a third may not even know of it.
-        let page = house.audit.search(&by, &Filter { account: Some(owner), ..Filter::default() }, None, 1).await;
+        let page =
+            house.audit.search(&by, &Filter { account: Some(owner), ..Filter::default() }, None, 1).await;
         let id = page.unwrap().entries[0].id;
         for (account, sees) in [(owner, true), (operator, true), (Id::new(&house.clock, &entropy), false)] {
-            let who = Searcher { actor: Actor::Account(account), scope: Scope::Account(account), request: None };
+            let who =
+                Searcher { actor: Actor::Account(account), scope: Scope::Account(account), request: None };
             if !sees {
                 let mut tx = house.db.begin(SYSTEM).await.unwrap();
                 house.keys.create_subject(&mut tx, keys::Subject::Account(account)).await.unwrap();

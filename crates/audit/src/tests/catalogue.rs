@@ -261,7 +261,10 @@ fn entry(event: &Event) -> Entry {
         damaged: false,
     };
     let name = spec.name;
-    if matches!(event.kind(), Kind::AuthzDenied | Kind::HttpRefused | Kind::RateLimitExceeded | Kind::RiskDenied) {
+    if matches!(
+        event.kind(),
+        Kind::AuthzDenied | Kind::HttpRefused | Kind::RateLimitExceeded | Kind::RiskDenied
+    ) {
         entry.outcome = "denied".into();
         entry.threat = Some(Threat::found(93, ThreatLevel::Critical, "impossible_travel"));
     } else if name.ends_with("failed") || name.ends_with("refused") || name == "audit.verified" {
@@ -336,7 +339,8 @@ fn the_catalogue_is_pinned() {
         let class = format!("{class}/{activity}/{severity} {:?} {:?}", s.durability, s.retention);
         let personal: Vec<String> =
             s.personal.iter().map(|p| format!("{} of {:?}", p.field, p.whose).to_lowercase()).collect();
-        writeln!(table, "{:<34}{class:<34}{} personal={personal:?}", s.name, sorted(&details(&event))).unwrap();
+        writeln!(table, "{:<34}{class:<34}{} personal={personal:?}", s.name, sorted(&details(&event)))
+            .unwrap();
     }
     insta::assert_snapshot!("catalogue", table);
 }
@@ -352,17 +356,15 @@ fn the_ocsf_form_is_pinned() {
 #[test]
 fn outside_libraries_find_every_kind_valid() {
     let Some(python) = outside("FORTISSIMO_TEST_PYTHON") else { return };
-    let lines: Vec<String> = samples()
-        .iter()
-        .flat_map(variants)
-        .map(|entry| to_ocsf(&entry, "0.1.0").to_string())
-        .collect();
+    let lines: Vec<String> =
+        samples().iter().flat_map(variants).map(|entry| to_ocsf(&entry, "0.1.0").to_string()).collect();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("events.jsonl");
     std::fs::write(&file, lines.join("\n")).unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/check-ocsf.py");
     let checked = std::process::Command::new(python).arg(script).arg(&file).output().unwrap();
-    let said = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+    let said =
+        String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
     assert!(checked.status.success(), "{said}");
     assert!(said.contains(&format!("{} events are valid", lines.len())), "{said}");
 }
@@ -370,7 +372,8 @@ fn outside_libraries_find_every_kind_valid() {
 /// What `cargo xtask test` names; nothing may be skipped in CI.
 fn outside(variable: &str) -> Option<std::ffi::OsString> {
     #[expect(clippy::disallowed_methods, reason = "the test runner names its tools in the environment")]
-    let (found, ci) = (std::env::var_os(variable), std::env::var_os("CI").is_some_and(|value| value == "true"));
+    let (found, ci) =
+        (std::env::var_os(variable), std::env::var_os("CI").is_some_and(|value| value == "true"));
     if found.is_none() {
         assert!(!ci, "{variable} is not set: run `cargo xtask test`");
         eprintln!("not tested here: {variable} is not set (cargo xtask test sets it)");

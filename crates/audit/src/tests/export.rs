@@ -73,10 +73,12 @@ async fn every_line_is_proven_against_the_first_and_what_is_altered_is_found() {
         assert_eq!(check(&house, &text_of(&events)), Ok(events.len() as u64));
 
         let whole = events.clone();
-        let signed = events.iter().position(|line| line["event"]["metadata"]["event_code"] == "session.signed_in");
+        let signed =
+            events.iter().position(|line| line["event"]["metadata"]["event_code"] == "session.signed_in");
         let signed = signed.unwrap();
         let at = events[signed]["index"].as_u64().unwrap();
-        let body = events[signed]["bodies"][0]["text"].as_str().unwrap().replace("203.0.113.77", "203.0.113.78");
+        let body =
+            events[signed]["bodies"][0]["text"].as_str().unwrap().replace("203.0.113.77", "203.0.113.78");
         assert_ne!(body, events[signed]["bodies"][0]["text"]);
         events[signed]["bodies"][0]["text"] = body.into();
         assert_eq!(check(&house, &text_of(&events)), Err(("altered", Some(at))));
@@ -112,7 +114,9 @@ async fn every_line_is_proven_against_the_first_and_what_is_altered_is_found() {
         let stranger = Trust { keys: Vec::new(), ..trust(&house) };
         let foreign = verify::export(text.as_bytes(), &stranger).unwrap();
         assert_eq!((foreign.faults[0].word, foreign.signed_by.len()), ("foreign", 0));
-        for nothing in ["", "\n", "{}\n", "<html>\n", "{\"format\":\"other/1\",\"tree_size\":1,\"checkpoint\":\"\"}\n"] {
+        for nothing in
+            ["", "\n", "{}\n", "<html>\n", "{\"format\":\"other/1\",\"tree_size\":1,\"checkpoint\":\"\"}\n"]
+        {
             assert!(check(&house, nothing).is_err(), "{nothing}");
         }
     }

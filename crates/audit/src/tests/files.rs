@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base::{Clock, Entropy, Id};
 use crypto::log::{Checkpoint, Tile, decode_bundle, leaf_hash};
 use keys::{FileRoot, Keys, RootKey, Subject};
-use base::{Clock, Entropy, Id};
 use store::{Db, DbConfig, params, sql};
 use tempfile::TempDir;
 
@@ -111,7 +111,9 @@ async fn what_somebody_does_to_the_files_is_told_and_repaired() {
     let attacks: [(&str, &str, &dyn Fn()); 5] = [
         ("mirror/checkpoint", "deleted", &|| fs::remove_file(log.join("checkpoint")).unwrap()),
         ("mirror/checkpoint", "altered", &|| fs::write(log.join("checkpoint"), "no checkpoint").unwrap()),
-        ("anchor/checkpoint", "deleted", &|| fs::remove_file(folder.path().join("anchor/checkpoint")).unwrap()),
+        ("anchor/checkpoint", "deleted", &|| {
+            fs::remove_file(folder.path().join("anchor/checkpoint")).unwrap()
+        }),
         ("tile/0/000", "truncated", &|| fs::write(log.join("tile/0/000"), [0; 32]).unwrap()),
         ("tile/entries/000", "deleted", &|| fs::remove_file(log.join("tile/entries/000")).unwrap()),
     ];
@@ -119,13 +121,17 @@ async fn what_somebody_does_to_the_files_is_told_and_repaired() {
         // Told before it is repaired: the next attack waits for the repair of the last.
         eventually("the files are whole", async || {
             let size = size_of(log.join("checkpoint"));
-            size >= 300 && size_of(folder.path().join("anchor/checkpoint")) == size && whole_files(folder.path(), size)
+            size >= 300
+                && size_of(folder.path().join("anchor/checkpoint")) == size
+                && whole_files(folder.path(), size)
         })
         .await;
         attack();
         eventually(&format!("{file} {what} is told"), async || {
             let told = house.find(&Filter { kind: Some(Kind::LogFileChanged), ..Filter::default() }).await;
-            told.iter().any(|e| e.details["file"] == file && e.details["what"] == what && e.details["rebuilt"] == true)
+            told.iter().any(|e| {
+                e.details["file"] == file && e.details["what"] == what && e.details["rebuilt"] == true
+            })
         })
         .await;
     }
@@ -188,7 +194,11 @@ async fn an_older_log_does_not_come_back_to_life_unnoticed() {
     assert_eq!(size_of(folder.path().join("anchor/checkpoint")), 10, "the evidence is not overwritten");
     assert_eq!(size_of(folder.path().join("log/checkpoint")), 10, "nor is the mirror");
     let seen = reborn.read_log(0, 100).await.unwrap();
-    assert_eq!(seen.iter().filter(|read| read.entry.kind == "log.rolled_back").count(), 2, "anchor and mirror");
+    assert_eq!(
+        seen.iter().filter(|read| read.entry.kind == "log.rolled_back").count(),
+        2,
+        "anchor and mirror"
+    );
     // Still so at the next start, when the tree is longer than the anchor's: it is another one.
     let third = again(&house, folder.path());
     eventually("it stays known", async || {
@@ -206,7 +216,8 @@ sql! {
 async fn the_databases_own_file_and_the_clock_are_watched() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("audit.db");
-    let db = Db::connect(&DbConfig::new(format!("sqlite:{}", path.display()).parse().unwrap())).await.unwrap();
+    let db =
+        Db::connect(&DbConfig::new(format!("sqlite:{}", path.display()).parse().unwrap())).await.unwrap();
     db.migrate().await.unwrap();
     let (clock, entropy) = (Clock::controlled(START), Entropy::system());
     let file = FileRoot::open_or_create(&folder.path().join("root.key"), None, &entropy).unwrap();
@@ -236,8 +247,13 @@ async fn an_erasure_names_its_keys_and_leaves_the_log_whole() {
         let mut tx = house.db.begin(SYSTEM).await.unwrap();
         let keys = house.keys.subject_keys(&mut tx, Subject::Account(ada)).await.unwrap();
         let by = base::Actor::Account(operator);
-        assert!(house.audit.erase_subject(&mut tx, ada, by, "operator", Some(house.request())).await.unwrap());
-        assert!(!house.audit.erase_subject(&mut tx, ada, by, "operator", None).await.unwrap(), "there is nothing left");
+        assert!(
+            house.audit.erase_subject(&mut tx, ada, by, "operator", Some(house.request())).await.unwrap()
+        );
+        assert!(
+            !house.audit.erase_subject(&mut tx, ada, by, "operator", None).await.unwrap(),
+            "there is nothing left"
+        );
         tx.commit().await.unwrap();
         house.audit.settled().await.unwrap();
         let log = house.audit.read_log(0, 10).await.unwrap();
@@ -248,12 +264,13 @@ async fn an_erasure_names_its_keys_and_leaves_the_log_whole() {
         let bundle = house.audit.tile(&format!("tile/entries/000.p/{}", log.len())).await.unwrap().unwrap();
         let leaves = decode_bundle(u16::try_from(log.len()).unwrap(), &bundle).unwrap();
         let leaf = crate::Leaf::decode(leaves.last().unwrap()).unwrap();
-        assert_eq!(leaf.erases.iter().map(|key| key.0).collect::<Vec<_>>(), keys.iter().map(|k| k.0).collect::<Vec<_>>());
+        assert_eq!(
+            leaf.erases.iter().map(|key| key.0).collect::<Vec<_>>(),
+            keys.iter().map(|k| k.0).collect::<Vec<_>>()
+        );
         assert_eq!(crate::Leaf::decode(leaves[0]).unwrap().bodies[0].key, leaf.erases[0]);
-        eventually("the body is gone", async || {
-            house.audit.read_log(0, 1).await.unwrap()[0].entry.erased
-        })
-        .await;
+        eventually("the body is gone", async || house.audit.read_log(0, 1).await.unwrap()[0].entry.erased)
+            .await;
         let nobody = Id::new(&house.clock, &house.entropy);
         let mut tx = house.db.begin(SYSTEM).await.unwrap();
         assert!(!house.audit.erase_subject(&mut tx, nobody, by, "operator", None).await.unwrap());

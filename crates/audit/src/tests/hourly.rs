@@ -57,7 +57,11 @@ async fn events_are_counted_once_by_hour_kind_outcome_severity_and_country() {
         let by_outcome: u64 = counts(&house, Grouping::Outcome, DAY_MS).await.iter().map(|c| c.2).sum();
         let by_severity: u64 = counts(&house, Grouping::Severity, DAY_MS).await.iter().map(|c| c.2).sum();
         assert_eq!((by_outcome, by_severity), (9, 9));
-        let told = house.audit.hourly(Timestamp::from_millis(0), house.clock.now(), 0, Grouping::Kind).await.unwrap();
+        let told = house
+            .audit
+            .hourly(Timestamp::from_millis(0), house.clock.now(), 0, Grouping::Kind)
+            .await
+            .unwrap();
         assert_eq!(told.counted_to, house.audit.tree().borrow().size);
     }
 }

@@ -44,7 +44,8 @@ async fn sound(house: &House) -> usize {
     assert_eq!(open.size, entries.len() as u64);
     for LogEntry { index, entry } in &entries {
         let mut tx = house.db.begin_read(SYSTEM).await.unwrap();
-        let leaf: Vec<u8> = tx.query_one(LEAF, params![i64::try_from(*index).unwrap()]).await.unwrap().get(0).unwrap();
+        let leaf: Vec<u8> =
+            tx.query_one(LEAF, params![i64::try_from(*index).unwrap()]).await.unwrap().get(0).unwrap();
         drop(tx);
         assert_eq!(Leaf::decode(&leaf).unwrap().id, entry.id);
         if index % 97 == 0 || entries.len() < 50 {
@@ -77,7 +78,15 @@ async fn every_event_gets_the_next_index_and_a_proof() {
         let narrow = house.audit.tile("tile/0/002.p/1").await.unwrap().unwrap();
         assert_eq!(narrow.len(), 32, "a narrower tile is the beginning of the wider one");
         assert!(house.audit.tile("tile/entries/002.p/193").await.unwrap().is_some());
-        for absent in ["tile/0/002", "tile/0/003", "tile/0/002.p/194", "tile/2/000", "tile/entries/003", "x", "tile/0/0"] {
+        for absent in [
+            "tile/0/002",
+            "tile/0/003",
+            "tile/0/002.p/194",
+            "tile/2/000",
+            "tile/entries/003",
+            "x",
+            "tile/0/0",
+        ] {
             assert_eq!(house.audit.tile(absent).await.unwrap(), None, "{absent}");
         }
         let nobody = Id::new(&house.clock, &house.entropy);
@@ -95,7 +104,9 @@ async fn a_sequencer_that_dies_anywhere_leaves_a_whole_log() {
         house.audit.record_durable(house.critical(ada)).await.unwrap();
         house.audit.shutdown().await;
         let mut recorded = 1;
-        for cut in [Cut::BeforeWriting, Cut::AfterMoving, Cut::AfterEvents, Cut::BeforeCommit, Cut::AfterCommit] {
+        for cut in
+            [Cut::BeforeWriting, Cut::AfterMoving, Cut::AfterEvents, Cut::BeforeCommit, Cut::AfterCommit]
+        {
             for _ in 0..2 {
                 let mut tx = house.db.begin(SYSTEM).await.unwrap();
                 for _ in 0..3 {
@@ -115,7 +126,8 @@ async fn a_sequencer_that_dies_anywhere_leaves_a_whole_log() {
                 assert!(died.contains("cut"), "{died}");
             }
         }
-        let reborn = Audit::start(house.db.clone(), house.keys.clone(), house.clock.clone(), house.entropy.clone());
+        let reborn =
+            Audit::start(house.db.clone(), house.keys.clone(), house.clock.clone(), house.entropy.clone());
         let house = House { audit: reborn, ..house };
         assert_eq!(sound(&house).await, recorded);
     }
@@ -126,7 +138,8 @@ async fn many_nodes_make_one_log() {
     for db in testing::databases().await {
         let house = House::new(db).await;
         let ada = house.account().await;
-        let node = || Audit::start(house.db.clone(), house.keys.clone(), house.clock.clone(), house.entropy.clone());
+        let node =
+            || Audit::start(house.db.clone(), house.keys.clone(), house.clock.clone(), house.entropy.clone());
         let nodes = [house.audit.clone(), node(), node()];
         let mut tasks = tokio::task::JoinSet::new();
         for round in 0..120 {
@@ -142,7 +155,8 @@ async fn many_nodes_make_one_log() {
         nodes[2].settled().await.unwrap();
         let house = House { audit: nodes[2].clone(), ..house };
         assert_eq!(sound(&house).await, 130);
-        super::eventually("every node knows the newest tree", async || nodes[1].tree().borrow().size == 130).await;
+        super::eventually("every node knows the newest tree", async || nodes[1].tree().borrow().size == 130)
+            .await;
     }
 }
 
@@ -164,7 +178,8 @@ async fn of_two_sequencers_at_once_one_gets_through() {
             assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
             while one.step().await.unwrap() == Step::Again {}
         }
-        let reborn = Audit::start(house.db.clone(), house.keys.clone(), house.clock.clone(), house.entropy.clone());
+        let reborn =
+            Audit::start(house.db.clone(), house.keys.clone(), house.clock.clone(), house.entropy.clone());
         let house = House { audit: reborn, ..house };
         assert_eq!(sound(&house).await, 20);
     }
@@ -179,7 +194,8 @@ async fn a_row_written_twice_and_one_that_is_rubbish_do_not_stop_the_log() {
         let id = Id::at(record.at, &house.entropy);
         let mut tx = house.db.begin(SYSTEM).await.unwrap();
         let (keys, entropy) = (&house.keys, &house.entropy);
-        let event = outbox::seal_in(&mut tx, keys, entropy, &record, id, outbox::Keyless::Refuse).await.unwrap();
+        let event =
+            outbox::seal_in(&mut tx, keys, entropy, &record, id, outbox::Keyless::Refuse).await.unwrap();
         outbox::insert(&mut tx, Packer::of(&event)).await.unwrap();
         tx.commit().await.unwrap();
         house.audit.settled().await.unwrap();
@@ -206,7 +222,8 @@ async fn a_damaged_tree_is_not_continued() {
     let mut tx = house.db.begin(SYSTEM).await.unwrap();
     tx.execute(CUT_TILE, params![vec![7_u8; 32]]).await.unwrap();
     tx.commit().await.unwrap();
-    let reborn = Audit::start(house.db.clone(), house.keys.clone(), house.clock.clone(), house.entropy.clone());
+    let reborn =
+        Audit::start(house.db.clone(), house.keys.clone(), house.clock.clone(), house.entropy.clone());
     reborn.record_durable(house.critical(ada)).await.unwrap();
     super::eventually("the damage is told", async || {
         reborn.health().problems.iter().any(|p| p.contains("tiles do not give the root"))
@@ -220,10 +237,11 @@ async fn what_an_operator_does_has_a_body_for_each_person() {
     for db in testing::databases().await {
         let house = House::new(db).await;
         let (ada, operator) = (house.account().await, house.account().await);
-        let record = Record::new(house.clock.now(), Event::AccountDisabled { reason: Some("payment".into()) })
-            .by(base::Actor::Account(operator))
-            .about(ada)
-            .during(house.request());
+        let record =
+            Record::new(house.clock.now(), Event::AccountDisabled { reason: Some("payment".into()) })
+                .by(base::Actor::Account(operator))
+                .about(ada)
+                .during(house.request());
         let mut tx = house.db.begin(SYSTEM).await.unwrap();
         let id = house.audit.append(&mut tx, &record).await.unwrap();
         tx.commit().await.unwrap();

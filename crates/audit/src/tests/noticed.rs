@@ -52,3 +52,44 @@ async fn no_change_of_any_file_goes_unnoticed() {
     }
     assert!(crate::verify::tree(&mut source, &log.trust, &[]).await.unwrap().findings.none());
 }
+
+/// Not a promise of time, a way to measure it: `cargo test --release -p fortissimo-audit -- --ignored --nocapture speed`.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn speed_of_verification() {
+    use base::Timestamp;
+    use crypto::log::{Checkpoint, Edge, KeyType, LogSigner, Tile, encode_bundle, hashes_to_bytes, leaf_hash};
+
+    const SIZE: u64 = 1_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let put = |path: String, bytes: Vec<u8>| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    let mut edge = Edge::new();
+    for index in 0..SIZE.div_ceil(256) {
+        let tile = Tile::in_tree(0, index, SIZE).unwrap();
+        // As long as the leaf of a request.
+        let entries: Vec<Vec<u8>> =
+            (0..tile.width).map(|at| format!("{:0380}", index * 256 + u64::from(at)).into_bytes()).collect();
+        let hashes: Vec<_> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+        edge.append(&hashes, |tile, hashes| put(tile.path(), hashes_to_bytes(hashes)));
+        put(tile.entries_path(), encode_bundle(entries.iter().map(Vec::as_slice)).unwrap());
+    }
+    for (tile, hashes) in edge.partial() {
+        put(tile.path(), hashes_to_bytes(hashes));
+    }
+    let (signer, _) = LogSigner::generate("example.com/log", KeyType::Ed25519, &Entropy::seeded(1)).unwrap();
+    let head = Checkpoint::new("example.com/log", SIZE, edge.root()).unwrap();
+    put("checkpoint".into(), head.sign(&[&signer], Timestamp::from_millis(0)).unwrap().into_bytes());
+    let trust =
+        crate::verify::Trust { origin: None, keys: vec![signer.verifier().clone()], witnesses: Vec::new() };
+    #[expect(clippy::disallowed_methods, reason = "it measures")]
+    let begun = std::time::Instant::now();
+    let tree =
+        crate::verify::tree(&mut Folder::new(folder.path().to_owned()), &trust, &[]).await.unwrap();
+    let took = begun.elapsed();
+    assert!(tree.findings.none() && tree.leaves == SIZE);
+    eprintln!("{SIZE} leaves of 380 bytes in {took:?}: {:.0} a second", SIZE as f64 / took.as_secs_f64());
+}

@@ -31,7 +31,7 @@ sql! {
                SELECT $2, $3, at, kind, severity, outcome, actor, bodies, leaf, body FROM audit_event WHERE idx = $1";
     CUT_TILE = "UPDATE audit_tile SET hashes = $2 WHERE level = 0 AND number = $1";
     FORGET_KEY = "DELETE FROM subject_key WHERE account_id = $1";
-    REVIVE_KEY = "UPDATE subject_key SET wrapped = X'00', destroyed_at = NULL WHERE account_id = $1";
+    REVIVE_KEY = "UPDATE subject_key SET wrapped = $2, destroyed_at = NULL WHERE account_id = $1";
     SIZE_OF_TREE = "SELECT size FROM audit_tree WHERE only_row = 1";
     PUT_CHECKPOINT = "UPDATE audit_tree SET checkpoint = $1 WHERE only_row = 1";
 }
@@ -113,7 +113,7 @@ impl Log {
         let copied = tempfile::tempdir_in(self.folder.path()).unwrap();
         copy(&self.folder.path().join("log"), copied.path());
         hands(copied.path());
-        self.verdict(&copied.path().to_owned(), Some(&self.anchor())).await
+        self.verdict(copied.path(), Some(&self.anchor())).await
     }
 
     async fn verdict(&self, files: &Path, anchor: Option<&str>) -> Vec<Finding> {
@@ -169,7 +169,10 @@ async fn mirrored(house: &House, folder: &Path) -> u64 {
         let note = fs::read_to_string(folder.join(path)).unwrap_or_default();
         Checkpoint::read_unverified(&note).map_or(0, |head| head.size)
     };
-    eventually("files and anchor follow", async || at("log/checkpoint") == size && at("anchor/checkpoint") == size).await;
+    eventually("files and anchor follow", async || {
+        at("log/checkpoint") == size && at("anchor/checkpoint") == size
+    })
+    .await;
     size
 }
 
@@ -255,10 +258,7 @@ async fn hands_on_the_files_are_named() {
             with(&|all| drop(all.remove(usize::try_from(log.gap).unwrap()))),
             vec![Finding::Missing { from: log.gap, to: log.gap + 1 }],
         ),
-        (
-            with(&|all| all.truncate(all.len() - 3)),
-            vec![Finding::Truncated { from: size - 3, size }],
-        ),
+        (with(&|all| all.truncate(all.len() - 3)), vec![Finding::Truncated { from: size - 3, size }]),
     ];
     for (changed, expected) in cases {
         assert_eq!(log.with_files(|files| write_entries(files, size, &changed)).await, expected);
@@ -365,7 +365,8 @@ async fn hands_on_the_database_are_named() {
     };
     let mut flipped = body.clone();
     flipped[60] ^= 1;
-    let put_body = async |index: u64, bytes: &[u8]| log.execute(PUT_BODY, params![integer(index), bytes]).await;
+    let put_body =
+        async |index: u64, bytes: &[u8]| log.execute(PUT_BODY, params![integer(index), bytes]).await;
     let found = log.with_database(async |_| put_body(of_ada, &flipped).await).await;
     assert_eq!(found, [Finding::Altered { index: of_ada, part: Part::Body(0) }]);
     let found = log.with_database(async |_| put_body(of_ada, b"").await).await;
@@ -385,12 +386,15 @@ async fn hands_on_rows_and_keys_are_named() {
     let log = Log::new().await;
     let integer = |index: u64| i64::try_from(index).unwrap();
     let of_ada = log.of_ada;
-    let found = log.with_database(async |log| log.execute(PUT_OWNER, params![integer(of_ada), log.bob]).await).await;
+    let found =
+        log.with_database(async |log| log.execute(PUT_OWNER, params![integer(of_ada), log.bob]).await).await;
     assert_eq!(found, [Finding::Altered { index: of_ada, part: Part::Column("account_id".into()) }]);
     log.execute(PUT_OWNER, params![integer(of_ada), log.ada]).await;
 
     // Two rows change places.
-    let moves = async |log: &Log, from: u64, to: u64| log.execute(MOVE_ROW, params![integer(from), integer(to)]).await;
+    let moves = async |log: &Log, from: u64, to: u64| {
+        log.execute(MOVE_ROW, params![integer(from), integer(to)]).await
+    };
     let exchange = async |log: &Log| {
         moves(log, 20, 1_000_000).await;
         moves(log, 30, 20).await;
@@ -406,7 +410,8 @@ async fn hands_on_rows_and_keys_are_named() {
         .await;
     assert_eq!(found, [Finding::RowInserted { index: end }]);
     log.execute(DROP_ROW, params![integer(end)]).await;
-    let found = log.with_database(async |log| log.execute(CUT_TILE, params![1_i64, &b"short"[..]]).await).await;
+    let found =
+        log.with_database(async |log| log.execute(CUT_TILE, params![1_i64, &b"short"[..]]).await).await;
     assert_eq!(found, [Finding::TileCut { path: "tile/0/001".into() }]);
     let stored = log.house.audit.tile("tile/0/001").await;
     assert!(stored.is_err(), "a cut tile is not served");
@@ -429,9 +434,15 @@ async fn hands_on_rows_and_keys_are_named() {
     log.execute(FORGET_KEY, params![log.ada]).await;
     let found = log.with_database(async |_| ()).await;
     assert_eq!(found.iter().filter(unauthorised).count(), 2, "deleting the tombstone does not help");
-    let found = log.with_database(async |log| log.execute(REVIVE_KEY, params![log.bob]).await).await;
-    assert!(found.iter().any(|finding| matches!(finding, Finding::NotErased { index, .. } if *index == log.of_bob)));
-    let found = log.with_database(async |log| log.execute(DROP_TAIL, params![integer(log.size - 4)]).await).await;
+    let found =
+        log.with_database(async |log| log.execute(REVIVE_KEY, params![log.bob, &b"rubbish"[..]]).await).await;
+    assert!(
+        found
+            .iter()
+            .any(|finding| matches!(finding, Finding::NotErased { index, .. } if *index == log.of_bob))
+    );
+    let found =
+        log.with_database(async |log| log.execute(DROP_TAIL, params![integer(log.size - 4)]).await).await;
     assert!(found.contains(&Finding::Truncated { from: log.size - 4, size: log.size }), "{found:?}");
 
     let mut altered_leaf = leaf(&log.house, 40).await;

@@ -55,7 +55,9 @@ impl Aligner {
         }
         let mut different = std::mem::take(&mut self.different);
         while let Some((index, have, want)) = different.pop() {
-            let partner = different.iter().position(|(_, other_have, other_want)| *other_have == want && *other_want == have);
+            let partner = different
+                .iter()
+                .position(|(_, other_have, other_want)| *other_have == want && *other_want == have);
             match partner {
                 Some(at) => {
                     let (first, ..) = different.remove(at);
@@ -65,8 +67,12 @@ impl Aligner {
             }
         }
         self.findings.listed.sort_by_key(|finding| match finding {
-            Finding::Altered { index, .. } | Finding::Swapped { index, .. } | Finding::Inserted { index } => *index,
-            Finding::Missing { from, .. } | Finding::Truncated { from, .. } | Finding::Unproven { from, .. } => *from,
+            Finding::Altered { index, .. } | Finding::Swapped { index, .. } | Finding::Inserted { index } => {
+                *index
+            }
+            Finding::Missing { from, .. }
+            | Finding::Truncated { from, .. }
+            | Finding::Unproven { from, .. } => *from,
             _ => u64::MAX,
         });
         self.findings
@@ -76,7 +82,8 @@ impl Aligner {
     fn still_shifted(&self, have: &[Hash], want: &[Hash]) -> bool {
         match self.shift {
             1 => have.split_first().is_some_and(|(first, rest)| {
-                Some(*first) == self.carry && (rest == want || want.split_last().is_some_and(|(_, most)| rest == most))
+                Some(*first) == self.carry
+                    && (rest == want || want.split_last().is_some_and(|(_, most)| rest == most))
             }),
             -1 => want.split_first().is_some_and(|(_, later)| {
                 have == later || have.split_last().is_some_and(|(_, most)| most == later)
@@ -89,7 +96,8 @@ impl Aligner {
         let same = have.iter().zip(want).take_while(|(h, w)| h == w).count();
         let (have_rest, want_rest) = (&have[same..], &want[same..]);
         let at = base + same as u64;
-        let begins = |long: &[Hash], short: &[Hash]| long.len() >= short.len() && long[..short.len()] == *short;
+        let begins =
+            |long: &[Hash], short: &[Hash]| long.len() >= short.len() && long[..short.len()] == *short;
         match (have_rest.split_first(), want_rest.split_first()) {
             (None, Some(_)) => self.findings.add(Finding::Missing { from: at, to: base + want.len() as u64 }),
             (Some(_), None) => {
@@ -98,7 +106,9 @@ impl Aligner {
                 }
             }
             // An entry too many: what follows is the signed list from here, as far as it goes.
-            (Some((_, later)), _) if !later.is_empty() && begins(want_rest, later) && later.len() + 1 >= want_rest.len() => {
+            (Some((_, later)), _)
+                if !later.is_empty() && begins(want_rest, later) && later.len() + 1 >= want_rest.len() =>
+            {
                 self.shift = 1;
                 self.findings.add(Finding::Inserted { index: at });
             }
@@ -112,7 +122,8 @@ impl Aligner {
                 self.findings.add(Finding::Missing { from: at, to: at + 1 });
             }
             (Some(_), Some(_)) if have.len() == want.len() => {
-                for (index, (have, want)) in (base..).zip(have.iter().zip(want)).filter(|(_, (h, w))| h != w) {
+                for (index, (have, want)) in (base..).zip(have.iter().zip(want)).filter(|(_, (h, w))| h != w)
+                {
                     if self.different.len() < REMEMBERED {
                         self.different.push((index, *have, *want));
                     } else {
@@ -162,13 +173,16 @@ mod tests {
         aligner.finish(base).listed
     }
 
+    /// Bundles: what is there, what was signed.
+    type Case<'a> = (&'a [(&'a str, &'a str)], Vec<Finding>);
+
     fn altered(index: u64) -> Finding {
         Finding::Altered { index, part: Part::Leaf }
     }
 
     #[test]
     fn what_was_done_to_entries_is_named() {
-        let cases: &[(&[(&str, &str)], Vec<Finding>)] = &[
+        let cases: &[Case<'_>] = &[
             (&[("abcdefgh", "abcdefgh")], vec![]),
             (&[("abXdefgh", "abcdefgh")], vec![altered(2)]),
             (&[("Xbcdefgh", "abcdefgh")], vec![altered(0)]),

@@ -41,14 +41,17 @@ impl Database {
         let tile = path.tile;
         let Ok(number) = i64::try_from(tile.index) else { return Ok(None) };
         if path.kind == TileKind::Hashes {
-            let Some(row) = tx.query_opt(VERIFY_TILE, params![tile.level, number]).await? else { return Ok(None) };
+            let Some(row) = tx.query_opt(VERIFY_TILE, params![tile.level, number]).await? else {
+                return Ok(None);
+            };
             let mut hashes: Vec<u8> = row.get(0)?;
             // The row has what the newest tree has; an older one ends earlier.
             hashes.truncate(tile.byte_len());
             return Ok(Some(hashes));
         }
         let Some(first) = number.checked_mul(256) else { return Ok(None) };
-        let rows = tx.query(VERIFY_LEAVES, params![first, first.saturating_add(i64::from(tile.width))]).await?;
+        let rows =
+            tx.query(VERIFY_LEAVES, params![first, first.saturating_add(i64::from(tile.width))]).await?;
         let mut bundle = Vec::new();
         for row in &rows {
             let leaf: Vec<u8> = row.get(0)?;

@@ -50,7 +50,9 @@ pub(super) async fn diagnose(
                 match &have {
                     None => aligner.absent(base, u64::from(tile.width)),
                     Some(_) if right => {}
-                    Some(_) => aligner.note(Finding::Unproven { from: base, to: base + u64::from(tile.width) }),
+                    Some(_) => {
+                        aligner.note(Finding::Unproven { from: base, to: base + u64::from(tile.width) })
+                    }
                 }
                 continue;
             }
@@ -164,7 +166,9 @@ impl Signed {
             self.check(source, tile, expected, file).await?
         } else {
             let edge = self.edge.as_ref();
-            edge.and_then(|edge| edge.partial().find(|(of, _)| *of == tile).map(|(_, hashes)| hashes.to_vec()))
+            edge.and_then(|edge| {
+                edge.partial().find(|(of, _)| *of == tile).map(|(_, hashes)| hashes.to_vec())
+            })
         };
         self.recent[usize::from(level)] = Some((index, hashes.clone()));
         Ok(hashes)

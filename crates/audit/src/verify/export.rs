@@ -156,7 +156,9 @@ impl Check {
         let head = match serde_json::from_slice::<Head>(line) {
             Ok(head) if head.format == EXPORT_FORMAT => head,
             Ok(head) => return self.fault(None, "malformed", format!("its form is {}", head.format)),
-            Err(error) => return self.fault(None, "malformed", format!("it does not begin as an export: {error}")),
+            Err(error) => {
+                return self.fault(None, "malformed", format!("it does not begin as an export: {error}"));
+            }
         };
         let checked = signature::check(&head.checkpoint, trust);
         self.found.signed_by = checked.signed_by;

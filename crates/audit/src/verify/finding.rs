@@ -221,7 +221,9 @@ impl fmt::Display for Finding {
             Self::AnchorInvalid { why } => write!(f, "the checkpoint in the second place: {why}"),
             Self::AnchorMissing => write!(f, "the second place has no checkpoint"),
             Self::RowInserted { index } => write!(f, "the database has a row {index} beyond the signed tree"),
-            Self::BodyMissing { index, slot } => write!(f, "body {slot} of entry {index} is gone, and nothing erased it"),
+            Self::BodyMissing { index, slot } => {
+                write!(f, "body {slot} of entry {index} is gone, and nothing erased it")
+            }
             Self::ErasedWithoutAuthority { index, slot, key } => {
                 write!(f, "body {slot} of entry {index}: its key {key} is gone, and no event destroyed it")
             }

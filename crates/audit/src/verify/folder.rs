@@ -22,7 +22,9 @@ impl Folder {
     fn read_now(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
         let file = match File::open(self.0.join(path)) {
             // A file where a folder should be is as good as nothing.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             opened => opened?,
         };
         let mut bytes = Vec::new();

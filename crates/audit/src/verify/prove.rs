@@ -1,7 +1,9 @@
 //! The proof of one event from any source, so that a log's files alone are enough.
 
 use base::{Id, kind as ids};
-use crypto::log::{Checkpoint, Malformed, ProofFile, Tile, TileReader, inclusion_proof, leaf_hash, verify_inclusion};
+use crypto::log::{
+    Checkpoint, Malformed, ProofFile, Tile, TileReader, inclusion_proof, leaf_hash, verify_inclusion,
+};
 
 use super::diagnose::lenient;
 use super::tree::{read_bundle, read_hashes};
@@ -53,7 +55,9 @@ pub async fn prove(source: &mut impl Source, wanted: Wanted) -> Result<Option<Pr
     let cosigned = source.read("cosigned").await?.and_then(|note| String::from_utf8(note).ok());
     let cosigned = cosigned.and_then(|note| Some((Checkpoint::read_unverified(&note).ok()?, note)));
     let (head, note) = match cosigned {
-        Some((of, cosigned)) if of.origin == head.origin && index < of.size && of.size <= head.size => (of, cosigned),
+        Some((of, cosigned)) if of.origin == head.origin && index < of.size && of.size <= head.size => {
+            (of, cosigned)
+        }
         _ => (head, note),
     };
     let hashes = path(source, index, head.size).await?;
@@ -114,7 +118,8 @@ async fn path(source: &mut impl Source, index: u64, size: u64) -> Result<Vec<[u8
             Err(Lack::Malformed(error)) => return Err(ProveError::Damaged(error.to_string())),
             Err(Lack::Tile(tile)) => {
                 let bytes = read_hashes(source, tile).await?;
-                let bytes = bytes.ok_or_else(|| ProveError::Damaged(format!("{} is missing", tile.path())))?;
+                let bytes =
+                    bytes.ok_or_else(|| ProveError::Damaged(format!("{} is missing", tile.path())))?;
                 tiles.push((tile, bytes));
             }
         }

@@ -29,7 +29,9 @@ pub async fn tree(source: &mut impl Source, trust: &Trust, earlier: &[u64]) -> R
     };
     let Some(note) = source.read("checkpoint").await? else {
         // A log that has nothing yet has no files at all.
-        if source.read("tile/entries/000").await?.is_some() || source.read("tile/entries/000.p/1").await?.is_some() {
+        if source.read("tile/entries/000").await?.is_some()
+            || source.read("tile/entries/000.p/1").await?.is_some()
+        {
             found.findings.add(Finding::NoCheckpoint);
         }
         return Ok(found);
@@ -70,7 +72,9 @@ pub async fn tree(source: &mut impl Source, trust: &Trust, earlier: &[u64]) -> R
         if !whole {
             continue;
         }
-        for wanted in earlier.iter().filter(|wanted| base < **wanted && **wanted <= base + hashes.len() as u64) {
+        for wanted in
+            earlier.iter().filter(|wanted| base < **wanted && **wanted <= base + hashes.len() as u64)
+        {
             let mut edge = pass.edge.clone();
             let within = usize::try_from(*wanted - base).unwrap_or(usize::MAX).min(hashes.len());
             edge.append(&hashes[..within], |_, _| ());
@@ -79,7 +83,9 @@ pub async fn tree(source: &mut impl Source, trust: &Trust, earlier: &[u64]) -> R
         pass.grow(source, hashes).await?;
     }
     if whole && pass.edge.root() == root {
-        for (tile, hashes) in pass.edge.partial().map(|(tile, hashes)| (tile, hashes_to_bytes(hashes))).collect::<Vec<_>>() {
+        for (tile, hashes) in
+            pass.edge.partial().map(|(tile, hashes)| (tile, hashes_to_bytes(hashes))).collect::<Vec<_>>()
+        {
             compare(source, tile, &hashes, &mut pass.tiles).await?;
         }
         found.findings.extend(pass.tiles);
@@ -126,7 +132,10 @@ async fn compare(
 }
 
 /// The bytes of a tile. A partial one may have been removed once the full one was there.
-pub(super) async fn read_hashes(source: &mut impl Source, tile: Tile) -> Result<Option<Vec<u8>>, VerifyError> {
+pub(super) async fn read_hashes(
+    source: &mut impl Source,
+    tile: Tile,
+) -> Result<Option<Vec<u8>>, VerifyError> {
     if let Some(bytes) = source.read(&tile.path()).await? {
         return Ok(Some(bytes));
     }
@@ -141,7 +150,10 @@ pub(super) async fn read_hashes(source: &mut impl Source, tile: Tile) -> Result<
 }
 
 /// The bytes of a bundle, likewise.
-pub(super) async fn read_bundle(source: &mut impl Source, tile: Tile) -> Result<Option<Vec<u8>>, VerifyError> {
+pub(super) async fn read_bundle(
+    source: &mut impl Source,
+    tile: Tile,
+) -> Result<Option<Vec<u8>>, VerifyError> {
     if let Some(bytes) = source.read(&tile.entries_path()).await? {
         return Ok(Some(bytes));
     }
@@ -172,7 +184,9 @@ fn gather(erasures: &mut Vec<Erasure>, index: u64, entry: &[u8]) {
         return;
     }
     // Only an event whose kind is an erasure has the authority.
-    let Some(leaf) = Leaf::decode(entry).ok().filter(|leaf| leaf.kind == Kind::SubjectErased.name()) else { return };
+    let Some(leaf) = Leaf::decode(entry).ok().filter(|leaf| leaf.kind == Kind::SubjectErased.name()) else {
+        return;
+    };
     for key in leaf.erases {
         if erasures.len() < MAX_ERASURES {
             erasures.push(Erasure { key, index });

@@ -17,7 +17,8 @@ fn go_agrees_in_both_directions() {
     let judge = build(&python);
     let exhibit = Exhibit::new();
     let output = Command::new(judge).arg(exhibit.path()).output().unwrap();
-    let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (said, complaint) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}{complaint}");
     assert!(said.starts_with("agreed: "), "{said}");
 

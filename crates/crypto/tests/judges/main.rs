@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use base::{Entropy, Timestamp};
 use crypto::log::{
-    Checkpoint, Edge, Hash, KeyType, LogSigner, Malformed, Tile, TileReader, consistency_proof, encode_bundle,
-    hashes_to_bytes, inclusion_proof, leaf_hash, root_at,
+    Checkpoint, Edge, Hash, KeyType, LogSigner, Malformed, Tile, TileReader, consistency_proof,
+    encode_bundle, hashes_to_bytes, inclusion_proof, leaf_hash, root_at,
 };
 
 const ORIGIN: &str = "example.com/judged";
@@ -36,7 +36,8 @@ pub(crate) struct Exhibit {
 impl Exhibit {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let entries: Vec<Vec<u8>> = (0..SIZE).map(|i| format!("entry {i} {}", "x".repeat(i as usize % 70)).into_bytes()).collect();
+        let entries: Vec<Vec<u8>> =
+            (0..SIZE).map(|i| format!("entry {i} {}", "x".repeat(i as usize % 70)).into_bytes()).collect();
         let hashes: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
         let mut edge = Edge::new();
         let mut tiles = Vec::new();
@@ -111,7 +112,15 @@ impl Exhibit {
                 line(&mut wrong, "consistency", old, size, &[7; 32], &root, &proof);
                 if old < size {
                     line(&mut wrong, "consistency", old, size, &from, &[7; 32], &proof);
-                    line(&mut wrong, "consistency", old, size, &from, &root, &[&proof[..], &[[9; 32]]].concat());
+                    line(
+                        &mut wrong,
+                        "consistency",
+                        old,
+                        size,
+                        &from,
+                        &root,
+                        &[&proof[..], &[[9; 32]]].concat(),
+                    );
                     line(&mut wrong, "consistency", old, size, &from, &root, &proof[1..]);
                 }
             }

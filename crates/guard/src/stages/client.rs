@@ -122,7 +122,8 @@ pub fn client(pipeline: &Pipeline, exchange: &mut Exchange, admitted: Admitted) 
     (exchange.address, exchange.tls) =
         pipeline.proxies.locate(connection.peer.ip(), connection.tls, admitted.request.headers());
     // Once for the whole request; everything that is recorded of it says the same.
-    exchange.place = pipeline.geo.as_ref().and_then(|geo| geo.locate(exchange.address)).map(|found| found.place);
+    exchange.place =
+        pipeline.geo.as_ref().and_then(|geo| geo.locate(exchange.address)).map(|found| found.place);
     let refused = pipeline.rates.network(exchange.address, exchange.at);
     if let Some(reading) = refused {
         let retry = reading.retry_after_s();

@@ -24,8 +24,10 @@ impl Identity {
         text: &str,
     ) -> Result<(), DeliveryError> {
         let delivery = &self.0.delivery;
-        let address: Address =
-            to.as_str().parse().map_err(|_| DeliveryError::Never("the address is not one for mail".into()))?;
+        let address: Address = to
+            .as_str()
+            .parse()
+            .map_err(|_| DeliveryError::Never("the address is not one for mail".into()))?;
         let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(self.0.now().as_millis()).unwrap_or(0));
         let message = Message::builder()
             .from(delivery.from.clone())

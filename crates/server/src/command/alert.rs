@@ -54,8 +54,9 @@ pub(super) fn run(command: Alert, loaded: Loaded, out: &mut impl Write) -> Resul
                 let found = alerts.list(state, None, usize::from(limit).min(PAGE)).await?;
                 if json {
                     for alert in &found {
-                        let text = serde_json::to_string(alert)
-                            .map_err(|error| Failure::Runtime(format!("an alert cannot be written as JSON: {error}")))?;
+                        let text = serde_json::to_string(alert).map_err(|error| {
+                            Failure::Runtime(format!("an alert cannot be written as JSON: {error}"))
+                        })?;
                         writeln!(out, "{text}")?;
                     }
                     return Ok(());
@@ -75,7 +76,9 @@ pub(super) fn run(command: Alert, loaded: Loaded, out: &mut impl Write) -> Resul
                 table(out, &["id", "raised", "state", "severity", "rule", "events", "about"], &rows)?;
                 Ok(())
             }
-            Alert::Acknowledge { id } => report(alerts.handle(id, AlertState::Acknowledged, by).await?, "acknowledged", out),
+            Alert::Acknowledge { id } => {
+                report(alerts.handle(id, AlertState::Acknowledged, by).await?, "acknowledged", out)
+            }
             Alert::Close { id } => report(alerts.handle(id, AlertState::Closed, by).await?, "closed", out),
         }
     })
@@ -83,7 +86,9 @@ pub(super) fn run(command: Alert, loaded: Loaded, out: &mut impl Write) -> Resul
 
 fn report(done: bool, what: &str, out: &mut impl Write) -> Result<(), Failure> {
     if !done {
-        return Err(Failure::Runtime(format!("there is no such alert that could be {what}; see `fortissimo alert list`")));
+        return Err(Failure::Runtime(format!(
+            "there is no such alert that could be {what}; see `fortissimo alert list`"
+        )));
     }
     Ok(writeln!(out, "{what}")?)
 }

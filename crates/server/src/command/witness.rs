@@ -23,7 +23,9 @@ pub(super) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
 async fn witness(loaded: Loaded) -> Result<ExitCode, Failure> {
     let config = loaded.resolved;
     let Some(name) = config.witness.name.clone() else {
-        return Err(Failure::Usage("witness.name is missing: the name in this witness's cosignatures".into()));
+        return Err(Failure::Usage(
+            "witness.name is missing: the name in this witness's cosignatures".into(),
+        ));
     };
     if config.witness.logs.is_empty() {
         return Err(Failure::Usage("witness.logs is empty: name the vkeys of the logs to watch".into()));
@@ -35,8 +37,11 @@ async fn witness(loaded: Loaded) -> Result<ExitCode, Failure> {
     folder::prepare(data)?;
     let lock = folder::lock(data)?;
     let signers = signers(&data.join("witness.key"), &name, &entropy)?;
-    let store = Store::open(data.join("witness"))
-        .map_err(|source| StartError::Folder { path: data.join("witness"), source, hint: "check the folder" })?;
+    let store = Store::open(data.join("witness")).map_err(|source| StartError::Folder {
+        path: data.join("witness"),
+        source,
+        hint: "check the folder",
+    })?;
     let url = config.bound_to(listener.address()).public_url.clone();
     let mut greeting = format!("Witness {name} is ready at {url}/\n");
     for signer in &signers {

@@ -58,7 +58,9 @@ fn fields(sink: &Sink, wrong: &mut impl FnMut(&str, &str)) {
         } else if needed && !given {
             let message = match field {
                 "client_cert" | "client_key" => "client_cert and client_key belong together".to_owned(),
-                "token" if kind == Webhook => "a webhook is signed: name its key, \"env:NAME\" or \"file:PATH\"".to_owned(),
+                "token" if kind == Webhook => {
+                    "a webhook is signed: name its key, \"env:NAME\" or \"file:PATH\"".to_owned()
+                }
                 _ => format!("a sink of kind \"{}\" needs it", kind.name()),
             };
             wrong(field, &message);
@@ -129,13 +131,19 @@ pub(super) fn alerts(config: &Resolved, out: &mut Checker<'_>) {
     for name in &alerts.off {
         if !builtin.iter().any(|rule| rule.name == *name) {
             let names: Vec<&str> = builtin.iter().map(|rule| rule.name.as_str()).collect();
-            out.error(&["alerts", "off"], format!("no built-in rule is called {name:?}; there are {}", names.join(", ")));
+            out.error(
+                &["alerts", "off"],
+                format!("no built-in rule is called {name:?}; there are {}", names.join(", ")),
+            );
         }
     }
     if let Some(url) = &alerts.webhook {
         check_url(url, "webhook", &mut |field, message| out.error(&["alerts", field], message));
         if alerts.webhook_key.is_none() {
-            out.error(&["alerts", "webhook_key"], "a webhook is signed: name its key, \"env:NAME\" or \"file:PATH\"");
+            out.error(
+                &["alerts", "webhook_key"],
+                "a webhook is signed: name its key, \"env:NAME\" or \"file:PATH\"",
+            );
         }
     } else if alerts.webhook_key.is_some() || alerts.webhook_ca_file.is_some() {
         out.error(&["alerts", "webhook"], "is missing: there is a key or an authority for it");
@@ -152,7 +160,9 @@ pub(super) fn alerts(config: &Resolved, out: &mut Checker<'_>) {
     let mut names = HashSet::new();
     for (index, alert) in config.alert.iter().enumerate() {
         let at = index.to_string();
-        if let Err(RuleError { field, message }) = crate::sink_setup::rule(alert).and_then(|rule| rule.check()) {
+        if let Err(RuleError { field, message }) =
+            crate::sink_setup::rule(alert).and_then(|rule| rule.check())
+        {
             out.error(&["alert", &at, field], message);
         }
         if alert.outcome.as_deref().is_some_and(|name| audit::Outcome::from_name(name).is_none()) {

@@ -35,18 +35,27 @@ fn a_wrong_sink_names_its_field() {
         ("kind = \"webhook\"\nurl = \"https://x.example\"", "a webhook is signed"),
         ("kind = \"otlp\"\nurl = \"http://siem.example.com\"", "must be https"),
         ("kind = \"otlp\"\nurl = \"ftp://siem.example.com\"", "expected an address"),
-        ("kind = \"otlp\"\nurl = \"https://user:secret@siem.example.com\"", "secrets stand here only by reference"),
+        (
+            "kind = \"otlp\"\nurl = \"https://user:secret@siem.example.com\"",
+            "secrets stand here only by reference",
+        ),
         ("kind = \"otlp\"\nurl = \"https://x.example\"\nfolder = \"f\"", "is not for sinks of kind \"otlp\""),
         ("kind = \"otlp\"\nurl = \"https://x.example\"\nclient_cert = \"c\"", "belong together"),
         ("kind = \"otlp\"\nurl = \"https://x.example\"\ntoken = \"hunter2\"", "only by reference"),
         ("kind = \"files\"\nfolder = \"f\"\nform = \"cef\"", "takes JSON"),
         ("kind = \"files\"\nfolder = \"f\"\nbatch = 0", "must be between 1 and 1000"),
-        ("kind = \"files\"\nfolder = \"f\"\nkinds = [\"sesion.*\"]", "no kind of event is called \"sesion.*\""),
+        (
+            "kind = \"files\"\nfolder = \"f\"\nkinds = [\"sesion.*\"]",
+            "no kind of event is called \"sesion.*\"",
+        ),
         ("kind = \"fiels\"\nfolder = \"f\"", "did you mean `files`?"),
     ];
     for (lines, wanted) in cases {
         let found = sink(lines);
-        assert!(found.iter().any(|one| one.starts_with("f.toml:") && one.contains(wanted)), "{lines}: {found:?}");
+        assert!(
+            found.iter().any(|one| one.starts_with("f.toml:") && one.contains(wanted)),
+            "{lines}: {found:?}"
+        );
         assert!(!found.iter().any(|one| one.contains("hunter2")));
     }
     let twice = "[[sink]]\nname = \"a\"\nkind = \"files\"\nfolder = \"f\"\n".repeat(2);
@@ -72,6 +81,9 @@ fn a_wrong_alert_names_its_field() {
     ];
     for (text, wanted) in cases {
         let found = errors(text);
-        assert!(found.iter().any(|one| one.starts_with("f.toml:") && one.contains(wanted)), "{text}: {found:?}");
+        assert!(
+            found.iter().any(|one| one.starts_with("f.toml:") && one.contains(wanted)),
+            "{text}: {found:?}"
+        );
     }
 }

@@ -51,10 +51,12 @@ impl Asking {
                 () = tokio::time::sleep(LOOK) => {}
             }
             if let Some(witnesses) = &self.witnesses {
-                self.round(EvidenceSource::Witnesses, witnesses.every_ms, witnesses.ask(&self.services)).await;
+                self.round(EvidenceSource::Witnesses, witnesses.every_ms, witnesses.ask(&self.services))
+                    .await;
             }
             if let Some(authority) = &self.authority {
-                self.round(EvidenceSource::TimeStamps, authority.every_ms, authority.ask(&self.services)).await;
+                self.round(EvidenceSource::TimeStamps, authority.every_ms, authority.ask(&self.services))
+                    .await;
             }
         }
     }
@@ -69,7 +71,9 @@ impl Asking {
         match audit.claim_evidence(source, every_ms).await {
             Ok(true) => {}
             Ok(false) => return,
-            Err(error) => return tracing::debug!(%error, ?source, "cannot see whether somebody is to be asked"),
+            Err(error) => {
+                return tracing::debug!(%error, ?source, "cannot see whether somebody is to be asked");
+            }
         }
         let outcome = match ask.await {
             Ok(None) => Ok(()),

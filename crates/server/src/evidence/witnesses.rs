@@ -72,7 +72,8 @@ impl Witness {
     async fn ask(&self, services: &Services, note: &str, size: u64) -> Result<Vec<String>, String> {
         let mut old = *self.follows.lock();
         for _ in 0..CORRECTIONS {
-            let proof = services.audit.consistency(old.min(size), size).await.map_err(|error| error.to_string())?;
+            let proof =
+                services.audit.consistency(old.min(size), size).await.map_err(|error| error.to_string())?;
             let request = AddCheckpoint {
                 old_size: old,
                 proof: proof.unwrap_or_default(),
@@ -101,4 +102,3 @@ impl Witness {
         Err("it did not settle on a size".into())
     }
 }
-

@@ -50,10 +50,12 @@ fn open_or_create(path: &Path, entropy: &Entropy) -> Result<LockedKey, StartErro
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             entropy.fill(&mut *bytes);
-            let made = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).and_then(|mut file| {
-                file.write_all(&*bytes)?;
-                file.sync_all()
-            });
+            let made = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).and_then(
+                |mut file| {
+                    file.write_all(&*bytes)?;
+                    file.sync_all()
+                },
+            );
             made.map_err(|source| wrong(source, "choose a folder that can be written with --data-dir"))?;
             super::store::sync_folder(path).map_err(|source| wrong(source, "check the folder"))?;
         }

@@ -93,7 +93,8 @@ impl Inner {
         let bad = |_| Failed::Refused(Refusal::Bad);
         let request = AddCheckpoint::parse(body).map_err(bad)?;
         let origin = request.origin().map_err(bad)?;
-        let trusted: Vec<VerifierKey> = self.logs.iter().filter(|key| key.name() == origin).cloned().collect();
+        let trusted: Vec<VerifierKey> =
+            self.logs.iter().filter(|key| key.name() == origin).cloned().collect();
         // Before anything is looked up on disk: names come from strangers.
         if trusted.is_empty() {
             return Err(Failed::Refused(Refusal::UnknownLog));
@@ -109,7 +110,8 @@ impl Inner {
         })?;
         let note = Note::parse(&request.checkpoint).map_err(bad)?;
         let now = self.clock.now();
-        let lines: Result<String, _> = self.signers.iter().map(|signer| signer.sign_line(note.text, now)).collect();
+        let lines: Result<String, _> =
+            self.signers.iter().map(|signer| signer.sign_line(note.text, now)).collect();
         let lines = lines.map_err(bad)?;
         turn.put(&origin, &request.checkpoint).map_err(Failed::Store)?;
         drop(turn);

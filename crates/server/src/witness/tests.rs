@@ -2,8 +2,8 @@
 
 use base::{Clock, Entropy};
 use crypto::log::{
-    AddCheckpoint, Checkpoint, Frontier, Hash, KeyType, LogSigner, accept_cosignatures, consistency_proof, leaf_hash,
-    node_hash, size_from_conflict,
+    AddCheckpoint, Checkpoint, Frontier, Hash, KeyType, LogSigner, accept_cosignatures, consistency_proof,
+    leaf_hash, node_hash, size_from_conflict,
 };
 use gateway::Handler as _;
 use guard::{Body, Connection};
@@ -30,7 +30,8 @@ impl House {
     /// Opens it as after a restart.
     fn witness(&self) -> Witness {
         let signers =
-            signers(&self.folder.path().join("witness.key"), "witness.example/w1", &Entropy::system()).unwrap();
+            signers(&self.folder.path().join("witness.key"), "witness.example/w1", &Entropy::system())
+                .unwrap();
         let store = Store::open(self.folder.path().join("witness")).unwrap();
         Witness::new(signers, vec![self.log.verifier().clone()], store, Clock::controlled(1_700_000_000_000))
     }
@@ -105,8 +106,14 @@ async fn it_refuses_as_the_protocol_says() {
         post(&witness, request.to_text()).await.0.as_u16()
     };
     assert_eq!(status(&|request| request.proof[0][0] ^= 1).await, 422);
-    assert_eq!(status(&|request| request.checkpoint = request.checkpoint.replace("\n20\n", "\n21\n")).await, 403);
-    assert_eq!(status(&|request| request.checkpoint = request.checkpoint.replace(ORIGIN, "example.com/other")).await, 404);
+    assert_eq!(
+        status(&|request| request.checkpoint = request.checkpoint.replace("\n20\n", "\n21\n")).await,
+        403
+    );
+    assert_eq!(
+        status(&|request| request.checkpoint = request.checkpoint.replace(ORIGIN, "example.com/other")).await,
+        404
+    );
     assert_eq!(status(&|request| request.old_size = 21).await, 400);
     assert_eq!(post(&witness, "old 10\n".into()).await.0.as_u16(), 400);
     let long = "x".repeat(AddCheckpoint::MAX_BYTES + 1);
@@ -141,7 +148,8 @@ async fn it_signs_nothing_while_its_memory_is_damaged() {
     let house = House::new();
     let witness = house.witness();
     assert_eq!(post(&witness, house.request(0, 10).to_text()).await.0, StatusCode::OK);
-    let file = std::fs::read_dir(house.folder.path().join("witness")).unwrap().next().unwrap().unwrap().path();
+    let file =
+        std::fs::read_dir(house.folder.path().join("witness")).unwrap().next().unwrap().unwrap().path();
     std::fs::write(&file, "rubbish").unwrap();
     assert_eq!(post(&witness, house.request(0, 12).to_text()).await.0, StatusCode::INTERNAL_SERVER_ERROR);
 }
@@ -155,7 +163,12 @@ fn a_key_that_others_can_read_is_refused() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(made[0].verifier().name(), "witness.example/w1");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(signers(&path, "witness.example/w1", &Entropy::system()).unwrap_err().to_string().contains("chmod 600"));
+    assert!(
+        signers(&path, "witness.example/w1", &Entropy::system())
+            .unwrap_err()
+            .to_string()
+            .contains("chmod 600")
+    );
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     std::fs::write(&path, "short").unwrap();
     assert!(signers(&path, "witness.example/w1", &Entropy::system()).is_err());

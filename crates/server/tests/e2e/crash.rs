@@ -71,7 +71,10 @@ async fn killed_under_load_it_loses_nothing_that_was_acknowledged() {
         let verified = program.output(&["audit", "verify"]);
         assert!(verified.status.success(), "round {round}: {}", String::from_utf8_lossy(&verified.stdout));
         let recorded = count(&program, "session.sign_in_failed", &["--from", &begun]);
-        assert!(recorded >= refused_now, "round {round}: {refused_now} were answered, {recorded} are recorded");
+        assert!(
+            recorded >= refused_now,
+            "round {round}: {refused_now} were answered, {recorded} are recorded"
+        );
         program.run();
     }
     assert!(failed_attempts > 0 && !registered.is_empty(), "the load never got through");

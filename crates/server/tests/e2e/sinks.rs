@@ -27,7 +27,9 @@ async fn until<T>(what: impl Fn() -> String, mut ask: impl FnMut() -> Option<T>)
 }
 
 fn json_lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }
 
 fn statuses(program: &Program) -> Vec<Value> {
@@ -64,7 +66,11 @@ async fn receivers_that_stumble_get_every_event() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let _receiver = Service::start(
-        Command::new(python).arg(repository("tests/siem_receiver.py")).arg(port.to_string()).arg(folder.path()).arg(KEY),
+        Command::new(python)
+            .arg(repository("tests/siem_receiver.py"))
+            .arg(port.to_string())
+            .arg(folder.path())
+            .arg(KEY),
         port,
     );
     std::fs::write(folder.path().join("key"), KEY).unwrap();
@@ -89,16 +95,23 @@ async fn receivers_that_stumble_get_every_event() {
     program.kill();
     program.run();
     knock(&program, 60).await;
-    let all = until(|| format!("all sinks catching up: {:?}", statuses(&program)), || {
-        let all = statuses(&program);
-        let done = all.iter().all(|sink| sink["lag"] == 0 && sink["next_index"].as_u64() > Some(60));
-        done.then_some(all)
-    })
+    let all = until(
+        || format!("all sinks catching up: {:?}", statuses(&program)),
+        || {
+            let all = statuses(&program);
+            let done = all.iter().all(|sink| sink["lag"] == 0 && sink["next_index"].as_u64() > Some(60));
+            done.then_some(all)
+        },
+    )
     .await;
     assert_eq!(all.len(), 5);
     assert!(all.iter().all(|sink| sink["skipped"] == 0), "{all:?}");
     assert!(program.stop());
-    assert!(!folder.path().join("wrong").exists(), "{:?}", std::fs::read_to_string(folder.path().join("wrong")));
+    assert!(
+        !folder.path().join("wrong").exists(),
+        "{:?}",
+        std::fs::read_to_string(folder.path().join("wrong"))
+    );
     for name in ["elastic", "splunk", "otlp", "webhook"] {
         let keys = received(&folder.path().join(format!("{name}.jsonl")));
         let size = all.iter().find(|sink| sink["name"] == name).unwrap()["next_index"].as_u64().unwrap();
@@ -109,7 +122,11 @@ async fn receivers_that_stumble_get_every_event() {
         }
     }
     let exported: Vec<u64> = exported(&folder.path().join("export"));
-    assert_eq!(exported, (0..exported.len() as u64).collect::<Vec<_>>(), "files have every index once, in order");
+    assert_eq!(
+        exported,
+        (0..exported.len() as u64).collect::<Vec<_>>(),
+        "files have every index once, in order"
+    );
 }
 
 /// The indexes in all exported files, in the order of the files' names.
@@ -197,15 +214,22 @@ async fn rsyslog_is_killed_and_restarted_and_nothing_is_lost() {
         let before = written(folder.path()).len();
         knock(&program, 30).await;
         // Some has arrived, some is on its way: killed where it stands (SIGKILL).
-        until(|| format!("round {round}: {:?} {}", statuses(&program), errors(folder.path())), || (written(folder.path()).len() > before + 5).then_some(())).await;
+        until(
+            || format!("round {round}: {:?} {}", statuses(&program), errors(folder.path())),
+            || (written(folder.path()).len() > before + 5).then_some(()),
+        )
+        .await;
         drop(receiver);
         knock(&program, 10).await;
     }
     let _receiver = rsyslog(&rsyslogd, folder.path(), port);
-    let size = until(|| format!("rsyslog catching up: {:?}", statuses(&program)), || {
-        let status = statuses(&program).remove(0);
-        (status["lag"] == 0).then(|| status["next_index"].as_u64().unwrap())
-    })
+    let size = until(
+        || format!("rsyslog catching up: {:?}", statuses(&program)),
+        || {
+            let status = statuses(&program).remove(0);
+            (status["lag"] == 0).then(|| status["next_index"].as_u64().unwrap())
+        },
+    )
     .await;
     assert!(size > 240, "{size}");
     // Doubles are allowed after a kill, and carry the same key: then they are counted under it.
@@ -232,10 +256,13 @@ async fn an_alert_is_mailed_listed_and_acknowledged() {
     };
     // The first start prints a set-up link, which is extraordinary access. The mail server comes later.
     let program = start(settings);
-    let listed = until(|| "an alert".to_owned(), || {
-        let output = program.output(&["alert", "list", "--json"]);
-        json_lines(&String::from_utf8_lossy(&output.stdout)).pop()
-    })
+    let listed = until(
+        || "an alert".to_owned(),
+        || {
+            let output = program.output(&["alert", "list", "--json"]);
+            json_lines(&String::from_utf8_lossy(&output.stdout)).pop()
+        },
+    )
     .await;
     assert_eq!((listed["rule"].as_str(), listed["state"].as_str()), (Some("break-glass"), Some("open")));
     let _catcher = Service::start(
@@ -261,14 +288,19 @@ async fn a_dead_sink_is_told_and_stops_nothing() {
     );
     let program = start(Settings { sections, ..Settings::default() });
     let ready = || {
-        let text = testkit::raw(program.ops_port, b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let text = testkit::raw(
+            program.ops_port,
+            b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        );
         text.contains("degraded: gone").then_some(text)
     };
     let text = until(|| "/ready telling of it".to_owned(), ready).await;
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     program.client().get("/account/sign-in").await.expect(200);
-    let metrics =
-        testkit::raw(program.ops_port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let metrics = testkit::raw(
+        program.ops_port,
+        b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    );
     assert!(metrics.contains("fortissimo_sink_lag_events{sink=\"gone\"}"), "{metrics}");
     let tested = program.output(&["audit", "sink-test", "gone"]);
     assert!(!tested.status.success());

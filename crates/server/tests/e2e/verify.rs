@@ -68,7 +68,8 @@ async fn a_log_is_verified_and_proven_offline() {
     copy(&data.join("log"), &yesterday.join("log"));
     traffic(&program, 20).await;
     let listed = expect(&program.output(&["keys", "list"]), 0);
-    let vkey = listed.lines().find_map(|line| line.strip_prefix("log")).expect("the log's key").trim().to_owned();
+    let vkey =
+        listed.lines().find_map(|line| line.strip_prefix("log")).expect("the log's key").trim().to_owned();
 
     let proof = program.folder().join("first.tlog-proof");
     expect(&program.output(&["audit", "prove", "3", "-o", proof.to_str().unwrap()]), 0);
@@ -85,7 +86,10 @@ async fn a_log_is_verified_and_proven_offline() {
     let altered = fs::read_to_string(&proof).unwrap().replacen("index 3", "index 4", 1);
     let bad = program.folder().join("bad.tlog-proof");
     fs::write(&bad, altered).unwrap();
-    assert!(expect(&alone(&["audit", "verify", bad.to_str().unwrap(), "--key", &vkey]), 1).starts_with("altered: "));
+    assert!(
+        expect(&alone(&["audit", "verify", bad.to_str().unwrap(), "--key", &vkey]), 1)
+            .starts_with("altered: ")
+    );
     let stranger = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
     let foreign = expect(&alone(&["audit", "verify", proof.to_str().unwrap(), "--key", stranger]), 1);
     assert!(foreign.starts_with("foreign: "), "{foreign}");
@@ -137,7 +141,10 @@ async fn a_log_is_verified_and_proven_offline() {
     // Files that are behind are what a crash leaves; they are made up at the next start.
     expect(&program.output(&["audit", "verify"]), 0);
     fs::remove_file(data.join("anchor/checkpoint")).unwrap();
-    assert!(expect(&program.output(&["audit", "verify"]), 1).contains("anchor: the second place has no checkpoint"));
+    assert!(
+        expect(&program.output(&["audit", "verify"]), 1)
+            .contains("anchor: the second place has no checkpoint")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -147,13 +154,21 @@ async fn a_rotated_log_key_signs_beside_the_old_one() {
     traffic(&program, 3).await;
     let keys = || {
         let listed = expect(&program.output(&["keys", "list"]), 0);
-        listed.lines().filter_map(|line| line.strip_prefix("log")).map(|key| key.trim().to_owned()).collect::<Vec<_>>()
+        listed
+            .lines()
+            .filter_map(|line| line.strip_prefix("log"))
+            .map(|key| key.trim().to_owned())
+            .collect::<Vec<_>>()
     };
     let old = keys();
     assert_eq!(old.len(), 1);
     let rotated = expect(&program.output(&["keys", "rotate-log"]), 0);
     let both = keys();
-    assert!(both.len() == 2 && both.contains(&old[0]) && rotated.contains(both.iter().find(|k| **k != old[0]).unwrap()));
+    assert!(
+        both.len() == 2
+            && both.contains(&old[0])
+            && rotated.contains(both.iter().find(|k| **k != old[0]).unwrap())
+    );
     // The running server learns of it and signs with both.
     let log = program.data().join("log");
     let mut signed = false;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::window::{Firing, Snapshot, Windows};
 use super::{Alerts, deliver, rows};
 use crate::cursor::{Cursor, Reader};
-use crate::{SinksError, Source};
+use crate::{SinksError, Source, Wanted};
 
 /// Events read at once.
 const BATCH: usize = 500;
@@ -86,9 +86,13 @@ impl<'a> Engine<'a> {
     /// Works until another node does, or the database fails.
     async fn lead(alerts: &'a Alerts, reader: &'a Reader, at: Cursor) -> Result<(), SinksError> {
         let mut engine = Self::restore(alerts, reader, at).await?;
+        // Nearly all events concern no rule; opening their bodies would be most of the work.
+        let config = std::sync::Arc::clone(&alerts.config);
+        let wanted: Wanted =
+            std::sync::Arc::new(move |entry| config.rules.iter().any(|rule| rule.counts(entry)));
         let (mut stored, mut swept) = (Instant::now(), None::<Instant>);
         loop {
-            let items = engine.source.read(engine.next, BATCH).await?;
+            let items = engine.source.read(engine.next, BATCH, &wanted).await?;
             let busy = items.len() == BATCH;
             let mut firings = Vec::new();
             let now = alerts.parts.clock.now();

@@ -128,6 +128,18 @@ impl Running {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_opened_for_whom_they_concern_only() {
+    let house = House::new().await;
+    house.events(2).await;
+    let source = Source::of(&house.audit);
+    let wanted: crate::Wanted = std::sync::Arc::new(|entry| entry.index == Some(1));
+    let read = source.read(0, 10, &wanted).await.unwrap();
+    assert_eq!((read[0].index, read[0].entry.address), (0, None));
+    assert_eq!(read[0].entry.kind, "session.sign_in_failed");
+    assert_eq!(read[1].entry.address, Some("203.0.113.7".parse().unwrap()));
+}
+
 /// Asks until there is an answer; the test fails if there never is one.
 async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..1_500 {

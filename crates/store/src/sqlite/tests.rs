@@ -48,7 +48,7 @@ async fn a_full_disk_acknowledges_nothing_and_passes() {
     limit(&db, 1_000).await;
     let mut tx = db.begin().await.unwrap();
     tx.execute(&FILL, params![[1; 16], "x".repeat(100_000)]).unwrap();
-    tx.commit(Default::default()).await.unwrap();
+    tx.commit(Default::default(), None).await.unwrap();
     assert_eq!(count(&db).await, 1);
 }
 
@@ -59,7 +59,7 @@ async fn when_sqlite_undoes_the_group_everybody_in_it_is_told() {
     let mut first = db.begin().await.unwrap();
     first.execute(&FILL, params![[1; 16], "first"]).unwrap();
     let mut held = first.held.take().unwrap();
-    let (_, wait) = held.join(Default::default()).unwrap();
+    let (_, wait) = held.join(Default::default(), true).unwrap();
     drop(held);
     // The second one's statement makes SQLite undo everything, as it does on IO errors.
     let mut second = db.begin().await.unwrap();
@@ -68,7 +68,7 @@ async fn when_sqlite_undoes_the_group_everybody_in_it_is_told() {
         held.conn().unwrap().execute_batch("ROLLBACK").unwrap();
     }
     assert!(second.execute(&FILL, params![[2; 16], None::<&str>]).is_err());
-    assert!(matches!(second.commit(Default::default()).await, Err(DbError::Aborted)));
+    assert!(matches!(second.commit(Default::default(), None).await, Err(DbError::Aborted)));
     assert!(wait.await.unwrap().is_err(), "the first member was not stored and must hear it");
     drop(first);
     assert_eq!(count(&db).await, 0);
@@ -82,7 +82,7 @@ async fn groups_are_bounded() {
         let mut tx = db.begin().await.unwrap();
         tx.execute(&FILL, params![(n as u128).to_be_bytes(), "member"]).unwrap();
         let mut held = tx.held.take().unwrap();
-        waits.push(held.join(Default::default()).unwrap().1);
+        waits.push(held.join(Default::default(), true).unwrap().1);
     }
     // The group is full: whoever comes now waits until the committer was there.
     let next = tokio::spawn({
@@ -106,4 +106,23 @@ async fn a_transaction_within_a_transaction_is_told_and_does_not_hang() {
     let error =
         db.turn(std::time::Instant::now() + std::time::Duration::from_millis(20)).await.err().unwrap();
     assert!(matches!(&error, DbError::Busy(text) if text.contains("across another begin")), "{error}");
+}
+
+#[tokio::test]
+async fn who_is_in_no_hurry_rides_along_and_is_not_forgotten() {
+    let (_folder, db) = fresh().await;
+    let add = async |n: u8, patience: Option<std::time::Duration>| {
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(&FILL, params![[n; 16], "row"]).unwrap();
+        tx.commit(Default::default(), patience).await
+    };
+    // Nobody else comes: stored after its patience.
+    add(1, Some(std::time::Duration::from_millis(5))).await.unwrap();
+    assert_eq!(count(&db).await, 1);
+    // With patience for ever, only the other one's hurry stores both.
+    let forever = std::time::Duration::from_secs(3_600);
+    let (along, hurried) = tokio::join!(add(2, Some(forever)), add(3, None));
+    along.unwrap();
+    hurried.unwrap();
+    assert_eq!(count(&db).await, 3);
 }

@@ -53,7 +53,8 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(conn: Connection, path: String) -> Self {
-        let mut writer = Self { conn: Some(conn), path, open: false, members: Vec::new(), called: false, data_version: 0 };
+        let mut writer =
+            Self { conn: Some(conn), path, open: false, members: Vec::new(), called: false, data_version: 0 };
         // The first look only notes where the count stands.
         let _ = writer.others_wrote();
         writer

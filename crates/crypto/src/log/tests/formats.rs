@@ -25,7 +25,7 @@ fn a_note_of_another_implementation_verifies() {
     let key: VerifierKey = NEUMANN_KEY.parse().unwrap();
     assert_eq!((key.name(), key.id(), key.to_string().as_str()), ("PeterNeumann", 0xc74f_20a3, NEUMANN_KEY));
     let note = Note::parse(NEUMANN_NOTE).unwrap();
-    assert_eq!(note.verify(&[key.clone()]).unwrap(), [Verified { key: 0, time: None }]);
+    assert_eq!(note.verify(std::slice::from_ref(&key)).unwrap(), [Verified { key: 0, time: None }]);
     let altered = NEUMANN_NOTE.replace("your problem is", "my problem is");
     assert_eq!(Note::parse(&altered).unwrap().verify(&[key]), Err(NoteError::Forged("PeterNeumann".into())));
     assert_eq!(note.verify(&[]), Err(NoteError::Unsigned));

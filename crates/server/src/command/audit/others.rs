@@ -69,12 +69,16 @@ impl Others {
             let names: Vec<&str> = trust
                 .witnesses
                 .iter()
-                .filter(|key| Note::parse(note).is_ok_and(|note| note.verify(std::slice::from_ref(key)).is_ok()))
+                .filter(|key| {
+                    Note::parse(note).is_ok_and(|note| note.verify(std::slice::from_ref(key)).is_ok())
+                })
                 .map(|key| key.name())
                 .collect();
             let size = Checkpoint::read_unverified(note).map_or(0, |head| head.size);
             let line = if names.is_empty() {
-                format!("witnesses: the first {size} entries are cosigned by nobody whose key is known here (--witness)")
+                format!(
+                    "witnesses: the first {size} entries are cosigned by nobody whose key is known here (--witness)"
+                )
             } else {
                 format!("witnesses: the first {size} entries are cosigned by {}", names.join(", "))
             };
@@ -84,7 +88,9 @@ impl Others {
             let mut findings = anchored(tree, Some(note), trust);
             let size = Checkpoint::read_unverified(note).map_or(0, |head| head.size);
             match verify_stamp(token, note.as_bytes(), &self.roots) {
-                Err(error) => findings.add(Finding::AnchorInvalid { why: format!("its time stamp: {error}") }),
+                Err(error) => {
+                    findings.add(Finding::AnchorInvalid { why: format!("its time stamp: {error}") })
+                }
                 Ok(stamp) if at == 0 => {
                     let line = format!("time stamps: the first {size} entries existed at {}", stamp.at);
                     say(report, &line, &json!({ "stamped": size, "at": stamp.at.to_rfc3339() }), out)?;
@@ -98,6 +104,10 @@ impl Others {
 }
 
 fn say(report: &Report, line: &str, json: &serde_json::Value, out: &mut impl Write) -> Result<(), Failure> {
-    if report.json { writeln!(out, "{json}")? } else { writeln!(out, "{line}")? }
+    if report.json {
+        writeln!(out, "{json}")?
+    } else {
+        writeln!(out, "{line}")?
+    }
     Ok(())
 }

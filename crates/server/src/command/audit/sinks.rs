@@ -7,7 +7,8 @@ use crate::services::Services;
 
 /// How every sink is doing.
 pub(super) async fn list(services: &Services, json: bool, out: &mut impl Write) -> Result<(), Failure> {
-    let named: Vec<_> = services.config.sink.iter().map(|sink| (sink.name.clone(), sink.kind.name())).collect();
+    let named: Vec<_> =
+        services.config.sink.iter().map(|sink| (sink.name.clone(), sink.kind.name())).collect();
     // The second line of a checkpoint is the size of the log.
     let checkpoint = services.audit.checkpoint().await?;
     let size = checkpoint.and_then(|text| text.lines().nth(1)?.parse().ok()).unwrap_or(0);
@@ -22,7 +23,9 @@ pub(super) async fn list(services: &Services, json: bool, out: &mut impl Write) 
     }
     let row = |status: &::sinks::SinkStatus| {
         let state = match status.failing_since {
-            Some(since) => format!("failing since {since}: {}", status.last_error.as_deref().unwrap_or("no reason")),
+            Some(since) => {
+                format!("failing since {since}: {}", status.last_error.as_deref().unwrap_or("no reason"))
+            }
             None => "well".to_owned(),
         };
         vec![

@@ -6,7 +6,9 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use audit::Leaf;
-use audit::verify::{Database, Findings, Folder, Rows, Source, Tree, Trust, VerifyError, anchored, rows, tree};
+use audit::verify::{
+    Database, Findings, Folder, Rows, Source, Tree, Trust, VerifyError, anchored, rows, tree,
+};
 use base::{Clock, Entropy};
 use crypto::log::{Checkpoint, NoteError, ProofFile, VerifierKey};
 use keys::Keys;
@@ -57,7 +59,9 @@ pub(super) fn run(command: Verify, loaded: Loaded, out: &mut impl Write) -> Resu
     crate::logs::start(&crate::config::Log { level: "warn".to_owned(), ..loaded.config.log.clone() });
     crate::command::runtime(1)?.block_on(async {
         let mut report = Report { json: command.json, found: 0 };
-        if let Some(path) = command.proof.as_ref().filter(|path| path.extension().is_some_and(|end| end == "jsonl")) {
+        if let Some(path) =
+            command.proof.as_ref().filter(|path| path.extension().is_some_and(|end| end == "jsonl"))
+        {
             let trust = command.trust(&loaded.resolved).await?;
             report.found = super::export::check(path, &trust, command.json, out)?;
         } else if let Some(path) = &command.proof {
@@ -130,7 +134,11 @@ async fn installation(
     report.findings("database", &of_tables.findings, out)?;
     // The files follow the database, never the other way round: a database that ends before them was cut.
     if let Some(found) = of_files.as_ref().filter(|found| !found.signed_by.is_empty()) {
-        report.findings("database against files", &anchored(&of_tables, Some(&found.checkpoint), &trust), out)?;
+        report.findings(
+            "database against files",
+            &anchored(&of_tables, Some(&found.checkpoint), &trust),
+            out,
+        )?;
     }
     report.findings("second place", &anchored(&of_tables, anchor.as_deref(), &trust), out)?;
     // What the files say of erasures is as good as what the database says, unless it was tampered with.
@@ -230,9 +238,9 @@ impl Verify {
     async fn trust(&self, config: &Resolved) -> Result<Trust, Failure> {
         let mut trust = self.given();
         if trust.keys.is_empty() {
-            let (db, keys) = open(config)
-                .await
-                .map_err(|_| Failure::Usage("give the log's key with --key; there is no installation here".into()))?;
+            let (db, keys) = open(config).await.map_err(|_| {
+                Failure::Usage("give the log's key with --key; there is no installation here".into())
+            })?;
             trust.keys = keys.log_verifiers();
             drop(keys);
             let _ = db.close().await;
@@ -251,7 +259,12 @@ pub(super) async fn open(config: &Resolved) -> Result<(Db, Keys), Failure> {
     Ok((db, keys))
 }
 
-async fn look(source: &mut impl Source, trust: &Trust, anchor: Option<&str>, sizes: &[u64]) -> Result<Tree, Failure> {
+async fn look(
+    source: &mut impl Source,
+    trust: &Trust,
+    anchor: Option<&str>,
+    sizes: &[u64],
+) -> Result<Tree, Failure> {
     let mut earlier = sizes.to_vec();
     earlier.extend(anchor.and_then(|note| Checkpoint::read_unverified(note).ok()).map(|head| head.size));
     earlier.sort_unstable();
@@ -288,7 +301,12 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn findings(&mut self, place: &str, findings: &Findings, out: &mut impl Write) -> Result<(), Failure> {
+    pub(super) fn findings(
+        &mut self,
+        place: &str,
+        findings: &Findings,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
         self.found += findings.listed.len() as u64 + findings.more;
         for finding in &findings.listed {
             if self.json {
@@ -309,7 +327,8 @@ impl Report {
 
     fn tree(&self, place: &str, tree: &Tree, out: &mut impl Write) -> Result<(), Failure> {
         if !self.json {
-            let signed = if tree.signed_by.is_empty() { "nobody trusted" } else { &tree.signed_by.join(", ") };
+            let signed =
+                if tree.signed_by.is_empty() { "nobody trusted" } else { &tree.signed_by.join(", ") };
             writeln!(out, "{place}: {} entries read, signed by {signed}", tree.leaves)?;
         }
         Ok(())
