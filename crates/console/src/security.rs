@@ -127,7 +127,7 @@ async fn security_page<'a>(console: &Console, visit: &Visit) -> Result<SecurityP
                 hint: key.hint,
                 name: key.name,
                 scopes: key.scopes.join(" "),
-                networks: if key.networks.is_empty() { "everywhere".to_owned() } else { key.networks.join(" ") },
+                networks: key.networks.join(" "),
                 expires_at: time(key.expires_at),
                 last_used_at: time(key.last_used_at),
                 replaced: key.successor.is_some(),
@@ -143,9 +143,9 @@ async fn security_page<'a>(console: &Console, visit: &Visit) -> Result<SecurityP
 
 const fn kind_words(kind: FactorKind) -> &'static str {
     match kind {
-        FactorKind::Totp => "Authenticator app",
-        FactorKind::Passkey => "Passkey",
-        FactorKind::RecoveryCode => "Recovery code",
+        FactorKind::Totp => "factor-totp",
+        FactorKind::Passkey => "factor-passkey",
+        FactorKind::RecoveryCode => "factor-codes",
     }
 }
 
@@ -236,9 +236,8 @@ pub(crate) async fn totp_confirm(
         Ok(Some(codes)) => Ok(shown_once(
             &console,
             &form.visit,
-            "Your recovery codes",
-            "The app counts from now on. If it is ever gone, each of these codes stands in for it once. Keep them where \
-             you keep what matters; they are never shown again.",
+            "codes-heading",
+            "codes-lead-first",
             &codes.iter().map(|code| code.expose().clone()).collect::<Vec<_>>(),
         )),
         Ok(None) => Ok(go("/account/security?done=factor-added")),
@@ -263,8 +262,8 @@ pub(crate) async fn recovery_codes(State(console): State<Console>, form: Submitt
         Ok(codes) => Ok(shown_once(
             &console,
             &form.visit,
-            "Your recovery codes",
-            "The old ones have ended. Each of these stands in for your second factor once; they are never shown again.",
+            "codes-heading",
+            "codes-lead",
             &codes.iter().map(|code| code.expose().clone()).collect::<Vec<_>>(),
         )),
         Err(error) => or_again(error),
@@ -349,8 +348,7 @@ pub(crate) async fn create_key(State(console): State<Console>, form: Submitted) 
 }
 
 fn shown_key(console: &Console, visit: &Visit, key: &str) -> Response {
-    let lead = "This is the key, now and never again. Give it to the program as a bearer token.";
-    shown_once(console, visit, "Your new API key", lead, &[key.to_owned()])
+    shown_once(console, visit, "key-heading", "key-lead", &[key.to_owned()])
 }
 
 /// POST /account/security/api-keys/{id}/rotate
@@ -395,13 +393,13 @@ pub(crate) async fn email(State(console): State<Console>, form: Submitted) -> Re
             Ok(()) => {
                 let page = MessagePage {
                     frame: form.visit.frame(&console, "security"),
-                    heading: "Check your mail",
+                    heading: "check-mail",
                     paragraphs: &[
-                        "If the new address can be used, a link is on its way to it. It works for an hour.",
-                        "Until you follow it, your present address stays; we told it of your wish.",
+                        "email-on-its-way",
+                        "email-stays",
                     ],
                     link: "/account/security",
-                    link_text: "Back",
+                    link_text: "back",
                 };
                 return Ok(render(&form.visit, StatusCode::OK, &page));
             }
