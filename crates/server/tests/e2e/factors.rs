@@ -65,7 +65,7 @@ async fn a_brute_force_by_hydra_finds_nothing_and_locks_nobody_out() {
     guesses.push(PASSWORD.to_owned());
     std::fs::write(&list, guesses.join("\n")).unwrap();
     let form = "/auth/login:{\"identifier\"\\:\"^USER^\",\"password\"\\:\"^PASS^\"}\
-                :S=access_token:H=Content-Type\\: application/json";
+                :H=Content-Type\\: application/json:S=access_token";
     let port = program.client().port().to_string();
     let output = Command::new(hydra)
         .current_dir(folder.path())
