@@ -210,7 +210,8 @@ pub fn problem_page(problem: &Problem, request_id: &str) -> String {
         ProblemKind::Unauthenticated | ProblemKind::InvalidToken => (crate::SIGN_IN_PAGE, "Sign in"),
         _ => ("/account", "To your account"),
     };
-    let frame = Frame { who: None, section: "", form_token: String::new(), notice: None, language: Language::FIRST };
+    let frame =
+        Frame { who: None, section: "", form_token: String::new(), notice: None, language: Language::FIRST };
     MessagePage { frame, heading: problem.kind.title(), paragraphs: &paragraphs, link, link_text }
         .render()
         .unwrap_or_else(|_| problem.kind.title().to_owned())

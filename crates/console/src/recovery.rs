@@ -168,9 +168,7 @@ pub(crate) async fn forgot(State(console): State<Console>, form: Submitted) -> R
     let page = MessagePage {
         frame,
         heading: "check-mail",
-        paragraphs: &[
-            "check-mail-forgot",
-        ],
+        paragraphs: &["check-mail-forgot"],
         link: "/account/sign-in",
         link_text: "to-sign-in",
     };

@@ -172,7 +172,8 @@ pub(crate) async fn again_form(
 ) -> Result<Response, Failure> {
     let asks_code = !console.identity.second_factors(visit.account()?).await?.is_empty();
     let next = safe(&query.next).unwrap_or("/account/security");
-    let page = AgainPage { frame: visit.frame(&console, "security"), next, asks_code, errors: Errors::default() };
+    let page =
+        AgainPage { frame: visit.frame(&console, "security"), next, asks_code, errors: Errors::default() };
     Ok(render(&visit, StatusCode::OK, &page))
 }
 
@@ -257,7 +258,10 @@ fn shown_once(console: &Console, visit: &Visit, heading: &str, lead: &str, value
 }
 
 /// POST /account/security/recovery-codes
-pub(crate) async fn recovery_codes(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+pub(crate) async fn recovery_codes(
+    State(console): State<Console>,
+    form: Submitted,
+) -> Result<Response, Failure> {
     match console.identity.new_recovery_codes(form.visit.account()?, &form.visit.meta).await {
         Ok(codes) => Ok(shown_once(
             &console,
@@ -294,7 +298,8 @@ pub(crate) async fn remove_factor(
     match console.identity.remove_factor(form.visit.account()?, factor, even_last, &form.visit.meta).await {
         Ok(()) => Ok(go("/account/security?done=factor-removed")),
         Err(Error::LastFactor) => {
-            let page = LastFactorPage { frame: form.visit.frame(&console, "security"), factor: &factor.to_string() };
+            let page =
+                LastFactorPage { frame: form.visit.frame(&console, "security"), factor: &factor.to_string() };
             Ok(render(&form.visit, StatusCode::OK, &page))
         }
         Err(error) => or_again(error),
@@ -307,14 +312,10 @@ pub(crate) async fn create_key(State(console): State<Console>, form: Submitted) 
     let mut errors = Errors::default();
     let days = match form.text("days") {
         "" => None,
-        text => text
-            .parse::<u16>()
-            .ok()
-            .filter(|days| *days > 0)
-            .or_else(|| {
-                errors.add("days", "Write a number of days, such as 90.");
-                None
-            }),
+        text => text.parse::<u16>().ok().filter(|days| *days > 0).or_else(|| {
+            errors.add("days", "Write a number of days, such as 90.");
+            None
+        }),
     };
     let wish = NewApiKey {
         name: form.text("name").to_owned(),
@@ -378,8 +379,12 @@ pub(crate) async fn revoke_key(
 /// GET /account/security/email
 pub(crate) async fn email_form(State(console): State<Console>, visit: Visit) -> Result<Response, Failure> {
     match console.identity.must_be_fresh(visit.account()?).await {
-        Ok(()) => Ok(render(&visit, StatusCode::OK, &ConfirmPage::new_email(visit.frame(&console, "security")))),
-        Err(Error::ReauthenticationRequired { .. }) => Ok(go("/account/confirm?next=/account/security/email")),
+        Ok(()) => {
+            Ok(render(&visit, StatusCode::OK, &ConfirmPage::new_email(visit.frame(&console, "security"))))
+        }
+        Err(Error::ReauthenticationRequired { .. }) => {
+            Ok(go("/account/confirm?next=/account/security/email"))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -394,10 +399,7 @@ pub(crate) async fn email(State(console): State<Console>, form: Submitted) -> Re
                 let page = MessagePage {
                     frame: form.visit.frame(&console, "security"),
                     heading: "check-mail",
-                    paragraphs: &[
-                        "email-on-its-way",
-                        "email-stays",
-                    ],
+                    paragraphs: &["email-on-its-way", "email-stays"],
                     link: "/account/security",
                     link_text: "back",
                 };
@@ -425,7 +427,10 @@ pub(crate) async fn email_link(
 }
 
 /// POST /account/email
-pub(crate) async fn email_confirm(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+pub(crate) async fn email_confirm(
+    State(console): State<Console>,
+    form: Submitted,
+) -> Result<Response, Failure> {
     console.identity.confirm_email(form.text("code"), &form.visit.meta).await?;
     let signed_in = form.visit.caller.account().is_some();
     Ok(go(if signed_in { "/account/security?done=email" } else { "/account/sign-in?done=email" }))

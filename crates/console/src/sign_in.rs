@@ -122,7 +122,8 @@ fn entered(console: &Console, form: &Submitted, session: &BrowserSession) -> Res
 /// POST /account/sign-in/second
 pub(crate) async fn second(State(console): State<Console>, mut form: Submitted) -> Result<Response, Failure> {
     let (code, challenge) = (form.secret("code"), form.secret("challenge"));
-    let signed_in = console.identity.sign_in_browser_with_code(challenge.expose(), &code, &form.visit.meta).await;
+    let signed_in =
+        console.identity.sign_in_browser_with_code(challenge.expose(), &code, &form.visit.meta).await;
     let error = match signed_in {
         Ok(session) => return Ok(entered(&console, &form, &session)),
         Err(error) => error,

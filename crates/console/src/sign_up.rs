@@ -110,10 +110,7 @@ fn check_your_mail(console: &Console, visit: &Visit) -> Response {
     let page = MessagePage {
         frame: visit.frame(console, "sign-up"),
         heading: "check-mail",
-        paragraphs: &[
-            "check-mail-sign-up",
-            "check-mail-nothing",
-        ],
+        paragraphs: &["check-mail-sign-up", "check-mail-nothing"],
         link: "/account/sign-in",
         link_text: "to-sign-in",
     };
@@ -140,10 +137,7 @@ pub(crate) async fn verify(State(console): State<Console>, mut form: Submitted) 
             let mut errors = Errors::default();
             let mut frame = form.visit.frame(&console, "verify");
             if matches!(error, Error::WrongCredentials) {
-                errors.add(
-                    "password",
-                    frame.t("verify-wrong"),
-                );
+                errors.add("password", frame.t("verify-wrong"));
             } else {
                 frame.notice = errors.take(&error);
             }

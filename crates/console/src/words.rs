@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::FluentResource;
+use fluent_bundle::concurrent::FluentBundle;
 
 /// The cookie with a person's choice.
 pub(crate) const LANGUAGE_COOKIE: &str = "__Host-fortissimo-language";
@@ -33,7 +33,8 @@ struct Loaded {
 impl Loaded {
     fn read((code, name, source): &(&'static str, &'static str, &'static str)) -> Self {
         let id = code.parse().expect("our languages have codes");
-        let resource = FluentResource::try_new((*source).to_owned()).expect("our files of words are well-formed");
+        let resource =
+            FluentResource::try_new((*source).to_owned()).expect("our files of words are well-formed");
         let ids: Vec<String> = resource
             .entries()
             .filter_map(|entry| match entry {
@@ -127,7 +128,11 @@ mod tests {
         let ids = |language: &Loaded| language.words.keys().cloned().collect::<BTreeSet<_>>();
         for language in LANGUAGES.iter() {
             assert_eq!(ids(language), ids(&LANGUAGES[0]), "{}", language.name);
-            assert!(language.words.values().all(|text| !text.is_empty() && !text.contains('{')), "{}", language.name);
+            assert!(
+                language.words.values().all(|text| !text.is_empty() && !text.contains('{')),
+                "{}",
+                language.name
+            );
         }
     }
 
