@@ -112,7 +112,7 @@ impl Language {
     }
 
     /// A sentence that was made in English.
-    pub(crate) fn say<'a>(self, sentence: &'a str) -> &'a str {
+    pub(crate) fn say(self, sentence: &str) -> &str {
         BY_SENTENCE.get(sentence).map_or(sentence, |id| self.t(id))
     }
 }
