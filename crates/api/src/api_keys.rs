@@ -112,12 +112,13 @@ pub(crate) async fn create(
     strict::Json(body): strict::Json<CreateApiKey>,
 ) -> Result<(StatusCode, Json<ShownApiKey>), Failure> {
     let CreateApiKey { name, scopes, networks, expires_at } = body;
-    let expires_at = match expires_at {
-        None => None,
-        Some(text) => Some(Timestamp::parse_rfc3339(&text).ok_or_else(|| {
-            Failure::invalid("/expires_at", "must be a time such as 2026-01-02T03:04:05Z")
-        })?),
-    };
+    let expires_at =
+        match expires_at {
+            None => None,
+            Some(text) => Some(Timestamp::parse_rfc3339(&text).ok_or_else(|| {
+                Failure::invalid("/expires_at", "must be a time such as 2026-01-02T03:04:05Z")
+            })?),
+        };
     let wish = NewApiKey { name, scopes, networks, expires_at };
     let made = api.identity.create_api_key(call.account()?, &wish, call.meta()).await?;
     Ok((StatusCode::CREATED, Json(made.into())))

@@ -124,7 +124,9 @@ fn describe(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
     if has_body {
         refusals.extend([413, 415]);
     }
-    if !public || matches!(endpoint.path, "/auth/login" | "/auth/login/mfa" | "/auth/refresh" | "/auth/verify-email") {
+    if !public
+        || matches!(endpoint.path, "/auth/login" | "/auth/login/mfa" | "/auth/refresh" | "/auth/verify-email")
+    {
         refusals.push(401);
     }
     if !public || endpoint.method != Method::GET {

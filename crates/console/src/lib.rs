@@ -27,6 +27,7 @@ mod sign_in;
 mod sign_up;
 mod view;
 mod visit;
+mod words;
 
 use access::{Access, Policies, Relations};
 use audit::Audit;
@@ -86,6 +87,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/account/providers/{id}/unlink", own),
         post("/account/sign-in/second", "public").rate(RateClass::SignIn),
         post("/account/sign-out", own),
+        post("/account/language", "public"),
         get("/account/security", own),
         get("/account/confirm", own),
         post("/account/confirm", own).rate(RateClass::SignIn),
@@ -170,6 +172,7 @@ pub fn router(console: Console) -> Router {
         .route("/account/security/api-keys/{id}/revoke", post(security::revoke_key))
         .route("/account/security/email", get(security::email_form).post(security::email))
         .route("/account/email", get(security::email_link).post(security::email_confirm))
+        .route("/account/language", post(sign_in::language))
         .route("/account/sign-out", post(sign_in::sign_out))
         .route("/account/sign-in-notice", get(notice::form).post(notice::answer))
         .route("/account/activity", get(activity::page))

@@ -6,6 +6,7 @@ use base::{Problem, ProblemKind};
 use http::{StatusCode, header};
 
 use crate::visit::Visit;
+use crate::words::Language;
 
 /// What every page shows around its content.
 #[derive(Clone)]
@@ -14,6 +15,29 @@ pub(crate) struct Frame {
     pub(crate) section: &'static str,
     pub(crate) form_token: String,
     pub(crate) notice: Option<Notice>,
+    pub(crate) language: Language,
+}
+
+impl Frame {
+    /// The words with this id, in the visitor's language.
+    pub(crate) fn t(&self, id: &str) -> &'static str {
+        self.language.t(id)
+    }
+
+    /// A sentence that was made in English, in the visitor's language if we have it there.
+    pub(crate) fn say<'a>(&self, sentence: &'a str) -> &'a str {
+        self.language.say(sentence)
+    }
+
+    /// The words of an id, or a text that is none: names, numbers, what others say.
+    pub(crate) fn words<'a>(&self, text: &'a str) -> &'a str {
+        self.language.find(text).unwrap_or_else(|| self.say(text))
+    }
+
+    /// Our languages, as they call themselves.
+    pub(crate) fn languages(&self) -> Vec<(&'static str, &'static str)> {
+        Language::all().collect()
+    }
 }
 
 /// The signed-in person, as the frame shows them.
@@ -190,7 +214,8 @@ pub fn problem_page(problem: &Problem, request_id: &str) -> String {
         ProblemKind::Unauthenticated | ProblemKind::InvalidToken => (crate::SIGN_IN_PAGE, "Sign in"),
         _ => ("/account", "To your account"),
     };
-    let frame = Frame { who: None, section: "", form_token: String::new(), notice: None };
+    let frame =
+        Frame { who: None, section: "", form_token: String::new(), notice: None, language: Language::FIRST };
     MessagePage { frame, heading: problem.kind.title(), paragraphs: &paragraphs, link, link_text }
         .render()
         .unwrap_or_else(|_| problem.kind.title().to_owned())

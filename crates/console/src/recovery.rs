@@ -27,28 +27,28 @@ pub(crate) struct Input {
     hint: &'static str,
 }
 
-const EMAIL: Input = Input { name: "email", label: "E-mail", kind: "email", autocomplete: "email", hint: "" };
+const EMAIL: Input = Input { name: "email", label: "email", kind: "email", autocomplete: "email", hint: "" };
 /// The password of an attempt to sign up.
 const CHOSEN: Input = Input {
     name: "password",
-    label: "Password",
+    label: "password",
     kind: "password",
     autocomplete: "current-password",
-    hint: "The one that you chose when you signed up.",
+    hint: "verify-password-hint",
 };
 const CURRENT: Input = Input {
     name: "current_password",
-    label: "Current password",
+    label: "current-password",
     kind: "password",
     autocomplete: "current-password",
     hint: "",
 };
 const NEW: Input = Input {
     name: "password",
-    label: "New password",
+    label: "new-password",
     kind: "password",
     autocomplete: "new-password",
-    hint: "At least 15 characters. Several words in a row are good.",
+    hint: "new-password-hint",
 };
 
 #[derive(Template)]
@@ -68,10 +68,10 @@ impl<'a> ConfirmPage<'a> {
     pub(crate) fn verify(frame: Frame, code: &'a str) -> Self {
         Self {
             frame,
-            heading: "Verify your address",
-            lead: "Only if you have just signed up here yourself: with the password that you chose then, the account is yours.",
+            heading: "verify-heading",
+            lead: "verify-lead",
             action: "/account/verify",
-            button: "Verify my address",
+            button: "verify-button",
             code,
             inputs: &[CHOSEN],
             errors: Errors::default(),
@@ -81,10 +81,10 @@ impl<'a> ConfirmPage<'a> {
     pub(crate) fn new_email(frame: Frame) -> Self {
         Self {
             frame,
-            heading: "Change your e-mail address",
-            lead: "We mail a link to the new address; until you follow it, nothing changes.",
+            heading: "email-heading",
+            lead: "email-lead",
             action: "/account/security/email",
-            button: "Send the link",
+            button: "send-link",
             code: "",
             inputs: &[EMAIL],
             errors: Errors::default(),
@@ -94,10 +94,10 @@ impl<'a> ConfirmPage<'a> {
     pub(crate) fn confirm_email(frame: Frame, code: &'a str) -> Self {
         Self {
             frame,
-            heading: "Confirm your new address",
-            lead: "One click, and this address is your account's.",
+            heading: "email-confirm-heading",
+            lead: "email-confirm-lead",
             action: "/account/email",
-            button: "Confirm the address",
+            button: "email-confirm-button",
             code,
             inputs: &[],
             errors: Errors::default(),
@@ -111,10 +111,10 @@ impl<'a> ConfirmPage<'a> {
     fn forgot(frame: Frame) -> Self {
         Self {
             frame,
-            heading: "Forgot your password?",
-            lead: "Tell us the address of your account; we mail a link that works for an hour.",
+            heading: "forgot-question",
+            lead: "forgot-lead",
             action: "/account/forgot",
-            button: "Send the link",
+            button: "send-link",
             code: "",
             inputs: &[EMAIL],
             errors: Errors::default(),
@@ -124,10 +124,10 @@ impl<'a> ConfirmPage<'a> {
     fn reset(frame: Frame, code: &'a str) -> Self {
         Self {
             frame,
-            heading: "Set a new password",
-            lead: "All sessions end, so that only the new password counts.",
+            heading: "reset-heading",
+            lead: "reset-lead",
             action: "/account/reset",
-            button: "Set password",
+            button: "reset-button",
             code,
             inputs: &[NEW],
             errors: Errors::default(),
@@ -137,10 +137,10 @@ impl<'a> ConfirmPage<'a> {
     fn change(frame: Frame) -> Self {
         Self {
             frame,
-            heading: "Change password",
-            lead: "You stay signed in here; all other sessions end.",
+            heading: "change-heading",
+            lead: "change-lead",
             action: "/account/password",
-            button: "Change password",
+            button: "change-heading",
             code: "",
             inputs: &[CURRENT, NEW],
             errors: Errors::default(),
@@ -167,12 +167,10 @@ pub(crate) async fn forgot(State(console): State<Console>, form: Submitted) -> R
     console.identity.forgot_password(&email, &form.visit.meta).await?;
     let page = MessagePage {
         frame,
-        heading: "Check your mail",
-        paragraphs: &[
-            "If there is an account with this address, a link is on its way. It works for an hour.",
-        ],
+        heading: "check-mail",
+        paragraphs: &["check-mail-forgot"],
         link: "/account/sign-in",
-        link_text: "To the sign-in",
+        link_text: "to-sign-in",
     };
     Ok(render(&form.visit, StatusCode::OK, &page))
 }

@@ -127,7 +127,7 @@ async fn security_page<'a>(console: &Console, visit: &Visit) -> Result<SecurityP
                 hint: key.hint,
                 name: key.name,
                 scopes: key.scopes.join(" "),
-                networks: if key.networks.is_empty() { "everywhere".to_owned() } else { key.networks.join(" ") },
+                networks: key.networks.join(" "),
                 expires_at: time(key.expires_at),
                 last_used_at: time(key.last_used_at),
                 replaced: key.successor.is_some(),
@@ -143,9 +143,9 @@ async fn security_page<'a>(console: &Console, visit: &Visit) -> Result<SecurityP
 
 const fn kind_words(kind: FactorKind) -> &'static str {
     match kind {
-        FactorKind::Totp => "Authenticator app",
-        FactorKind::Passkey => "Passkey",
-        FactorKind::RecoveryCode => "Recovery code",
+        FactorKind::Totp => "factor-totp",
+        FactorKind::Passkey => "factor-passkey",
+        FactorKind::RecoveryCode => "factor-codes",
     }
 }
 
@@ -172,7 +172,8 @@ pub(crate) async fn again_form(
 ) -> Result<Response, Failure> {
     let asks_code = !console.identity.second_factors(visit.account()?).await?.is_empty();
     let next = safe(&query.next).unwrap_or("/account/security");
-    let page = AgainPage { frame: visit.frame(&console, "security"), next, asks_code, errors: Errors::default() };
+    let page =
+        AgainPage { frame: visit.frame(&console, "security"), next, asks_code, errors: Errors::default() };
     Ok(render(&visit, StatusCode::OK, &page))
 }
 
@@ -236,9 +237,8 @@ pub(crate) async fn totp_confirm(
         Ok(Some(codes)) => Ok(shown_once(
             &console,
             &form.visit,
-            "Your recovery codes",
-            "The app counts from now on. If it is ever gone, each of these codes stands in for it once. Keep them where \
-             you keep what matters; they are never shown again.",
+            "codes-heading",
+            "codes-lead-first",
             &codes.iter().map(|code| code.expose().clone()).collect::<Vec<_>>(),
         )),
         Ok(None) => Ok(go("/account/security?done=factor-added")),
@@ -258,13 +258,16 @@ fn shown_once(console: &Console, visit: &Visit, heading: &str, lead: &str, value
 }
 
 /// POST /account/security/recovery-codes
-pub(crate) async fn recovery_codes(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+pub(crate) async fn recovery_codes(
+    State(console): State<Console>,
+    form: Submitted,
+) -> Result<Response, Failure> {
     match console.identity.new_recovery_codes(form.visit.account()?, &form.visit.meta).await {
         Ok(codes) => Ok(shown_once(
             &console,
             &form.visit,
-            "Your recovery codes",
-            "The old ones have ended. Each of these stands in for your second factor once; they are never shown again.",
+            "codes-heading",
+            "codes-lead",
             &codes.iter().map(|code| code.expose().clone()).collect::<Vec<_>>(),
         )),
         Err(error) => or_again(error),
@@ -295,7 +298,8 @@ pub(crate) async fn remove_factor(
     match console.identity.remove_factor(form.visit.account()?, factor, even_last, &form.visit.meta).await {
         Ok(()) => Ok(go("/account/security?done=factor-removed")),
         Err(Error::LastFactor) => {
-            let page = LastFactorPage { frame: form.visit.frame(&console, "security"), factor: &factor.to_string() };
+            let page =
+                LastFactorPage { frame: form.visit.frame(&console, "security"), factor: &factor.to_string() };
             Ok(render(&form.visit, StatusCode::OK, &page))
         }
         Err(error) => or_again(error),
@@ -308,14 +312,10 @@ pub(crate) async fn create_key(State(console): State<Console>, form: Submitted) 
     let mut errors = Errors::default();
     let days = match form.text("days") {
         "" => None,
-        text => text
-            .parse::<u16>()
-            .ok()
-            .filter(|days| *days > 0)
-            .or_else(|| {
-                errors.add("days", "Write a number of days, such as 90.");
-                None
-            }),
+        text => text.parse::<u16>().ok().filter(|days| *days > 0).or_else(|| {
+            errors.add("days", "Write a number of days, such as 90.");
+            None
+        }),
     };
     let wish = NewApiKey {
         name: form.text("name").to_owned(),
@@ -349,8 +349,7 @@ pub(crate) async fn create_key(State(console): State<Console>, form: Submitted) 
 }
 
 fn shown_key(console: &Console, visit: &Visit, key: &str) -> Response {
-    let lead = "This is the key, now and never again. Give it to the program as a bearer token.";
-    shown_once(console, visit, "Your new API key", lead, &[key.to_owned()])
+    shown_once(console, visit, "key-heading", "key-lead", &[key.to_owned()])
 }
 
 /// POST /account/security/api-keys/{id}/rotate
@@ -380,8 +379,12 @@ pub(crate) async fn revoke_key(
 /// GET /account/security/email
 pub(crate) async fn email_form(State(console): State<Console>, visit: Visit) -> Result<Response, Failure> {
     match console.identity.must_be_fresh(visit.account()?).await {
-        Ok(()) => Ok(render(&visit, StatusCode::OK, &ConfirmPage::new_email(visit.frame(&console, "security")))),
-        Err(Error::ReauthenticationRequired { .. }) => Ok(go("/account/confirm?next=/account/security/email")),
+        Ok(()) => {
+            Ok(render(&visit, StatusCode::OK, &ConfirmPage::new_email(visit.frame(&console, "security"))))
+        }
+        Err(Error::ReauthenticationRequired { .. }) => {
+            Ok(go("/account/confirm?next=/account/security/email"))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -395,13 +398,10 @@ pub(crate) async fn email(State(console): State<Console>, form: Submitted) -> Re
             Ok(()) => {
                 let page = MessagePage {
                     frame: form.visit.frame(&console, "security"),
-                    heading: "Check your mail",
-                    paragraphs: &[
-                        "If the new address can be used, a link is on its way to it. It works for an hour.",
-                        "Until you follow it, your present address stays; we told it of your wish.",
-                    ],
+                    heading: "check-mail",
+                    paragraphs: &["email-on-its-way", "email-stays"],
                     link: "/account/security",
-                    link_text: "Back",
+                    link_text: "back",
                 };
                 return Ok(render(&form.visit, StatusCode::OK, &page));
             }
@@ -427,7 +427,10 @@ pub(crate) async fn email_link(
 }
 
 /// POST /account/email
-pub(crate) async fn email_confirm(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+pub(crate) async fn email_confirm(
+    State(console): State<Console>,
+    form: Submitted,
+) -> Result<Response, Failure> {
     console.identity.confirm_email(form.text("code"), &form.visit.meta).await?;
     let signed_in = form.visit.caller.account().is_some();
     Ok(go(if signed_in { "/account/security?done=email" } else { "/account/sign-in?done=email" }))

@@ -13,6 +13,7 @@ use crate::form::{Errors, Submitted};
 use crate::page::{Failure, Frame, go, render, render_again};
 use crate::provider::{Choice, choices};
 use crate::visit::Visit;
+use crate::words::{LANGUAGE_COOKIE, Language};
 
 /// Browsers keep a cookie no longer than 400 days.
 const DEVICE_S: i64 = 400 * 86_400;
@@ -128,7 +129,8 @@ pub(crate) fn entered(console: &Console, next: &str, session: &BrowserSession) -
 /// POST /account/sign-in/second
 pub(crate) async fn second(State(console): State<Console>, mut form: Submitted) -> Result<Response, Failure> {
     let (code, challenge) = (form.secret("code"), form.secret("challenge"));
-    let signed_in = console.identity.sign_in_browser_with_code(challenge.expose(), &code, &form.visit.meta).await;
+    let signed_in =
+        console.identity.sign_in_browser_with_code(challenge.expose(), &code, &form.visit.meta).await;
     let error = match signed_in {
         Ok(session) => return Ok(entered(&console, form.text("next"), &session)),
         Err(error) => error,
@@ -150,6 +152,21 @@ pub(crate) async fn second(State(console): State<Console>, mut form: Submitted) 
         errors,
     };
     Ok(render_again(&form.visit, Some(&error.problem()), &page))
+}
+
+/// POST /account/language: remembers the choice for a year. Back to the account, or to the sign-in.
+pub(crate) async fn language(form: Submitted) -> Response {
+    let signed_in = form.visit.caller.account().is_some();
+    let back = go(if signed_in { "/account" } else { crate::SIGN_IN_PAGE });
+    match Language::of(form.text("language")) {
+        None => back,
+        Some(language) => {
+            let code = language.code();
+            let cookie =
+                format!("{LANGUAGE_COOKIE}={code}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=31536000");
+            with_cookie(back, &cookie)
+        }
+    }
 }
 
 /// POST /account/sign-out

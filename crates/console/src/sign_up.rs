@@ -33,10 +33,10 @@ impl<'a> SignUpPage<'a> {
     fn sign_up(frame: Frame) -> Self {
         Self {
             frame,
-            heading: "Create an account",
-            lead: "One account for everything on this platform.",
+            heading: "create-account",
+            lead: "sign-up-lead",
             action: "/account/sign-up",
-            button: "Create account",
+            button: "sign-up-button",
             code: "",
             asks_full_name: true,
             username: "",
@@ -48,10 +48,10 @@ impl<'a> SignUpPage<'a> {
 
     fn setup(frame: Frame, code: &'a str) -> Self {
         Self {
-            heading: "Become the first operator",
-            lead: "This account may do everything here: settings, accounts, the audit trail.",
+            heading: "setup-heading",
+            lead: "setup-lead",
             action: "/account/setup",
-            button: "Create operator",
+            button: "setup-button",
             code,
             asks_full_name: false,
             ..Self::sign_up(frame)
@@ -109,13 +109,10 @@ fn password_hint(password: &Secret<String>, errors: &mut Errors) {
 fn check_your_mail(console: &Console, visit: &Visit) -> Response {
     let page = MessagePage {
         frame: visit.frame(console, "sign-up"),
-        heading: "Check your mail",
-        paragraphs: &[
-            "We sent a message to your address. Open the link in it within 24 hours to begin.",
-            "Nothing there? Look into the spam folder, or sign up again.",
-        ],
+        heading: "check-mail",
+        paragraphs: &["check-mail-sign-up", "check-mail-nothing"],
         link: "/account/sign-in",
-        link_text: "To the sign-in",
+        link_text: "to-sign-in",
     };
     render(visit, StatusCode::OK, &page)
 }
@@ -140,11 +137,7 @@ pub(crate) async fn verify(State(console): State<Console>, mut form: Submitted) 
             let mut errors = Errors::default();
             let mut frame = form.visit.frame(&console, "verify");
             if matches!(error, Error::WrongCredentials) {
-                errors.add(
-                    "password",
-                    "This is not the password of this sign-up. If you signed up more than once, use the newest mail; if it \
-                     was not you who signed up, you need not do anything.",
-                );
+                errors.add("password", frame.t("verify-wrong"));
             } else {
                 frame.notice = errors.take(&error);
             }

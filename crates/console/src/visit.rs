@@ -12,6 +12,7 @@ use keys::Purpose;
 
 use crate::Console;
 use crate::page::{Failure, Frame, Notice, Who};
+use crate::words::{LANGUAGE_COOKIE, Language};
 
 /// Holds a random value for visitors who are not signed in, so that their forms cannot be forged either.
 const FORM_COOKIE: &str = "__Host-fortissimo-form";
@@ -28,6 +29,7 @@ pub(crate) struct Visit {
     fresh: bool,
     operator: bool,
     notice: Option<Notice>,
+    language: Language,
 }
 
 impl FromRequestParts<Console> for Visit {
@@ -45,7 +47,10 @@ impl FromRequestParts<Console> for Visit {
         };
         let operator = console.access.permit::<access::actions::SystemLogs>(&caller.subject()).is_ok();
         let notice = parts.uri.query().and_then(Notice::from_query);
-        Ok(Self { caller, meta, tether, binding, fresh, operator, notice })
+        let chosen = cookie(parts, LANGUAGE_COOKIE).and_then(|code| Language::of(&code));
+        let asked = || parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let language = chosen.unwrap_or_else(|| Language::accepted(asked().unwrap_or("")));
+        Ok(Self { caller, meta, tether, binding, fresh, operator, notice, language })
     }
 }
 
@@ -65,6 +70,7 @@ impl Visit {
             section,
             form_token: self.form_token(console),
             notice: self.notice.clone(),
+            language: self.language,
         }
     }
 

@@ -217,13 +217,19 @@ impl Identity {
         if old.successor.is_some() {
             return Err(Error::Conflict("This key has a successor already; rotate that one."));
         }
-        let wish = Checked { name: old.name, scopes: old.scopes, networks: old.networks, expires_at: old.expires_at };
+        let wish = Checked {
+            name: old.name,
+            scopes: old.scopes,
+            networks: old.networks,
+            expires_at: old.expires_at,
+        };
         let made = inner.insert_key(&mut tx, caller, &wish, meta).await?;
         let until = now.plus_ms(inner.settings.api_key_overlap_ms);
         if tx.query_opt(SUCCEED, params![key, caller.account, made.view.id, until, now]).await?.is_none() {
             return Err(Error::Conflict("This key has a successor already; rotate that one."));
         }
-        let event = Event::ApiKeyRotated { key: Short::new(&old.hint), successor: Short::new(&made.view.hint) };
+        let event =
+            Event::ApiKeyRotated { key: Short::new(&old.hint), successor: Short::new(&made.view.hint) };
         inner.audit.append(&mut tx, &inner.record(meta, event).by_account(caller.account)).await?;
         tx.announce(Change::Account(caller.account));
         inner.commit_change(tx, Change::Account(caller.account)).await?;
@@ -242,7 +248,8 @@ impl Identity {
     ) -> Result<(), Error> {
         let inner = &*self.0;
         let mut tx = inner.db.begin(caller.scope()).await?;
-        let row = tx.query_opt(REVOKE, params![key, caller.account, inner.now()]).await?.ok_or(Error::NotFound)?;
+        let row =
+            tx.query_opt(REVOKE, params![key, caller.account, inner.now()]).await?.ok_or(Error::NotFound)?;
         let event = Event::ApiKeyRevoked { key: Short::new(&row.get::<String>(0)?), reason: "owner" };
         inner.audit.append(&mut tx, &inner.record(meta, event).by_account(caller.account)).await?;
         tx.announce(Change::Account(caller.account));
@@ -269,12 +276,7 @@ struct Checked {
 }
 
 impl Inner {
-    async fn tell_of_key(
-        &self,
-        tx: &mut Tx,
-        caller: &AccountCaller,
-        hint: &str,
-    ) -> Result<(), Error> {
+    async fn tell_of_key(&self, tx: &mut Tx, caller: &AccountCaller, hint: &str) -> Result<(), Error> {
         let owner = crate::account::Account::load(tx, caller.account).await?;
         let email = owner.email(self, tx).await?;
         let page = self.page("security");
@@ -312,7 +314,10 @@ impl Inner {
             match parsed {
                 Ok(network) => networks.push(network.trunc().to_string()),
                 Err(_) => {
-                    return wrong(format!("/networks/{at}"), "must be an address or a network such as 192.0.2.0/24");
+                    return wrong(
+                        format!("/networks/{at}"),
+                        "must be an address or a network such as 192.0.2.0/24",
+                    );
                 }
             }
         }
@@ -343,7 +348,8 @@ impl Inner {
         };
         let hash = secret_text::hash(key.expose());
         let scopes = wish.scopes.join(" ");
-        tx.execute(INSERT, params![id, account, hash, &hint, name, scopes, networks, now, wish.expires_at]).await?;
+        tx.execute(INSERT, params![id, account, hash, &hint, name, scopes, networks, now, wish.expires_at])
+            .await?;
         let event = Event::ApiKeyCreated {
             key: Short::new(&hint),
             name: Short::new(&wish.name),
@@ -365,13 +371,20 @@ impl Inner {
         Ok(MadeApiKey { key, view })
     }
 
-    async fn key_view(&self, tx: &mut Tx, account: Id<kind::Account>, row: &Row) -> Result<ApiKeyView, Error> {
+    async fn key_view(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+        row: &Row,
+    ) -> Result<ApiKeyView, Error> {
         let id: Id<kind::ApiKey> = row.get(0)?;
         let networks = self.open_networks(tx, account, id, row.get(4)?).await?;
         Ok(ApiKeyView {
             id,
             hint: row.get(1)?,
-            name: self.open_text(tx, account, ("api_key", "name", *id.as_bytes()), &row.get::<Vec<u8>>(2)?).await?,
+            name: self
+                .open_text(tx, account, ("api_key", "name", *id.as_bytes()), &row.get::<Vec<u8>>(2)?)
+                .await?,
             scopes: words(&row.get::<String>(3)?),
             networks,
             created_at: row.get(5)?,
@@ -390,9 +403,9 @@ impl Inner {
     ) -> Result<Vec<String>, Error> {
         match sealed {
             None => Ok(Vec::new()),
-            Some(sealed) => {
-                Ok(words(&self.open_text(tx, account, ("api_key", "networks", *key.as_bytes()), &sealed).await?))
-            }
+            Some(sealed) => Ok(words(
+                &self.open_text(tx, account, ("api_key", "networks", *key.as_bytes()), &sealed).await?,
+            )),
         }
     }
 
@@ -459,7 +472,10 @@ impl Inner {
         let facts = Arc::new(KeyFacts {
             ended,
             scopes: words(&row.get::<String>(0)?).into_iter().map(Into::into).collect(),
-            networks: networks.iter().map(|text| text.parse().map_err(|_| damaged())).collect::<Result<_, _>>()?,
+            networks: networks
+                .iter()
+                .map(|text| text.parse().map_err(|_| damaged()))
+                .collect::<Result<_, _>>()?,
             expires_at: row.get(2)?,
             last_used_ms: AtomicI64::new(row.get::<Option<i64>>(4)?.unwrap_or(0)),
             role: row.get::<String>(6)?.parse().map_err(|_| damaged())?,
@@ -533,7 +549,9 @@ mod tests {
             wrong[at] = if wrong[at] == b'x' { b'y' } else { b'x' };
             assert!(!is_whole(std::str::from_utf8(&wrong).unwrap()), "character {at}");
         }
-        for wrong in ["", "ftm_", "ftm_short", &"ä".repeat(30), &format!("{}x", key.expose()), &"x".repeat(100_000)] {
+        for wrong in
+            ["", "ftm_", "ftm_short", &"ä".repeat(30), &format!("{}x", key.expose()), &"x".repeat(100_000)]
+        {
             assert!(!is_whole(wrong), "{wrong:.20}");
         }
         // CRC-32 as everybody computes it: the check value of "123456789" is cbf43926.

@@ -112,7 +112,11 @@ impl Inner {
     }
 
     /// As [`Inner::must_be_fresh`], where the password is given with the operation itself.
-    pub(crate) async fn must_have_second_factor(&self, tx: &mut Tx, caller: &AccountCaller) -> Result<(), Error> {
+    pub(crate) async fn must_have_second_factor(
+        &self,
+        tx: &mut Tx,
+        caller: &AccountCaller,
+    ) -> Result<(), Error> {
         self.must_have_given(tx, caller, false).await
     }
 

@@ -243,7 +243,10 @@ impl Inner {
             return Err(Error::TooManyAttempts { retry_after_s: 1 });
         };
         let (failures, spread, not_before): (u32, i64, Timestamp) = (row.get(0)?, row.get(2)?, row.get(3)?);
-        if spread >= 0 && spread.count_ones() >= SPRAYED && !tx.query(NOTE_SPRAY, params![network]).await?.is_empty() {
+        if spread >= 0
+            && spread.count_ones() >= SPRAYED
+            && !tx.query(NOTE_SPRAY, params![network]).await?.is_empty()
+        {
             // Nobody's account: what is seen here is a network that tries many names.
             let delay_s = seconds(not_before.since_ms(now).max(0));
             let event = Event::AccountThrottled { failures, delay_s };

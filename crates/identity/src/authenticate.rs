@@ -128,7 +128,8 @@ impl Inner {
         let now = self.now();
         let mut caller = facts.caller(account, session, method, expires_at);
         if facts.aal == Aal::Two {
-            let given = facts.second_factor_at.is_some_and(|at| now.since_ms(at) < self.settings.aal2_absolute_ms);
+            let given =
+                facts.second_factor_at.is_some_and(|at| now.since_ms(at) < self.settings.aal2_absolute_ms);
             let idle_ms = now.as_millis().saturating_sub(facts.last_seen_ms.load(Ordering::Relaxed));
             if idle_ms >= self.settings.aal2_idle_ms {
                 // Written down, because this very request makes the session look used again.

@@ -44,7 +44,8 @@ impl Inner {
         let epoch = self.keys.epoch_number(Purpose::Cookie, number)?;
         let right = hmac_sha256(epoch.key.expose(), &[DOMAIN, body].concat());
         let fresh = self.now().since_ms(signed_at) < LIFETIME_MS;
-        (constant_time_eq(&right, signature) && fresh).then(|| Id::from_bytes(body[4..20].try_into().unwrap_or([0; 16])))
+        (constant_time_eq(&right, signature) && fresh)
+            .then(|| Id::from_bytes(body[4..20].try_into().unwrap_or([0; 16])))
     }
 
     /// The cookie's value for a device, signed now.

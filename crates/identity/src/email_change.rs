@@ -49,7 +49,12 @@ impl Identity {
 }
 
 impl Inner {
-    async fn wish_email(&self, caller: &AccountCaller, email: &Email, meta: &RequestMeta) -> Result<(), Error> {
+    async fn wish_email(
+        &self,
+        caller: &AccountCaller,
+        email: &Email,
+        meta: &RequestMeta,
+    ) -> Result<(), Error> {
         let index = self.email_index(email);
         let mut tx = self.db.begin(Scope::System("change of address")).await?;
         self.must_be_fresh(&mut tx, caller).await?;
@@ -62,7 +67,8 @@ impl Inner {
         let code = secret_text::random(&self.entropy);
         let now = self.now();
         let row = *caller.account.as_bytes();
-        let sealed = self.seal(&mut tx, caller.account, ("account", "email", row), email.as_str().as_bytes()).await?;
+        let sealed =
+            self.seal(&mut tx, caller.account, ("account", "email", row), email.as_str().as_bytes()).await?;
         tx.execute(
             WISH,
             params![
@@ -102,7 +108,8 @@ impl Inner {
         }
         let mut tx = self.db.begin(Scope::System("change of address")).await?;
         let now = self.now();
-        let row = tx.query_opt(TAKE, params![secret_text::hash(code), now]).await?.ok_or(Error::InvalidCode)?;
+        let row =
+            tx.query_opt(TAKE, params![secret_text::hash(code), now]).await?.ok_or(Error::InvalidCode)?;
         let index: [u8; 32] = row.get(2)?;
         let account = Account::load(&mut tx, row.get(0)?).await?;
         if account.status != AccountStatus::Active

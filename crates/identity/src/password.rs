@@ -166,7 +166,9 @@ impl Inner {
     async fn may_be_short(&self, tx: &mut Tx, account: &Account, new: &NewHash) -> Result<(), Error> {
         tx.query(crate::factor::LOCK, params![account.id]).await?;
         if new.short && !self.has_factor(tx, account.id).await? {
-            return Err(Error::Conflict("The second factor was removed meanwhile; choose a longer password."));
+            return Err(Error::Conflict(
+                "The second factor was removed meanwhile; choose a longer password.",
+            ));
         }
         Ok(())
     }
@@ -178,7 +180,8 @@ impl Inner {
         account: &Account,
         new: &NewHash,
     ) -> Result<Option<i64>, Error> {
-        let params = params![account.id, &account.password, &new.hash, new.pepper_epoch, self.now(), new.short];
+        let params =
+            params![account.id, &account.password, &new.hash, new.pepper_epoch, self.now(), new.short];
         Ok(tx.query_opt(SET, params).await?.map(|row| row.get(0)).transpose()?)
     }
 
@@ -196,7 +199,8 @@ impl Inner {
         self.void_codes(&mut tx, CodePurpose::Reset, account.id).await?;
         // A new password is a new authenticator: its failures begin anew, under both of the account's names.
         for name in [account.username.as_str(), email.as_str()] {
-            let guess = self.guess(Authenticator::Password, name.as_bytes(), None, &RequestMeta::of(meta.request));
+            let guess =
+                self.guess(Authenticator::Password, name.as_bytes(), None, &RequestMeta::of(meta.request));
             self.forget_failures(&mut tx, &guess).await?;
         }
         let forgot = self.page("forgot");

@@ -138,7 +138,12 @@ impl Inner {
         Ok(())
     }
 
-    async fn verify(&self, code: &str, password: &Secret<String>, meta: &RequestMeta) -> Result<Verified, Error> {
+    async fn verify(
+        &self,
+        code: &str,
+        password: &Secret<String>,
+        meta: &RequestMeta,
+    ) -> Result<Verified, Error> {
         let mut tx = self.db.begin_read(Scope::System("verification")).await?;
         let id = self.peek_code(&mut tx, CodePurpose::Verify, code).await?;
         let attempt = Account::load(&mut tx, id).await?;

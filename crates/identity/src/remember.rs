@@ -183,7 +183,11 @@ impl Remembered {
         self.stamp(account, Id::from_bytes(*key.as_bytes()))
     }
 
-    pub(crate) fn key_facts(&self, account: Id<kind::Account>, key: Id<kind::ApiKey>) -> Option<Arc<KeyFacts>> {
+    pub(crate) fn key_facts(
+        &self,
+        account: Id<kind::Account>,
+        key: Id<kind::ApiKey>,
+    ) -> Option<Arc<KeyFacts>> {
         let (stamp, facts) = self.key_facts.get(&key)?;
         (stamp == self.key_stamp(account, key)).then_some(facts)
     }

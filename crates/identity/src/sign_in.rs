@@ -85,7 +85,10 @@ impl Identity {
         let audience = inner.checked_audience(credentials.audience.as_deref())?;
         let proven = inner.prove(&credentials, meta).await?;
         let session_name = credentials.session_name.as_deref();
-        inner.sign_in_proven(proven, Wish { kind: SessionKind::Token, audience, session_name }, meta).await?.tokens()
+        inner
+            .sign_in_proven(proven, Wish { kind: SessionKind::Token, audience, session_name }, meta)
+            .await?
+            .tokens()
     }
 
     /// Signs in a browser. [`Credentials::audience`] means nothing here.
@@ -227,7 +230,13 @@ impl Inner {
         let weighed = self.weigh(&proven.account, attempt, meta).await?;
         let mut tx = self.db.begin(Scope::System("sign-in")).await?;
         self.settle(&mut tx, &proven).await?;
-        let entry = Entry { account: &proven.account, wish, method: proven.method.to_owned(), aal: proven.aal, weighed };
+        let entry = Entry {
+            account: &proven.account,
+            wish,
+            method: proven.method.to_owned(),
+            aal: proven.aal,
+            weighed,
+        };
         Ok(Led::In(SignedIn(self.enter(tx, entry, None, meta).await?)))
     }
 
@@ -364,9 +373,13 @@ impl Inner {
         tx.commit().await?;
         metrics::counter!("identity_sign_ins_total", "outcome" => "success").increment(1);
         Ok(match (cookie, refresh) {
-            (Some(cookie), _) => {
-                Made::Browser(BrowserSession { cookie, session, account: id, expires_at: session_end, device })
-            }
+            (Some(cookie), _) => Made::Browser(BrowserSession {
+                cookie,
+                session,
+                account: id,
+                expires_at: session_end,
+                device,
+            }),
             (None, Some((refresh_token, refresh_end, (access_token, expires_in_s)))) => {
                 Made::Tokens(TokenPair {
                     access_token,

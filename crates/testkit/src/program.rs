@@ -249,7 +249,10 @@ impl Program {
         let wish = json!({"username": name, "email": email, "password": ARTIST_PASSWORD});
         self.client().post("/auth/register", wish).await.expect(202);
         let mail = wait_for_mail(&self.folder().join("mail"), &[&email, "/account/verify?code="]).await;
-        self.client().post("/auth/verify-email", json!({"code": code_in(&mail), "password": ARTIST_PASSWORD})).await.expect(200);
+        self.client()
+            .post("/auth/verify-email", json!({"code": code_in(&mail), "password": ARTIST_PASSWORD}))
+            .await
+            .expect(200);
         self.sign_in(name, ARTIST_PASSWORD).await
     }
 

@@ -53,7 +53,11 @@ async fn every_field_is_named_when_it_is_wrong() {
         for field in &required {
             let mut without = good.clone();
             without.as_object_mut().unwrap().remove(field);
-            assert_eq!(ask(without.to_string()).await.problem(), (400, "invalid-field", &*format!("/{field}")), "{path}");
+            assert_eq!(
+                ask(without.to_string()).await.problem(),
+                (400, "invalid-field", &*format!("/{field}")),
+                "{path}"
+            );
             let mut null = good.clone();
             null[field] = Value::Null;
             assert_eq!(ask(null.to_string()).await.problem().0, 400, "{path} {field} null");
@@ -105,7 +109,10 @@ async fn a_key_may_what_its_scopes_name_and_nothing_of_its_owners_account() {
     assert_eq!(get("/v1/accounts", greedy["key"].as_str().unwrap()).await.problem(), (403, "forbidden", "-"));
     // Only from its networks; the test calls from 192.0.2.7.
     let elsewhere = make(json!(["user:read"]), json!(["198.51.100.0/24"])).await;
-    assert_eq!(get("/v1/accounts", elsewhere["key"].as_str().unwrap()).await.problem(), (401, "invalid-token", "-"));
+    assert_eq!(
+        get("/v1/accounts", elsewhere["key"].as_str().unwrap()).await.problem(),
+        (401, "invalid-token", "-")
+    );
     let here = make(json!(["user:read"]), json!(["192.0.2.0/24"])).await;
     assert_eq!(get("/v1/accounts", here["key"].as_str().unwrap()).await.status, 200);
     // Rotated, both count; revoked, neither word nor status tells why.
@@ -137,7 +144,10 @@ async fn what_matters_asks_again_after_ten_minutes() {
         house.ask("POST", "/auth/reauthenticate", Some(&token), Some(body.to_string())).await
     };
     assert_eq!(again(json!({})).await.problem(), (400, "invalid-field", "/password"));
-    assert_eq!(again(json!({"password": "not the right one"})).await.problem(), (401, "wrong-credentials", "-"));
+    assert_eq!(
+        again(json!({"password": "not the right one"})).await.problem(),
+        (401, "wrong-credentials", "-")
+    );
     assert_eq!(again(json!({"password": PASSWORD})).await.status, 204);
     let made = setup().await.ok();
     assert!(made["qr_svg"].as_str().unwrap().contains("<svg"));

@@ -118,7 +118,8 @@ async fn beyond_key(pipeline: &Pipeline, exchange: &Exchange, action: &str) -> S
     };
     match pipeline.record_critical(exchange, event, Outcome::Denied).await {
         Ok(()) => {
-            let problem = Problem::new(ProblemKind::Forbidden).detail("The scopes of this key do not cover this.");
+            let problem =
+                Problem::new(ProblemKind::Forbidden).detail("The scopes of this key do not cover this.");
             Refusal::at(Stage::Authorize, problem, "scope").into()
         }
         Err(unrecorded) => unrecorded.into(),

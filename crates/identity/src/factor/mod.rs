@@ -108,7 +108,9 @@ impl Identity {
             let name = match row.get::<Option<Vec<u8>>>(2)? {
                 None => None,
                 Some(sealed) => Some(
-                    inner.open_text(&mut tx, caller.account, ("factor", "name", *id.as_bytes()), &sealed).await?,
+                    inner
+                        .open_text(&mut tx, caller.account, ("factor", "name", *id.as_bytes()), &sealed)
+                        .await?,
                 ),
             };
             factors.push(FactorView {
@@ -181,7 +183,14 @@ impl Identity {
         }
         let event = Event::MfaRemoved { factor: kind.as_str(), reason: "owner" };
         inner.audit.append(&mut tx, &inner.record(meta, event).by_account(caller.account)).await?;
-        inner.tell(&mut tx, caller, |username, at, security| Letter::FactorRemoved { username, at, security, kind }).await?;
+        inner
+            .tell(&mut tx, caller, |username, at, security| Letter::FactorRemoved {
+                username,
+                at,
+                security,
+                kind,
+            })
+            .await?;
         tx.announce(Change::Account(caller.account));
         inner.commit_change(tx, Change::Account(caller.account)).await
     }
@@ -249,9 +258,9 @@ impl Inner {
     ) -> Result<Option<Vec<u8>>, Error> {
         match name {
             None => Ok(None),
-            Some(name) => {
-                Ok(Some(self.seal(tx, account, ("factor", "name", *factor.as_bytes()), name.as_bytes()).await?))
-            }
+            Some(name) => Ok(Some(
+                self.seal(tx, account, ("factor", "name", *factor.as_bytes()), name.as_bytes()).await?,
+            )),
         }
     }
 }

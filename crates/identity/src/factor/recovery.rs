@@ -164,7 +164,9 @@ mod tests {
         assert_eq!(read(&text.expose().to_uppercase().replace('-', " ")).as_deref(), Some(&*code));
         assert_eq!(spell(&[0xff; 10]).as_str(), "z".repeat(16));
         assert_eq!(read("OIL0-0000-0000-0000").as_deref().map(String::as_str), Some("0110000000000000"));
-        for wrong in ["", "0000", "uuuu-uuuu-uuuu-uuuu", &"0".repeat(17), &"0".repeat(100_000), "äääääääääääääääÄ"] {
+        for wrong in
+            ["", "0000", "uuuu-uuuu-uuuu-uuuu", &"0".repeat(17), &"0".repeat(100_000), "äääääääääääääääÄ"]
+        {
             assert!(read(wrong).is_none(), "{wrong:.30}");
         }
     }

@@ -123,8 +123,11 @@ impl Identity {
         inner.audit.append(&mut tx, &inner.record(meta, event).by_account(caller.account)).await?;
         tx.commit().await?;
         let base32 = totp_rs::Secret::new_stack(*secret).to_base32();
-        let issuer = percent_encoding::utf8_percent_encode(&inner.settings.product, percent_encoding::NON_ALPHANUMERIC)
-            .to_string();
+        let issuer = percent_encoding::utf8_percent_encode(
+            &inner.settings.product,
+            percent_encoding::NON_ALPHANUMERIC,
+        )
+        .to_string();
         // Issuer in the label and as a parameter, as the Key URI format asks for; the username needs no escaping.
         let url = format!(
             "otpauth://totp/{issuer}:{}?secret={base32}&issuer={issuer}&algorithm=SHA1&digits=6&period={STEP_S}",
@@ -179,11 +182,7 @@ impl Identity {
         if tx.execute(CONFIRM, params![factor, caller.account, now, step]).await? == 0 {
             return Err(Error::NotFound);
         }
-        let codes = if first {
-            Some(inner.issue_codes(&mut tx, caller.account).await?)
-        } else {
-            None
-        };
+        let codes = if first { Some(inner.issue_codes(&mut tx, caller.account).await?) } else { None };
         // Whoever has just shown a right code has given the second factor in this session.
         inner.note_second_factor(&mut tx, caller.account, caller.session).await?;
         let event = Event::MfaEnrolled { factor: FactorKind::Totp.as_str() };
@@ -233,7 +232,8 @@ impl Inner {
     ) -> Result<Option<i64>, Error> {
         let field = keys::Field { table: "factor", column: "secret", row: *factor.as_bytes() };
         let secret = self.keys.open_field(tx, keys::Subject::Account(account), field, sealed).await?;
-        let secret = secret.as_slice().try_into().map_err(|_| Error::internal("a TOTP secret is not 20 bytes"))?;
+        let secret =
+            secret.as_slice().try_into().map_err(|_| Error::internal("a TOTP secret is not 20 bytes"))?;
         let totp = Builder::new()
             .with_secret(totp_rs::Secret::new_stack(secret))
             .build()

@@ -4,10 +4,10 @@ use base::{Email, Id, Timestamp, Username, kind};
 use store::{Job, Tx, params};
 
 use crate::account::Account;
-use crate::{AccountCaller, Error};
 use crate::mail::letter::Letter;
 use crate::mail::message;
 use crate::service::Inner;
+use crate::{AccountCaller, Error};
 
 store::sql! {
     INSERT = "INSERT INTO mail (mail_id, account_id, kind, body_sealed, state, attempts, created_at) \

@@ -27,7 +27,10 @@ async fn what_matters_demands_all_factors_within_ten_minutes() {
             house.identity.remove_factor(&ada.caller, ada.factor, true, &meta).await,
             house.identity.name_factor(&ada.caller, ada.factor, None, &meta).await,
             house.identity.change_email(&ada.caller, &email, &meta).await,
-            house.identity.change_password(&ada.caller, secret(PASSWORD), secret(OTHER_PASSWORD), &meta).await,
+            house
+                .identity
+                .change_password(&ada.caller, secret(PASSWORD), secret(OTHER_PASSWORD), &meta)
+                .await,
         ] {
             assert!(matches!(refused, Err(Error::ReauthenticationRequired { .. })), "{refused:?}");
         }
@@ -43,7 +46,10 @@ async fn what_matters_demands_all_factors_within_ten_minutes() {
         house.identity.reauthenticate(&ada.caller, password(PASSWORD), &meta).await.unwrap();
         assert!(house.identity.must_be_fresh(&ada.caller).await.is_err());
         let wrong = Again { password: None, code: Some(secret("000000")) };
-        assert!(matches!(house.identity.reauthenticate(&ada.caller, wrong, &meta).await, Err(Error::WrongCode)));
+        assert!(matches!(
+            house.identity.reauthenticate(&ada.caller, wrong, &meta).await,
+            Err(Error::WrongCode)
+        ));
         let code = Again { password: None, code: Some(ada.app.code(&house, 0)) };
         house.identity.reauthenticate(&ada.caller, code, &meta).await.unwrap();
         house.identity.must_be_fresh(&ada.caller).await.unwrap();
@@ -69,10 +75,12 @@ async fn level_two_fades_by_age_and_idleness_and_the_session_goes_on() {
             let code = ada.app.code(&house, steps);
             house.identity.sign_in_browser_with_code(challenge.expose(), &code, &house.meta()).await
         };
-        assert!(matches!(enter(0).await, Err(Error::InvalidChallenge)), "a token's challenge makes no cookie");
-        let level = async |pair: &identity::TokenPair| {
-            house.caller(pair).await.map(|caller| caller.aal.level())
-        };
+        assert!(
+            matches!(enter(0).await, Err(Error::InvalidChallenge)),
+            "a token's challenge makes no cookie"
+        );
+        let level =
+            async |pair: &identity::TokenPair| house.caller(pair).await.map(|caller| caller.aal.level());
         let sign_in = async || {
             let challenge = challenge(&house, "ada").await;
             let code = ada.app.code(&house, 0);

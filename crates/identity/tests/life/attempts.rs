@@ -19,7 +19,10 @@ async fn guess(house: &House, name: &str, password: &str, meta: &RequestMeta) ->
         Err(Error::WrongCredentials) => ("wrong", 0),
         Err(error @ Error::TooManyAttempts { retry_after_s }) => {
             let problem = error.problem();
-            assert_eq!((problem.kind, problem.retry_after_s), (ProblemKind::RateLimited, Some(retry_after_s)));
+            assert_eq!(
+                (problem.kind, problem.retry_after_s),
+                (ProblemKind::RateLimited, Some(retry_after_s))
+            );
             ("wait", retry_after_s)
         }
         Err(Error::EmailNotVerified) => ("not-verified", 0),
@@ -35,8 +38,13 @@ fn from(house: &House, address: &str) -> RequestMeta {
 
 /// The browser of the owner, after it signed in once.
 async fn owners_browser(house: &House, name: &str) -> RequestMeta {
-    let session: BrowserSession =
-        house.identity.sign_in_browser(credentials(name, PASSWORD), &house.meta()).await.unwrap().done().unwrap();
+    let session: BrowserSession = house
+        .identity
+        .sign_in_browser(credentials(name, PASSWORD), &house.meta())
+        .await
+        .unwrap()
+        .done()
+        .unwrap();
     let mut meta = house.meta();
     meta.device = Some(session.device.expose().as_str().into());
     meta
@@ -269,7 +277,8 @@ async fn a_strangers_attempt_is_not_activated_by_the_victims_click() {
         let code = mails[0].code();
         let mut waits = 0;
         for _ in 0..8 {
-            let refused = house.identity.verify_email(&code, &secret("a guess that is long"), &house.meta()).await;
+            let refused =
+                house.identity.verify_email(&code, &secret("a guess that is long"), &house.meta()).await;
             waits += u32::from(matches!(refused, Err(Error::TooManyAttempts { .. })));
         }
         assert!(waits >= 3, "{waits}");

@@ -82,13 +82,15 @@ async fn an_app_counts_after_its_first_right_code_only() {
         let app = App::of(setup.secret.expose());
         assert_eq!(house.count(UNSEALED, params![app.0.clone()]).await, 0);
         for wrong in ["", "12345", "1234567", "abcdef", "١٢٣٤٥٦", &"1".repeat(10_000), "12\n34\u{0}"] {
-            let refused = house.identity.confirm_totp(&caller, setup.factor, &secret(wrong), &house.meta()).await;
+            let refused =
+                house.identity.confirm_totp(&caller, setup.factor, &secret(wrong), &house.meta()).await;
             assert!(matches!(refused, Err(Error::WrongCode | Error::TooManyAttempts { .. })), "{wrong:.10}");
             house.clock.advance_ms(MINUTE);
         }
         house.clock.advance_ms(5 * MINUTE);
         house.identity.reauthenticate(&caller, password(), &house.meta()).await.unwrap();
-        let codes = house.identity.confirm_totp(&caller, setup.factor, &app.code(&house, 0), &house.meta()).await;
+        let codes =
+            house.identity.confirm_totp(&caller, setup.factor, &app.code(&house, 0), &house.meta()).await;
         assert_eq!(codes.unwrap().unwrap().len(), 10);
         let views = house.identity.factors(&caller).await.unwrap();
         assert_eq!((views.factors.len(), views.recovery_codes), (1, 10));
@@ -96,7 +98,8 @@ async fn an_app_counts_after_its_first_right_code_only() {
         assert_eq!(house.mails().await.pop().unwrap().kind, "factor_added");
         assert_eq!(house.count(USABLE_CODES, params![ada]).await, 10);
         // Another one brings no new codes, and what was confirmed cannot be confirmed again.
-        let again = house.identity.confirm_totp(&caller, setup.factor, &app.code(&house, 1), &house.meta()).await;
+        let again =
+            house.identity.confirm_totp(&caller, setup.factor, &app.code(&house, 1), &house.meta()).await;
         assert!(matches!(again, Err(Error::NotFound)));
     }
 }
@@ -136,7 +139,10 @@ async fn a_partial_sign_in_opens_nothing_and_becomes_a_session_with_the_code() {
         let caller = house.caller(&pair).await.unwrap();
         assert_eq!(caller.aal.level(), 2);
         // The challenge and the code are used up, each for itself.
-        assert!(matches!(give(&house, &challenge, &ada.app.code(&house, 1)).await, Err(Error::InvalidChallenge)));
+        assert!(matches!(
+            give(&house, &challenge, &ada.app.code(&house, 1)).await,
+            Err(Error::InvalidChallenge)
+        ));
         let next = self::challenge(&house, "ada").await;
         assert!(matches!(give(&house, &next, &ada.app.code(&house, 0)).await, Err(Error::WrongCode)));
         // A step before and after are taken, two are not; and never back again.
@@ -145,7 +151,10 @@ async fn a_partial_sign_in_opens_nothing_and_becomes_a_session_with_the_code() {
         let last = self::challenge(&house, "ada").await;
         assert!(matches!(give(&house, &last, &ada.app.code(&house, -1)).await, Err(Error::WrongCode)));
         let kinds = house.events().await;
-        assert!(kinds.contains(&"mfa.passed".to_owned()) && kinds.contains(&"mfa.failed".to_owned()), "{kinds:?}");
+        assert!(
+            kinds.contains(&"mfa.passed".to_owned()) && kinds.contains(&"mfa.failed".to_owned()),
+            "{kinds:?}"
+        );
     }
 }
 
@@ -158,10 +167,13 @@ async fn a_challenge_ends_by_time_and_by_tries_and_is_bound_to_its_client() {
         let own = challenge(&house, "ada").await;
         let mut elsewhere = house.meta();
         elsewhere.agent = Some("Other/2.0".into());
-        let carried = house.identity.sign_in_with_code(own.expose(), &ada.app.code(&house, 0), &elsewhere).await;
+        let carried =
+            house.identity.sign_in_with_code(own.expose(), &ada.app.code(&house, 0), &elsewhere).await;
         assert!(matches!(carried, Err(Error::InvalidChallenge)));
-        let swapped =
-            house.identity.sign_in_browser_with_code(own.expose(), &ada.app.code(&house, 0), &house.meta()).await;
+        let swapped = house
+            .identity
+            .sign_in_browser_with_code(own.expose(), &ada.app.code(&house, 0), &house.meta())
+            .await;
         assert!(matches!(swapped, Err(Error::InvalidChallenge)));
         assert!(matches!(give(&house, &own, &bob.app.code(&house, 0)).await, Err(Error::WrongCode)));
         assert!(matches!(give(&house, &own, &bob.codes[0]).await, Err(Error::WrongCode)));
@@ -205,7 +217,9 @@ async fn one_code_makes_one_session_however_many_use_it_at_once() {
                 .into_iter()
                 .map(|challenge| {
                     let (identity, meta, code) = (house.identity.clone(), house.meta(), Arc::clone(&code));
-                    tokio::spawn(async move { identity.sign_in_with_code(challenge.expose(), &code, &meta).await })
+                    tokio::spawn(
+                        async move { identity.sign_in_with_code(challenge.expose(), &code, &meta).await },
+                    )
                 })
                 .collect();
             let mut made = 0;
@@ -244,7 +258,10 @@ async fn recovery_codes_stand_in_once_and_their_owner_hears_of_it() {
         // Without a factor there is nothing to stand in for.
         house.account("bob").await;
         let bob = house.caller(&house.sign_in("bob").await).await.unwrap();
-        assert!(matches!(house.identity.new_recovery_codes(&bob, &house.meta()).await, Err(Error::Conflict(_))));
+        assert!(matches!(
+            house.identity.new_recovery_codes(&bob, &house.meta()).await,
+            Err(Error::Conflict(_))
+        ));
     }
 }
 
@@ -297,8 +314,15 @@ async fn the_last_factor_goes_with_a_confirmation_and_a_long_password() {
         let short = || secret("tuba-67x");
         house.identity.change_password(&ada.caller, secret(PASSWORD), short(), &house.meta()).await.unwrap();
         // … and so it cannot go, until the password can stand alone.
-        assert!(matches!(remove(ada.caller.clone(), ada.factor, true).await, Err(Error::PasswordTooShortAlone(15))));
-        house.identity.change_password(&ada.caller, short(), secret(OTHER_PASSWORD), &house.meta()).await.unwrap();
+        assert!(matches!(
+            remove(ada.caller.clone(), ada.factor, true).await,
+            Err(Error::PasswordTooShortAlone(15))
+        ));
+        house
+            .identity
+            .change_password(&ada.caller, short(), secret(OTHER_PASSWORD), &house.meta())
+            .await
+            .unwrap();
         house.mails().await;
         remove(ada.caller.clone(), ada.factor, true).await.unwrap();
         assert_eq!(house.mails().await.pop().unwrap().kind, "factor_removed");
@@ -306,7 +330,8 @@ async fn the_last_factor_goes_with_a_confirmation_and_a_long_password() {
         assert_eq!((left.factors.len(), left.recovery_codes), (0, 0));
         let alone = house.identity.sign_in(credentials("ada", OTHER_PASSWORD), &house.meta()).await.unwrap();
         assert!(alone.done().is_some());
-        let weak = house.identity.change_password(&ada.caller, secret(OTHER_PASSWORD), short(), &house.meta()).await;
+        let weak =
+            house.identity.change_password(&ada.caller, secret(OTHER_PASSWORD), short(), &house.meta()).await;
         assert!(matches!(weak, Err(Error::WeakPassword(_))));
     }
 }
@@ -328,9 +353,9 @@ async fn names_are_checked_and_belong_to_their_owner() {
         assert!(matches!(others, Err(Error::NotFound)));
         house.identity.name_factor(&ada.caller, ada.factor, None, &meta).await.unwrap();
         let _: &RequestMeta = &meta;
-        assert_eq!(house.identity.second_factors(&ada.caller).await.unwrap(), [
-            FactorKind::Totp,
-            FactorKind::RecoveryCode
-        ]);
+        assert_eq!(
+            house.identity.second_factors(&ada.caller).await.unwrap(),
+            [FactorKind::Totp, FactorKind::RecoveryCode]
+        );
     }
 }

@@ -41,7 +41,9 @@ async fn a_key_opens_what_its_scopes_name_until_it_is_revoked() {
         for node in [&house.identity, &other] {
             let program = open(node, &made, "192.0.2.1").await.unwrap();
             assert_eq!(program.account, ada);
-            assert!(program.covers("track:read") && !program.covers("track:write") && !program.covers("track"));
+            assert!(
+                program.covers("track:read") && !program.covers("track:write") && !program.covers("track")
+            );
         }
         // Neither a token nor a cookie.
         assert!(house.identity.authenticate_token(made.key.expose()).await.is_err());
@@ -56,7 +58,8 @@ async fn a_key_opens_what_its_scopes_name_until_it_is_revoked() {
         house.identity.revoke_api_key(&caller, made.view.id, &house.meta()).await.unwrap();
         let refused = open(&house.identity, &made, "192.0.2.1").await;
         assert!(matches!(refused, Err(Error::InvalidToken("key-revoked"))));
-        eventually("the other node hears of it", async || open(&other, &made, "192.0.2.1").await.is_err()).await;
+        eventually("the other node hears of it", async || open(&other, &made, "192.0.2.1").await.is_err())
+            .await;
         let twice = house.identity.revoke_api_key(&caller, made.view.id, &house.meta()).await;
         assert!(matches!(twice, Err(Error::NotFound)));
         let events = house.events().await;
@@ -92,8 +95,13 @@ async fn networks_expiry_and_the_owners_state_count_at_each_use() {
         house.identity.enable_account(permit, ada, &house.meta()).await.unwrap();
         open(&house.identity, &made, "192.0.2.1").await.unwrap();
         house.clock.advance_ms(HOUR);
-        assert!(matches!(open(&house.identity, &made, "192.0.2.1").await, Err(Error::InvalidToken("expired"))));
-        for wrong in ["", "ftm_", "ftm_0000", &made.key.expose().replace("ftm_", "ftx_"), &"ftm_x".repeat(20_000)] {
+        assert!(matches!(
+            open(&house.identity, &made, "192.0.2.1").await,
+            Err(Error::InvalidToken("expired"))
+        ));
+        for wrong in
+            ["", "ftm_", "ftm_0000", &made.key.expose().replace("ftm_", "ftx_"), &"ftm_x".repeat(20_000)]
+        {
             let refused = house.identity.authenticate_key(wrong, "192.0.2.1".parse().unwrap()).await;
             assert!(matches!(refused, Err(Error::InvalidToken("malformed-key"))), "{wrong:.10}");
         }
@@ -105,7 +113,12 @@ async fn a_rotated_key_overlaps_for_a_day_and_is_rotated_once() {
     for house in House::all().await {
         house.account("ada").await;
         let caller = house.caller(&house.sign_in("ada").await).await.unwrap();
-        let old = make(&house, &caller, &NewApiKey { networks: vec!["192.0.2.0/24".into()], ..wish(&["track:read"]) }).await;
+        let old = make(
+            &house,
+            &caller,
+            &NewApiKey { networks: vec!["192.0.2.0/24".into()], ..wish(&["track:read"]) },
+        )
+        .await;
         let new = house.identity.rotate_api_key(&caller, old.view.id, &house.meta()).await.unwrap();
         assert_eq!((&new.view.scopes, &new.view.networks), (&old.view.scopes, &old.view.networks));
         for key in [&old, &new] {

@@ -1,5 +1,6 @@
 // One person's and one operator's way through the pages, in a real Chromium, with screenshots.
 "use strict";
+const crypto = require("crypto");
 const fs = require("fs");
 const path = require("path");
 const { chromium } = require("playwright-core");
@@ -20,6 +21,17 @@ async function mailWith(text) {
     await new Promise((done) => setTimeout(done, 100));
   }
   throw new Error(`no mail with ${text}`);
+}
+
+// RFC 6238 with SHA-1, six digits, 30 s; some steps from now.
+function totp(base32, steps) {
+  const bits = [...base32].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000) + steps));
+  const digest = crypto.createHmac("sha1", key).update(counter).digest();
+  const at = digest[19] & 15;
+  return String((digest.readUInt32BE(at) & 0x7fffffff) % 1000000).padStart(6, "0");
 }
 
 (async () => {
@@ -144,6 +156,64 @@ async function mailWith(text) {
   await artist.waitForSelector("text=All other sessions are signed out");
   await phone.reload();
   await phone.waitForURL("**/account/sign-in**");
+
+  // A second factor and a key, without scripts.
+  const plain = await visit({ javaScriptEnabled: false, viewport: { width: 390, height: 800 } });
+  const signIn = async () => {
+    await plain.goto("/account/sign-in");
+    await plain.fill("#identifier", "ada");
+    await plain.fill("#password", PASSWORD);
+    await plain.click("main button");
+  };
+  await signIn();
+  await plain.waitForURL("**/account");
+  await plain.click("nav >> text=Security");
+  await shot(plain, "13-security-empty-phone");
+  await plain.click("text=Add an authenticator app");
+  await plain.waitForSelector("svg[viewBox] path");
+  await shot(plain, "14-totp-phone");
+  const secret = (await plain.textContent(".panel p.mono")).replace(/\s/g, "");
+  await plain.fill("#code", "000000");
+  await plain.keyboard.press("Enter");
+  await plain.waitForSelector("#code-error");
+  await plain.fill("#code", totp(secret, 0));
+  await plain.keyboard.press("Enter");
+  await plain.waitForSelector("text=Your recovery codes");
+  must((await plain.locator("main li").count()) === 10, "there are not ten recovery codes");
+  const paper = await plain.locator("main li").first().textContent();
+  await shot(plain, "15-recovery-codes-phone");
+  await plain.click("text=I have kept them");
+  await plain.fill("#name", "build server");
+  await plain.fill("#scopes", "track:read track:fly");
+  await plain.click("text=Make a key");
+  await plain.waitForSelector("#scopes-error");
+  await plain.fill("#scopes", "track:read");
+  await plain.click("text=Make a key");
+  await plain.waitForSelector("text=Your new API key");
+  must((await plain.locator("main li").first().textContent()).startsWith("ftm_"), "the key has no prefix");
+  await plain.click("main a.button");
+  await shot(plain, "16-security-phone");
+  await plain.click("text=Sign out");
+  await signIn();
+  await plain.waitForSelector("text=Your password was right");
+  await shot(plain, "17-second-factor-phone");
+  await plain.fill("#code", "000000");
+  await plain.keyboard.press("Enter");
+  await plain.waitForSelector("#code-error");
+  await plain.fill("#code", totp(secret, 1));
+  await plain.keyboard.press("Enter");
+  await plain.waitForURL("**/account");
+  // The last factor is not removed without a warning.
+  await plain.click("nav >> text=Security");
+  await plain.click("main table button.danger >> nth=0");
+  await plain.waitForSelector("text=Remove the last second factor?");
+  await shot(plain, "18-last-factor-phone");
+  await plain.click("text=Keep it");
+  await plain.click("text=Sign out");
+  await signIn();
+  await plain.fill("#code", paper.trim().toUpperCase());
+  await plain.keyboard.press("Enter");
+  await plain.waitForURL("**/account");
 
   await artist.click("text=Sign out");
   await artist.waitForSelector("text=You are signed out");

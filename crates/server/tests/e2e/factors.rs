@@ -65,7 +65,7 @@ async fn a_brute_force_by_hydra_finds_nothing_and_locks_nobody_out() {
     guesses.push(PASSWORD.to_owned());
     std::fs::write(&list, guesses.join("\n")).unwrap();
     let form = "/auth/login:{\"identifier\"\\:\"^USER^\",\"password\"\\:\"^PASS^\"}\
-                :S=access_token:H=Content-Type\\: application/json";
+                :H=Content-Type\\: application/json:S=access_token";
     let port = program.client().port().to_string();
     let output = Command::new(hydra)
         .current_dir(folder.path())
@@ -73,7 +73,8 @@ async fn a_brute_force_by_hydra_finds_nothing_and_locks_nobody_out() {
         .args(["127.0.0.1", "http-post-form", form])
         .output()
         .unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("0 valid password"), "{text}");
     let login = json!({"identifier": "ada", "password": PASSWORD});
     let stranger = program.client().post("/auth/login", login).await.problem(429, "rate-limited");

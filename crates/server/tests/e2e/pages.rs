@@ -77,7 +77,7 @@ async fn forms_say_when_to_come_back_while_too_many_passwords_wait() {
         let (client, origin) = (client.clone(), origin.clone());
         let password = "password=violet+thunder+under+the+bridge";
         let (path, form) = if number % 2 == 0 {
-            ("/account/sign-in", format!("form_token={token}&identifier=ada&{password}"))
+            ("/account/sign-in", format!("form_token={token}&identifier=ada{number}&{password}"))
         } else {
             let who = format!("username=name{number}&email=name{number}%40example.com");
             ("/account/sign-up", format!("form_token={token}&{who}&{password}"))

@@ -78,5 +78,5 @@ async fn a_sign_in_that_must_be_confirmed_waits_for_the_owner() {
     let page = client.get("/account/activity").await.expect(200);
     assert!(page.text().contains("A sign-in had to be confirmed"), "{}", page.text());
     assert!(page.text().contains("from a device or browser you have not used before"));
-    program.client().get("/account/activity").await.expect(303);
+    program.client().get("/account/activity").await.expect(401);
 }
