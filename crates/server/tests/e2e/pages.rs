@@ -126,7 +126,7 @@ async fn an_operator_asks_why_and_goes_back_to_earlier_policies() {
         assert!(answer.contains(words), "{words} is missing: {answer}");
     }
     let answer = ask("account=ada&action=project:read&resource=project/7").await.expect(200).text();
-    assert!(answer.contains("no-relation") && answer.contains("being owner"), "{answer}");
+    assert!(answer.contains("no-relation") && answer.contains("owning it"), "{answer}");
     let answer = ask("account=nobody&action=project:reed&resource=project").await.expect(400).text();
     for words in ["no such account", "did you mean", "Write it as kind/id"] {
         assert!(answer.contains(words), "{words} is missing: {answer}");
