@@ -52,7 +52,8 @@ impl Relations {
             let facts = Facts::clone(&known).at(now);
             return Ok(self.0.access.decide(subject, action, Some(&facts)));
         }
-        let facts = self.0.read(subject, resource).await?;
+        // Boxed, because every request of the pipeline would otherwise carry the room for it.
+        let facts = Box::pin(self.0.read(subject, resource)).await?;
         if at_least.is_some_and(|wanted| facts.revision < wanted) {
             return Err(invalid("at_least", "is no revision that was given yet"));
         }
