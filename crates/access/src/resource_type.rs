@@ -69,12 +69,19 @@ impl ResourceType {
         let _ = writeln!(schema, "  entity {entity};");
         for action in actions {
             let word = &action.name;
-            let is_part = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-            if word.len() > MAX_NAME * 2 || !word.split_once(':').is_some_and(|(of, verb)| is_part(of) && is_part(verb)) {
-                return Err(wrong(format!("the action {word:?} of {name} must be named like \"stem:render\"")));
+            let is_part =
+                |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            if word.len() > MAX_NAME * 2
+                || !word.split_once(':').is_some_and(|(of, verb)| is_part(of) && is_part(verb))
+            {
+                return Err(wrong(format!(
+                    "the action {word:?} of {name} must be named like \"stem:render\""
+                )));
             }
             if action.relations.is_empty() {
-                return Err(wrong(format!("the action {word} of {name} must name the relations that are enough for it")));
+                return Err(wrong(format!(
+                    "the action {word} of {name} must name the relations that are enough for it"
+                )));
             }
             let group = if action.sensitive { " in [Action::\"sensitive\"]" } else { "" };
             let _ = writeln!(
@@ -172,7 +179,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_type_is_refused() {
-        for name in ["", "Stem", "stem pack", "stem-pack", "_stem", "stem__pack", "stem_1", "é", &"x".repeat(41)] {
+        for name in
+            ["", "Stem", "stem pack", "stem-pack", "_stem", "stem__pack", "stem_1", "é", &"x".repeat(41)]
+        {
             let wrong = ResourceType { name: name.into(), ..stems() };
             assert!(ResourceType::files(&[wrong]).is_err(), "{name:?}");
         }

@@ -17,7 +17,8 @@ pub struct Question {
 }
 
 /// Verbs whose harm cannot be taken back: a remembered fact is not good enough for them.
-const IMMEDIATE: &[&str] = &["delete", "export", "share", "admin", "manage", "invite", "config", "commercial"];
+const IMMEDIATE: &[&str] =
+    &["delete", "export", "share", "admin", "manage", "invite", "config", "commercial"];
 
 fn is_immediate(action: &Action) -> bool {
     let verb = action.as_str().rsplit(':').next().unwrap_or_default();
