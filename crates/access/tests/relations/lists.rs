@@ -59,10 +59,10 @@ async fn furnish(house: &House, dice: &mut Dice) -> (Vec<Person>, Vec<ResourceRe
         }
         objects.push(resource);
     }
-    for at in 0..3 {
+    for object in objects.iter().take(3) {
         let admin = &people[4];
         if let Ok(opened) =
-            house.relations.break_glass(&admin.asker, &objects[at], "for the test of lists", HOUR).await
+            house.relations.break_glass(&admin.asker, object, "for the test of lists", HOUR).await
         {
             house.relations.finish_glass(opened).await.unwrap();
         }
