@@ -9,13 +9,15 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use access::{
-    Access, Action, Asker, Bundle, Facts, Hold, PolicyFile, Registration, Relation, RelationParts, RelationSettings,
-    Relations, ResourceRef, Role, Subject, Tier,
+    Access, Action, Asker, Bundle, Facts, Hold, PolicyFile, Registration, Relation, RelationParts,
+    RelationSettings, Relations, ResourceRef, Role, Subject, Tier,
 };
 use audit::Audit;
 use base::{Clock, Entropy, Id, Scope, Timestamp, kind};
 use casbin::{CoreApi, DefaultModel, Enforcer, MemoryAdapter, MgmtApi};
-use cedar_policy::{Authorizer, Context, Entities, Entity, EntityUid, PolicySet, Request, RestrictedExpression};
+use cedar_policy::{
+    Authorizer, Context, Entities, Entity, EntityUid, PolicySet, Request, RestrictedExpression,
+};
 use keys::{FileRoot, Keys, RootKey};
 use store::{Db, DbConfig, params};
 
@@ -96,8 +98,9 @@ fn in_process() {
     let access = sixty();
     let read: Action = "track:read".parse().unwrap();
     let ada = Subject::account(numbered(7), Role::User, Tier::Free);
-    let facts = Facts::unrelated(ResourceRef { kind: "track".into(), id: "1".into() }, Timestamp::from_millis(1))
-        .with(Relation::Shared, Hold::Always);
+    let facts =
+        Facts::unrelated(ResourceRef { kind: "track".into(), id: "1".into() }, Timestamp::from_millis(1))
+            .with(Relation::Shared, Hold::Always);
     assert!(access.decide(&ada, &read, Some(&facts)).allowed);
     show("decide in process, warm, 60 policies", 20_000, 20, || {
         black_box(access.decide(black_box(&ada), &read, Some(&facts)));
@@ -147,8 +150,8 @@ fn plain_cedar() {
         let person = Entity::new(account.clone(), attributes.into(), groups.into()).unwrap();
         entities.push(person);
         let entities = Entities::from_entities(entities, None).unwrap();
-        let relations =
-            ["owner", "collaborator", "shared", "public", "token", "break_glass"].map(|name| flag(name, name == "shared"));
+        let relations = ["owner", "collaborator", "shared", "public", "token", "break_glass"]
+            .map(|name| flag(name, name == "shared"));
         let context = Context::from_pairs(relations).unwrap();
         let (action, track) = (uid("Fortissimo::Action::\"track:read\""), uid("Fortissimo::Track::\"1\""));
         let request = Request::new(account, action, track, context, None).unwrap();
@@ -168,7 +171,8 @@ async fn casbin() {
     for shares in [1_usize, 100, 10_000] {
         let model = DefaultModel::from_str(MODEL).await.unwrap();
         let mut enforcer = Enforcer::new(model, MemoryAdapter::default()).await.unwrap();
-        let rules = (0..shares).map(|at| vec![format!("u{at}"), "track/1".into(), "track:read".into()]).collect();
+        let rules =
+            (0..shares).map(|at| vec![format!("u{at}"), "track/1".into(), "track:read".into()]).collect();
         enforcer.add_policies(rules).await.unwrap();
         let last = format!("u{}", shares - 1);
         assert!(enforcer.enforce((last.as_str(), "track/1", "track:read")).unwrap());
@@ -197,8 +201,10 @@ fn database(runtime: &tokio::runtime::Runtime) {
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
         let settings = RelationSettings::default();
         let access = sixty();
-        let relations = Relations::open(RelationParts { db: db.clone(), keys, audit, access, clock, entropy, settings });
-        let owner = Asker { subject: Subject::account(numbered(7), Role::PremiumUser, Tier::Studio), request: None };
+        let relations =
+            Relations::open(RelationParts { db: db.clone(), keys, audit, access, clock, entropy, settings });
+        let owner =
+            Asker { subject: Subject::account(numbered(7), Role::PremiumUser, Tier::Studio), request: None };
         for name in ["one", "many"] {
             let track = ResourceRef { kind: "track".into(), id: name.into() };
             relations.register(&owner, &track, &Registration::default()).await.unwrap();
@@ -218,10 +224,15 @@ fn database(runtime: &tokio::runtime::Runtime) {
         let resource = track(name);
         assert!(runtime.block_on(relations.check(&guest, &read, Some(&resource), None)).unwrap().allowed);
         let facts = || runtime.block_on(relations.facts(&guest, &resource)).unwrap();
-        medians.push(show(&format!("facts from SQLite and decision, {shares} on the object"), 5_000, 4, || {
-            let facts = facts();
-            black_box(relations.access().decide(&guest, &read, Some(&facts)));
-        }));
+        medians.push(show(
+            &format!("facts from SQLite and decision, {shares} on the object"),
+            5_000,
+            4,
+            || {
+                let facts = facts();
+                black_box(relations.access().decide(&guest, &read, Some(&facts)));
+            },
+        ));
     }
     println!("{:<64} {:+.1} %", "1,000,000 shares against 1", (medians[1] / medians[0] - 1.0) * 100.0);
     let resource = track("one");
@@ -249,5 +260,8 @@ async fn show_cached(relations: &Relations, guest: &Subject, read: &Action, reso
     }
     times.sort_by(f64::total_cmp);
     let (p50, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
-    println!("{:<64} p50 {p50:>10.3} us   p99 {p99:>10.3} us", "decision with remembered facts (read anew each second)");
+    println!(
+        "{:<64} p50 {p50:>10.3} us   p99 {p99:>10.3} us",
+        "decision with remembered facts (read anew each second)"
+    );
 }

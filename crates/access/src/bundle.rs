@@ -398,7 +398,7 @@ fn check_rules(
 }
 
 /// `StemPack` is written `stem_pack` in routes.
-fn kind_word(basename: &str) -> String {
+pub(crate) fn kind_word(basename: &str) -> String {
     let mut word = String::new();
     for (at, letter) in basename.char_indices() {
         if letter.is_ascii_uppercase() && at > 0 {

@@ -36,7 +36,14 @@ impl Case<'_> {
     pub(crate) fn with(&self, standing: Standing, relations: u8) -> Verdict {
         self.slice.verdict(standing, relations, self.named, &self.bundle.policies, || {
             let resource = self.object.map(|facts| &facts.resource);
-            self.bundle.question(self.subject, standing, relations, &self.entry.entity, self.type_name, resource)
+            self.bundle.question(
+                self.subject,
+                standing,
+                relations,
+                &self.entry.entity,
+                self.type_name,
+                resource,
+            )
         })
     }
 
@@ -55,7 +62,8 @@ impl Case<'_> {
                 .filter(|end| *end > facts.now)
                 .collect();
             ends.sort_unstable();
-            ends.into_iter().find(|end| self.with(self.standing, self.set_at(facts, *end)).code != code::GRANTED)
+            ends.into_iter()
+                .find(|end| self.with(self.standing, self.set_at(facts, *end)).code != code::GRANTED)
         });
         let of_factor = self.object.zip(assurance.mfa_age_s).and_then(|(facts, age)| {
             let weak = Standing { strong: false, ..self.standing };
@@ -81,7 +89,8 @@ impl Case<'_> {
             decision.missing = Arc::clone(&self.slice.missing);
         }
         if decision.code == code::NO_RELATION {
-            let helps = |relation: &Relation| self.with(self.standing, relation.bit()).code != code::NO_RELATION;
+            let helps =
+                |relation: &Relation| self.with(self.standing, relation.bit()).code != code::NO_RELATION;
             decision.missing = Relation::ALL.iter().copied().filter(helps).map(Grant::Relation).collect();
             if self.object.is_some_and(Facts::has_lapsed) {
                 decision.code = code::LAPSED;

@@ -117,8 +117,8 @@ impl Decision {
             action: self.action.as_str().into(),
             rule: self.rule.as_deref().map(Into::into),
             resource: self.resource.as_ref().map(|resource| resource.to_string().into()),
-            role: subject.role.map_or("none", Role::as_str),
-            tier: subject.tier.map_or("none", Tier::as_str),
+            as_role: subject.role.map_or("none", Role::as_str),
+            as_tier: subject.tier.map_or("none", Tier::as_str),
             relations: relations.join(" ").into(),
             policy_version: Arc::clone(&self.policy_version),
         }

@@ -37,6 +37,7 @@ mod permit;
 mod reach;
 mod relations;
 mod requirement;
+mod resource_type;
 mod slice;
 mod source;
 mod subject;
@@ -63,5 +64,6 @@ pub use relations::{
     RelationParts, RelationSettings, Relations, Share, ShareView, SubjectPage, TeamView,
 };
 pub use requirement::{InvalidRequirement, Requirement, ResourceTemplate};
+pub use resource_type::{ResourceType, TypeAction};
 pub use source::{PolicyError, PolicyFile};
 pub use subject::{Assurance, Conditions, ResourceRef, Role, StepUp, Subject, Tier, UnknownWord};

@@ -243,7 +243,7 @@ impl Policies {
         let mut tx = self.0.db.begin(Scope::System("activating policies")).await?;
         let newest = newest(&mut tx).await?;
         match newest {
-            Some(newest) if newest.digest.as_deref() == Some(&digest) => return Ok(newest),
+            Some(newest) if newest.digest.as_deref() == Some(&digest) => Ok(newest),
             newest => {
                 tx.execute(STORE, params![&digest, text, self.0.clock.now()]).await?;
                 self.put(tx, newest.as_ref(), wish).await

@@ -107,10 +107,10 @@ impl Slice {
             .filter(|(of, _)| *of == type_name)
             .map(|(_, id)| id.clone())
             .collect();
-        let named_accounts = matching.iter().flat_map(|loaded| loaded.reach.accounts.iter().cloned()).collect();
-        let has_relation_rule = matching
-            .iter()
-            .any(|loaded| loaded.policy.effect() == Effect::Forbid && loaded.reach.relations);
+        let named_accounts =
+            matching.iter().flat_map(|loaded| loaded.reach.accounts.iter().cloned()).collect();
+        let has_relation_rule =
+            matching.iter().any(|loaded| loaded.policy.effect() == Effect::Forbid && loaded.reach.relations);
         let remembered =
             beyond.is_none().then(|| std::iter::repeat_with(OnceLock::new).take(Standing::ALL).collect());
         Self {
@@ -140,7 +140,8 @@ impl Slice {
         };
         match &self.remembered {
             Some(table) if !named => {
-                let row = table[standing.index()].get_or_init(|| Box::new([const { OnceLock::new() }; RELATION_SETS]));
+                let row = table[standing.index()]
+                    .get_or_init(|| Box::new([const { OnceLock::new() }; RELATION_SETS]));
                 *row[usize::from(relations)].get_or_init(ask)
             }
             _ => ask(),

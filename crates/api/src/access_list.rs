@@ -85,8 +85,10 @@ pub(crate) async fn list(
     call: Call,
     strict::Json(body): strict::Json<ListQuestion>,
 ) -> Result<Json<ListAnswer>, Failure> {
-    let action: Action =
-        api.access.action(&body.action).map_err(|error: UnknownAction| Failure::invalid("/action", error.to_string()))?;
+    let action: Action = api
+        .access
+        .action(&body.action)
+        .map_err(|error: UnknownAction| Failure::invalid("/action", error.to_string()))?;
     let limit = match body.limit {
         None => PAGE,
         Some(limit @ 1..=MAX_PAGE) => limit as usize,

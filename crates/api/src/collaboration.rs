@@ -64,7 +64,8 @@ pub(crate) async fn make(
 ) -> Result<(StatusCode, Json<TokenMade>), Failure> {
     let mut permissions = Vec::new();
     for (at, name) in body.permissions.iter().enumerate().take(100) {
-        let unknown = |error: access::UnknownAction| Failure::invalid(format!("/permissions/{at}"), error.to_string());
+        let unknown =
+            |error: access::UnknownAction| Failure::invalid(format!("/permissions/{at}"), error.to_string());
         permissions.push(api.access.action(name).map_err(unknown)?);
     }
     let expires_at = time(body.expires_at.as_deref(), "/expires_at")?;

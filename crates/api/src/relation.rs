@@ -114,7 +114,8 @@ impl Api {
         Err(match error {
             AccessError::NotFound => ProblemKind::NotFound.into(),
             AccessError::Denied(decision) => {
-                let mut record = Record::new(self.clock.now(), decision.denied_event()).ended(Outcome::Denied);
+                let mut record =
+                    Record::new(self.clock.now(), decision.denied_event()).ended(Outcome::Denied);
                 record = record.by(call.actor()).during(call.info());
                 record.about = call.subject().account;
                 self.audit.record_durable(record).await?;

@@ -137,8 +137,10 @@ pub(crate) async fn members(
     let after = query.after.as_deref().map(|text| share(text).ok_or_else(wrong)).transpose()?;
     let listed = api.relations.members(&call.asker(), team, after).await;
     let (members, next) = api.settle(&call, listed).await?;
-    let member =
-        |view: MemberView| Member { subject: share_text(view.member), created_at: view.created_at.to_rfc3339() };
+    let member = |view: MemberView| Member {
+        subject: share_text(view.member),
+        created_at: view.created_at.to_rfc3339(),
+    };
     Ok(Json(Members { members: members.into_iter().map(member).collect(), next: next.map(share_text) }))
 }
 

@@ -1,7 +1,7 @@
 //! The policies: what is in force, what was before, who may do what, and why somebody can or cannot do something.
 
 use access::actions::{SystemConfig, SystemLogs, UserRead};
-use access::{Decision, Grant, LifeError, Matrix, ResourceRef, Subject};
+use access::{Decision, Grant, LifeError, Matrix, Relation, ResourceRef, Subject};
 use askama::Template;
 use audit::{Event, Record};
 use axum::extract::{Path, Query, State};
@@ -344,7 +344,15 @@ fn answer(decision: &Decision, username: String, subject: &Subject) -> Answer {
     let grant = |grant: &Grant| match grant {
         Grant::Role(role) => format!("role {role}"),
         Grant::Tier(tier) => format!("tier {tier}"),
-        Grant::Relation(relation) => format!("being {relation}"),
+        Grant::Relation(relation) => match relation {
+            Relation::Owner => "owning it",
+            Relation::Collaborator => "working on it with its owner",
+            Relation::Shared => "having it shared with them",
+            Relation::Public => "its being public",
+            Relation::Token => "a collaboration token",
+            Relation::BreakGlass => "break-glass",
+        }
+        .to_owned(),
     };
     Answer {
         allowed: decision.allowed,

@@ -33,9 +33,12 @@ pub(crate) struct Ties {
     pub(crate) clock: Clock,
 }
 
-/// Holds an answer that lasts to the decision behind it.
+/// Holds an answer that lasts to the decision behind it. One pointer, because every request carries its own through all
+/// that is still to come.
 #[derive(Clone)]
-pub struct Tether {
+pub struct Tether(Arc<Bond>);
+
+struct Bond {
     ties: Arc<Ties>,
     caller: AccountCaller,
     route: Arc<Route>,
@@ -44,7 +47,7 @@ pub struct Tether {
 
 impl fmt::Debug for Tether {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tether({} for {:?})", self.route.requirement, self.object)
+        write!(f, "Tether({} for {:?})", self.0.route.requirement, self.0.object)
     }
 }
 
@@ -61,7 +64,7 @@ impl Tether {
         route: Arc<Route>,
         object: Option<ResourceRef>,
     ) -> Self {
-        Self { ties: Arc::clone(ties), caller, route, object }
+        Self(Arc::new(Bond { ties: Arc::clone(ties), caller, route, object }))
     }
 
     /// Waits until the decision would not be made again: the session ended, the account was suspended, the right was
@@ -69,15 +72,15 @@ impl Tether {
     /// whatever node it was made. What cannot be decided for a while counts as ended.
     pub async fn severed(self) -> &'static str {
         // Before the first look, so that no change falls between.
-        let mut changes = self.ties.identity.changes();
-        let mut policies = self.ties.relations.access().replaced();
+        let mut changes = self.0.ties.identity.changes();
+        let mut policies = self.0.ties.relations.access().replaced();
         loop {
-            let end = match self.look().await {
+            let end = match self.0.look().await {
                 Ok(end) => end,
                 Err(reason) => return reason,
             };
             let left = end.map_or(REGULARLY, |end| {
-                let ms = end.since_ms(self.ties.clock.now()).max(0);
+                let ms = end.since_ms(self.0.ties.clock.now()).max(0);
                 // One more, because timers and clocks count milliseconds differently.
                 Duration::from_millis(ms.unsigned_abs().saturating_add(1)).min(REGULARLY)
             });
@@ -86,7 +89,7 @@ impl Tether {
             let changed = loop {
                 tokio::select! {
                     change = changes.recv() => match change {
-                        Ok(change) if !self.concerns(change) => {}
+                        Ok(change) if !self.0.concerns(change) => {}
                         Ok(_) | Err(RecvError::Lagged(_)) => break true,
                         // Nothing tells of changes any more.
                         Err(RecvError::Closed) => return "undecidable",
@@ -103,14 +106,16 @@ impl Tether {
                 // What happened meanwhile is seen by the same look.
                 while !matches!(changes.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
                 policies.mark_unchanged();
-                if let Err(reason) = self.look().await {
+                if let Err(reason) = self.0.look().await {
                     return reason;
                 }
                 tokio::time::sleep(AGAIN).await;
             }
         }
     }
+}
 
+impl Bond {
     fn concerns(&self, change: Change) -> bool {
         match change {
             Change::Account(account) => account == self.caller.account,

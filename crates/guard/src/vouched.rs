@@ -21,6 +21,11 @@ pub const FORGET_HEADER: &str = "fortissimo-forget";
 /// Objects that one answer can make known.
 const MAX: usize = 16;
 
+/// Whether an answer has one of the two headers.
+pub(crate) fn says_something(headers: &HeaderMap) -> bool {
+    headers.contains_key(REGISTER_HEADER) || headers.contains_key(FORGET_HEADER)
+}
+
 /// Takes both headers out of an upstream's answer and does what they say.
 pub(crate) async fn settle(
     pipeline: &Pipeline,
@@ -32,9 +37,6 @@ pub(crate) async fn settle(
 ) -> Result<(), Refusal> {
     let register = take(headers, REGISTER_HEADER);
     let forget = take(headers, FORGET_HEADER);
-    if register.is_empty() && forget.is_empty() {
-        return Ok(());
-    }
     if !succeeded {
         return Ok(());
     }

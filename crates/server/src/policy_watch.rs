@@ -7,6 +7,8 @@ use access::{Bundle, LifeError, Permit, Policies};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::config;
+
 /// How often the folder is looked at; SIGHUP makes it look at once.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Who acts, in the audit trail.
@@ -17,7 +19,12 @@ type Seen = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
 /// Activates the folder's policies whenever they differ from those in force and the folder has come to rest, until
 /// `stop` becomes true. Wrong ones are refused once, with their place; the old ones stay.
-pub(crate) async fn run(policies: Policies, folder: PathBuf, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(
+    policies: Policies,
+    config: config::Access,
+    folder: PathBuf,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => hangup,
         Err(error) => {
@@ -29,7 +36,7 @@ pub(crate) async fn run(policies: Policies, folder: PathBuf, mut stop: watch::Re
         let now = look(&folder).await;
         // A folder that changed since the last look may be half written.
         if now != done && now == last {
-            take_up(&policies, &folder).await;
+            take_up(&policies, &config, &folder).await;
             done.clone_from(&now);
         }
         last = now;
@@ -41,9 +48,9 @@ pub(crate) async fn run(policies: Policies, folder: PathBuf, mut stop: watch::Re
     }
 }
 
-async fn take_up(policies: &Policies, folder: &Path) {
-    let path = folder.to_owned();
-    let loaded = tokio::task::spawn_blocking(move || access::PolicyFile::read_folder(&path)).await;
+async fn take_up(policies: &Policies, config: &config::Access, folder: &Path) {
+    let (config, path) = (config.clone(), folder.to_owned());
+    let loaded = tokio::task::spawn_blocking(move || config.files(Some(&path))).await;
     let files = match loaded {
         Ok(Ok(files)) => files,
         Ok(Err(error)) => return tracing::error!(%error, "the policy folder cannot be read; the old policies stay"),

@@ -17,7 +17,8 @@ pub struct Question {
 }
 
 /// Verbs whose harm cannot be taken back: a remembered fact is not good enough for them.
-const IMMEDIATE: &[&str] = &["delete", "export", "share", "admin", "manage", "invite", "config", "commercial"];
+const IMMEDIATE: &[&str] =
+    &["delete", "export", "share", "admin", "manage", "invite", "config", "commercial"];
 
 fn is_immediate(action: &Action) -> bool {
     let verb = action.as_str().rsplit(':').next().unwrap_or_default();
@@ -52,7 +53,8 @@ impl Relations {
             let facts = Facts::clone(&known).at(now);
             return Ok(self.0.access.decide(subject, action, Some(&facts)));
         }
-        let facts = self.0.read(subject, resource).await?;
+        // Boxed, because every request of the pipeline would otherwise carry the room for it.
+        let facts = Box::pin(self.0.read(subject, resource)).await?;
         if at_least.is_some_and(|wanted| facts.revision < wanted) {
             return Err(invalid("at_least", "is no revision that was given yet"));
         }

@@ -120,7 +120,11 @@ impl Relations {
     ///
     /// # Errors
     /// [`AccessError::NotFound`] if it is not open, [`AccessError::Denied`].
-    pub async fn close_glass(&self, by: &Asker, grant: Id<kind::BreakGlass>) -> Result<Revision, AccessError> {
+    pub async fn close_glass(
+        &self,
+        by: &Asker,
+        grant: Id<kind::BreakGlass>,
+    ) -> Result<Revision, AccessError> {
         let inner = &*self.0;
         let asked = ResourceRef { kind: "break_glass".into(), id: grant.to_string() };
         inner.must_administer(by, &asked)?;

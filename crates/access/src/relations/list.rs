@@ -186,8 +186,11 @@ impl Relations {
             for (id, name) in found {
                 cursor = id;
                 let resource = ResourceRef { kind: kind.to_owned(), id: name };
-                let Some(known) = read::known(&mut tx, subject.account, &resource, now).await? else { continue };
-                let decision = bundle.decide_under(inner.access.conditions(), subject, action, Some(&known.facts));
+                let Some(known) = read::known(&mut tx, subject.account, &resource, now).await? else {
+                    continue;
+                };
+                let decision =
+                    bundle.decide_under(inner.access.conditions(), subject, action, Some(&known.facts));
                 if decision.allowed {
                     if page.objects.len() == limit {
                         // There is more: the page ends before this one.
@@ -246,7 +249,8 @@ impl Relations {
             for account in found {
                 cursor = account;
                 let Some(subject) = people::standing(&mut tx, account).await? else { continue };
-                let Some(facts) = read::known(&mut tx, Some(account), resource, now).await?.map(|k| k.facts) else {
+                let Some(facts) = read::known(&mut tx, Some(account), resource, now).await?.map(|k| k.facts)
+                else {
                     return Err(AccessError::NotFound);
                 };
                 let decision = bundle.decide_under(inner.access.conditions(), &subject, action, Some(&facts));
@@ -352,7 +356,13 @@ async fn receivers(
 }
 
 /// The roles and tiers that need no relation of their own to the object, as ` user/free user/pro `.
-fn roles_enough(access: &Access, action: &Action, resource: &ResourceRef, public: bool, now: Timestamp) -> String {
+fn roles_enough(
+    access: &Access,
+    action: &Action,
+    resource: &ResourceRef,
+    public: bool,
+    now: Timestamp,
+) -> String {
     let mut facts = Facts::unrelated(resource.clone(), now);
     if public {
         facts = facts.with(Relation::Public, crate::Hold::Always);
@@ -369,4 +379,3 @@ fn roles_enough(access: &Access, action: &Action, resource: &ResourceRef, public
     }
     words
 }
-

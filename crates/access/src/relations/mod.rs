@@ -38,7 +38,8 @@ pub use settings::RelationSettings;
 pub use shares::{Share, ShareView};
 pub use teams::{MemberView, TeamView};
 pub use tokens::{
-    AUDIENCE as COLLABORATION_AUDIENCE, Invitation, InvitationView, Issued, Redeemed, TYPE as COLLABORATION_TYPE,
+    AUDIENCE as COLLABORATION_AUDIENCE, Invitation, InvitationView, Issued, Redeemed,
+    TYPE as COLLABORATION_TYPE,
 };
 
 store::sql! {

@@ -181,7 +181,8 @@ impl Inner {
             // Showing it to everybody is sharing.
             shares::must_share(self, &by.subject, &facts, Relation::Shared)?;
         }
-        let parent = self.parent(&mut change.tx, by, found.as_ref(), wanted.parent.as_ref(), change.now).await?;
+        let parent =
+            self.parent(&mut change.tx, by, found.as_ref(), wanted.parent.as_ref(), change.now).await?;
         let revision = change.revision;
         let Some(known) = found else {
             let owner = self.first_owner(&mut change.tx, by, wanted.owner, word).await?;
@@ -197,7 +198,11 @@ impl Inner {
                 revision.0
             ];
             change.tx.execute(ADD, row).await?;
-            let event = Event::ObjectRegistered { resource: shown(resource), public: wanted.public, revision: revision.0 };
+            let event = Event::ObjectRegistered {
+                resource: shown(resource),
+                public: wanted.public,
+                revision: revision.0,
+            };
             self.note(&mut change, by, Some(owner), event).await?;
             return Ok((self.finish(change, Change::Object(id)).await?, true));
         };
@@ -209,8 +214,12 @@ impl Inner {
             return Ok((change.unneeded(), false));
         }
         change.tx.execute(SET, params![known.id, wanted.public, parent, revision.0]).await?;
-        let event =
-            Event::ObjectChanged { resource: shown(resource), public: wanted.public, moved, revision: revision.0 };
+        let event = Event::ObjectChanged {
+            resource: shown(resource),
+            public: wanted.public,
+            moved,
+            revision: revision.0,
+        };
         self.note(&mut change, by, Some(known.owner), event).await?;
         // What is part of it inherits, too.
         let told = if moved { Change::Relations } else { Change::Object(known.id) };
@@ -244,12 +253,8 @@ impl Inner {
         let bundle = self.access.bundle();
         let Ok(action) = bundle.action("data:delete") else { return Err(AccessError::NotFound) };
         // The second factor and risk are for the sensitive actions themselves, which are asked by name.
-        let calm = crate::Assurance {
-            second_factor: false,
-            risk: 0,
-            mfa_age_s: Some(0),
-            ..subject.assurance
-        };
+        let calm =
+            crate::Assurance { second_factor: false, risk: 0, mfa_age_s: Some(0), ..subject.assurance };
         let mut decision = self.access.decide(&Subject { assurance: calm, ..*subject }, &action, None);
         if decision.allowed {
             return Ok(());

@@ -12,7 +12,10 @@ store::sql! {
 }
 
 /// An account as a decision sees it; `None` if there is none that has been active.
-pub(crate) async fn standing(tx: &mut Tx, account: Id<kind::Account>) -> Result<Option<Subject>, AccessError> {
+pub(crate) async fn standing(
+    tx: &mut Tx,
+    account: Id<kind::Account>,
+) -> Result<Option<Subject>, AccessError> {
     let Some(row) = tx.query_opt(STANDING, params![account]).await? else { return Ok(None) };
     let status: String = row.get(2)?;
     // An attempt to register is nobody yet. An unknown word gives no role, and no role may do nothing.

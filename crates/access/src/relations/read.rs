@@ -123,7 +123,12 @@ fn own_row(row: &Row) -> Result<Option<OwnRow>, AccessError> {
 }
 
 /// What the token is worth now: its words, and its inviter as they stand.
-async fn terms(tx: &mut Tx, known: &Known, row: &Row, now: Timestamp) -> Result<Option<TokenTerms>, AccessError> {
+async fn terms(
+    tx: &mut Tx,
+    known: &Known,
+    row: &Row,
+    now: Timestamp,
+) -> Result<Option<TokenTerms>, AccessError> {
     let words: Option<String> = row.get(9)?;
     // An owner's invitation hangs on nobody; whoever owns the object now stands behind it.
     let (inviter, relation) = match row.get::<Option<Id<kind::Account>>>(10)? {

@@ -8,7 +8,10 @@ use base::{Id, Scope, Timestamp, kind};
 use store::{Change, params};
 
 use super::read::Known;
-use super::{AccessError, Asker, Changing, Inner, Relations, account_word, invalid, objects::HAS_PARTS, people, shown, teams};
+use super::{
+    AccessError, Asker, Changing, Inner, Relations, account_word, invalid, objects::HAS_PARTS, people, shown,
+    teams,
+};
 use crate::{Action, Facts, Hold, Relation, ResourceRef, Revision, Subject};
 
 /// Shares of one page.
@@ -122,7 +125,8 @@ pub(crate) fn reach(known: &Known, asker: Id<kind::Account>, now: Timestamp) -> 
     if known.owner == asker {
         return Some(Reach { limit: Hold::Always, hangs_on: None });
     }
-    let own = known.own.as_ref().filter(|own| own.relation == Relation::Collaborator && own.hold().at(now))?;
+    let own =
+        known.own.as_ref().filter(|own| own.relation == Relation::Collaborator && own.hold().at(now))?;
     Some(Reach { limit: own.hold(), hangs_on: Some(asker) })
 }
 
@@ -160,7 +164,10 @@ impl Relations {
             let (was, until): (Option<Relation>, Option<Timestamp>) =
                 (people::relation(&row.get::<String>(0)?), row.get(1)?);
             let lapsed = !Hold::until(until).at(change.now);
-            if !lapsed && reach.hangs_on.is_some() && row.get::<Option<Id<kind::Account>>>(2)? != reach.hangs_on {
+            if !lapsed
+                && reach.hangs_on.is_some()
+                && row.get::<Option<Id<kind::Account>>>(2)? != reach.hangs_on
+            {
                 return Err(AccessError::Conflict("They have access already, and not from you."));
             }
             if was == Some(relation) && until == expires_at {
@@ -204,7 +211,12 @@ impl Relations {
     ///
     /// # Errors
     /// [`AccessError::NotFound`] if there is none that the asker may know of; [`AccessError::Denied`].
-    pub async fn unshare(&self, by: &Asker, resource: &ResourceRef, from: Share) -> Result<Revision, AccessError> {
+    pub async fn unshare(
+        &self,
+        by: &Asker,
+        resource: &ResourceRef,
+        from: Share,
+    ) -> Result<Revision, AccessError> {
         let inner = &*self.0;
         let asker = by.account()?;
         let mut change = inner.change().await?;
@@ -267,7 +279,8 @@ impl Relations {
                 continue;
             }
             let permissions: Option<String> = row.get(3)?;
-            let permissions = permissions.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect();
+            let permissions =
+                permissions.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect();
             shares.push(ShareView {
                 to,
                 relation,
@@ -292,7 +305,9 @@ pub(crate) fn until(
     }
     match (Hold::until(wanted), limit) {
         (Hold::Always, limit) => Ok(limit.end()),
-        (wanted, limit) if wanted > limit => Err(invalid("expires_at", "must not be after your own access ends")),
+        (wanted, limit) if wanted > limit => {
+            Err(invalid("expires_at", "must not be after your own access ends"))
+        }
         (wanted, _) => Ok(wanted.end()),
     }
 }
@@ -313,7 +328,11 @@ async fn check_receiver(
 
 impl Inner {
     /// What a change of an object's shares changes: what is part of it inherits them.
-    pub(crate) async fn touched(&self, change: &mut Changing, object: Id<kind::Object>) -> Result<Change, AccessError> {
+    pub(crate) async fn touched(
+        &self,
+        change: &mut Changing,
+        object: Id<kind::Object>,
+    ) -> Result<Change, AccessError> {
         let whole = change.tx.query_one(HAS_PARTS, params![object]).await?.get::<bool>(0)?;
         Ok(if whole { Change::Relations } else { Change::Object(object) })
     }

@@ -100,7 +100,12 @@ impl Relations {
     /// # Errors
     /// [`AccessError::NotFound`] if the asker keeps no such team; [`AccessError::Invalid`] for who cannot be in it: no
     /// active account, the team itself, a team with teams, a team that is already in a team's team.
-    pub async fn join_team(&self, by: &Asker, team: Id<kind::Team>, member: Share) -> Result<Revision, AccessError> {
+    pub async fn join_team(
+        &self,
+        by: &Asker,
+        team: Id<kind::Team>,
+        member: Share,
+    ) -> Result<Revision, AccessError> {
         let inner = &*self.0;
         let mut change = inner.begin_team(by).await?;
         must_keep(&mut change.tx, team, by.account()?).await?;
@@ -133,7 +138,12 @@ impl Relations {
     ///
     /// # Errors
     /// [`AccessError::NotFound`].
-    pub async fn leave_team(&self, by: &Asker, team: Id<kind::Team>, member: Share) -> Result<Revision, AccessError> {
+    pub async fn leave_team(
+        &self,
+        by: &Asker,
+        team: Id<kind::Team>,
+        member: Share,
+    ) -> Result<Revision, AccessError> {
         let inner = &*self.0;
         let asker = by.account()?;
         let mut change = inner.begin_team(by).await?;
@@ -155,7 +165,12 @@ impl Relations {
         let mut tx = self.0.db.begin_read(Scope::System("teams")).await?;
         let mut teams = Vec::new();
         for row in tx.query(MINE, params![by.account()?]).await? {
-            teams.push(TeamView { id: row.get(0)?, owner: row.get(1)?, name: row.get(2)?, created_at: row.get(3)? });
+            teams.push(TeamView {
+                id: row.get(0)?,
+                owner: row.get(1)?,
+                name: row.get(2)?,
+                created_at: row.get(3)?,
+            });
         }
         Ok(teams)
     }

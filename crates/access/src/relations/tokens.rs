@@ -199,8 +199,12 @@ impl Relations {
         let words = claims.permissions.join(" ");
         let row = params![id, hash, known.id, asker, words, wanted.uses, change.now, expires_at];
         change.tx.execute(ISSUE, row).await?;
-        let event =
-            Event::InvitationIssued { invitation: id, resource: shown(resource), uses: wanted.uses, expires_at };
+        let event = Event::InvitationIssued {
+            invitation: id,
+            resource: shown(resource),
+            uses: wanted.uses,
+            expires_at,
+        };
         inner.note(&mut change, by, Some(known.owner), event).await?;
         inner.finish(change, Change::Object(known.id)).await?;
         Ok(Issued { id, token, expires_at })
@@ -233,7 +237,11 @@ impl Relations {
     ///
     /// # Errors
     /// [`AccessError::NotFound`], [`AccessError::Denied`].
-    pub async fn invitations(&self, by: &Asker, resource: &ResourceRef) -> Result<Vec<InvitationView>, AccessError> {
+    pub async fn invitations(
+        &self,
+        by: &Asker,
+        resource: &ResourceRef,
+    ) -> Result<Vec<InvitationView>, AccessError> {
         let asker = by.account()?;
         let now = self.0.now();
         let mut tx = self.0.db.begin_read(base::Scope::System("collaboration tokens")).await?;
@@ -329,8 +337,11 @@ impl Inner {
             now: self.now(),
             leeway_s: 0,
         };
-        let claims: Claims =
-            self.keys.verifying(KeyUse::Collaboration).verify(token, &expected).map_err(|_| fault("not-ours-or-over"))?;
+        let claims: Claims = self
+            .keys
+            .verifying(KeyUse::Collaboration)
+            .verify(token, &expected)
+            .map_err(|_| fault("not-ours-or-over"))?;
         let mut change = self.change().await?;
         let row = change.tx.query_opt(BY_HASH, params![sha256(token.as_bytes())]).await?;
         let row = row.ok_or(Refused::Fault(Some(claims.jti), "unknown"))?;
@@ -356,7 +367,8 @@ impl Inner {
         }
         people::must_be_active(&mut change.tx, asker, "token").await?;
         // What the inviter may do now, not when they invited.
-        let inviter = people::standing(&mut change.tx, stored.inviter).await?.filter(|inviter| !inviter.suspended);
+        let inviter =
+            people::standing(&mut change.tx, stored.inviter).await?.filter(|inviter| !inviter.suspended);
         let inviter = inviter.ok_or(fault("inviter-gone"))?;
         let theirs = read::known(&mut change.tx, Some(stored.inviter), &stored.resource, change.now).await?;
         let theirs = theirs.ok_or(fault("no-object"))?;
@@ -401,7 +413,9 @@ impl Inner {
         words
             .filter(|word| {
                 let allowed = |action| {
-                    bundle.decide_under(self.access.conditions(), inviter, &action, Some(&theirs.facts)).allowed
+                    bundle
+                        .decide_under(self.access.conditions(), inviter, &action, Some(&theirs.facts))
+                        .allowed
                 };
                 bundle.action(word).is_ok_and(allowed)
             })

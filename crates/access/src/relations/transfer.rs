@@ -66,13 +66,16 @@ impl Relations {
             ];
             change.tx.execute(shares::GIVE, row).await?;
         }
-        let event =
-            Event::AccessTransferred { resource: shown(resource), from: asker, to, revision: change.revision.0 };
+        let event = Event::AccessTransferred {
+            resource: shown(resource),
+            from: asker,
+            to,
+            revision: change.revision.0,
+        };
         // Both are told: to one it was, to the other it is.
         inner.note(&mut change, by, Some(asker), event.clone()).await?;
         inner.note(&mut change, by, Some(to), event).await?;
         // What is part of it has another owner above it.
         inner.finish(change, Change::Relations).await
-
     }
 }

@@ -15,7 +15,8 @@ async fn of_two_transfers_at_once_one_wins() {
             heirs.push(house.artist().await);
         }
         let tries = heirs.iter().map(|heir| {
-            let (relations, asker, song, to) = (house.relations.clone(), ada.asker.clone(), song.clone(), heir.id());
+            let (relations, asker, song, to) =
+                (house.relations.clone(), ada.asker.clone(), song.clone(), heir.id());
             tokio::spawn(async move { relations.transfer(&asker, &song, to, false).await.is_ok() })
         });
         let mut won = 0;
@@ -59,7 +60,8 @@ async fn a_check_that_begins_after_a_revoke_answered_is_a_deny_whatever_raced() 
             for reader in readers {
                 reader.await.unwrap();
             }
-            let later = house.relations.check(bob.subject(), &read, Some(&song), Some(revision)).await.unwrap();
+            let later =
+                house.relations.check(bob.subject(), &read, Some(&song), Some(revision)).await.unwrap();
             assert!(!later.allowed, "a read that raced with the revocation was remembered");
         }
     }
@@ -129,6 +131,8 @@ async fn what_cannot_be_taken_back_is_never_decided_from_memory() {
         }
         house.relations.unshare(&ada.asker, &song, bob.share()).await.unwrap();
         // In the same millisecond, on a node that may not have heard yet.
-        assert!(!other.check(bob.subject(), &action("project:export"), Some(&song), None).await.unwrap().allowed);
+        assert!(
+            !other.check(bob.subject(), &action("project:export"), Some(&song), None).await.unwrap().allowed
+        );
     }
 }

@@ -12,7 +12,8 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
         let song = project("song");
         house.own(&ada, &song).await;
         let before = house.relations.revision().await.unwrap();
-        let share = async |to, relation, until| house.relations.share(&ada.asker, &song, to, relation, until).await;
+        let share =
+            async |to, relation, until| house.relations.share(&ada.asker, &song, to, relation, until).await;
         let nobody = Share::Account(Id::new(&house.clock, &house.entropy));
         for (to, relation, until, wanted) in [
             (ada.share(), Relation::Shared, None, "invalid subject"),
@@ -49,7 +50,10 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
             assert_eq!(fault(house.relations.unshare(&ada.asker, &song, bob.share()).await), wanted);
         }
         assert_eq!(fault(house.relations.transfer(&ada.asker, &song, ada.id(), false).await), "invalid to");
-        assert_eq!(fault(house.relations.transfer(&ada.asker, &song, pending.id(), false).await), "invalid to");
+        assert_eq!(
+            fault(house.relations.transfer(&ada.asker, &song, pending.id(), false).await),
+            "invalid to"
+        );
         assert_eq!(house.relations.revision().await.unwrap(), before, "nothing was changed");
         // The same grant twice is one change.
         let first = share(bob.share(), Relation::Shared, None).await.unwrap();
@@ -57,7 +61,9 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
         assert_eq!(house.relations.revision().await.unwrap(), first);
         // A revision from the future.
         let read = house.relations.access().action("project:read").unwrap();
-        let ask = async |at: i64| house.relations.check(bob.subject(), &read, Some(&song), Some(Revision(at))).await;
+        let ask = async |at: i64| {
+            house.relations.check(bob.subject(), &read, Some(&song), Some(Revision(at))).await
+        };
         assert!(ask(first.0).await.unwrap().allowed);
         assert_eq!(fault(ask(first.0 + 1).await), "invalid at_least");
         assert_eq!(fault(ask(i64::MAX).await), "invalid at_least");

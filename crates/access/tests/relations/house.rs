@@ -77,7 +77,15 @@ impl House {
         let root = FileRoot::open_or_create(&dir.path().join("root.key"), None, &entropy).unwrap();
         let keys = Keys::open(&db, &RootKey::File(root), clock.clone(), entropy.clone()).await.unwrap();
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
-        let house = |relations| Self { relations, db: db.clone(), keys: keys.clone(), audit: audit.clone(), clock: clock.clone(), entropy: entropy.clone(), _dir: dir };
+        let house = |relations| Self {
+            relations,
+            db: db.clone(),
+            keys: keys.clone(),
+            audit: audit.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            _dir: dir,
+        };
         let parts = RelationParts {
             db: db.clone(),
             keys: keys.clone(),

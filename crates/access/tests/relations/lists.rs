@@ -59,9 +59,11 @@ async fn furnish(house: &House, dice: &mut Dice) -> (Vec<Person>, Vec<ResourceRe
         }
         objects.push(resource);
     }
-    for at in 0..3 {
+    for object in objects.iter().take(3) {
         let admin = &people[4];
-        if let Ok(opened) = house.relations.break_glass(&admin.asker, &objects[at], "for the test of lists", HOUR).await {
+        if let Ok(opened) =
+            house.relations.break_glass(&admin.asker, object, "for the test of lists", HOUR).await
+        {
             house.relations.finish_glass(opened).await.unwrap();
         }
     }
@@ -90,7 +92,8 @@ async fn a_list_is_what_single_questions_say_about_everything() {
                         let mut listed = Vec::new();
                         let mut after = None;
                         loop {
-                            let list = house.relations.list_objects(person.subject(), &action, kind, after, 7);
+                            let list =
+                                house.relations.list_objects(person.subject(), &action, kind, after, 7);
                             let page = list.await.unwrap();
                             assert!(page.objects.len() <= 7);
                             listed.extend(page.objects.into_iter().map(|listed| listed.resource));
@@ -103,12 +106,19 @@ async fn a_list_is_what_single_questions_say_about_everything() {
                         assert!(listed.iter().all(|one| ours.contains(one)));
                         let unique: BTreeSet<_> = listed.iter().cloned().collect();
                         assert_eq!(unique.len(), listed.len(), "nothing is listed twice");
-                        assert_eq!(unique, wanted, "seed {seed}: {name} on {kind} for {:?}", person.subject());
+                        assert_eq!(
+                            unique,
+                            wanted,
+                            "seed {seed}: {name} on {kind} for {:?}",
+                            person.subject()
+                        );
                     }
                 }
             }
             for object in objects.iter().step_by(7) {
-                for name in ["track:read", "playlist:write", "project:read", "project:delete", "generate:view"] {
+                for name in
+                    ["track:read", "playlist:write", "project:read", "project:delete", "generate:view"]
+                {
                     let action = bundle.action(name).unwrap();
                     if !bundle.is_about(&action, &object.kind) {
                         continue;
@@ -152,7 +162,8 @@ async fn who_has_access_is_not_for_strangers() {
         house.own(&ada, &tune).await;
         house.relations.share(&ada.asker, &tune, bob.share(), Relation::Shared, None).await.unwrap();
         let read = house.relations.access().action("track:read").unwrap();
-        let ask = async |who: &Person| house.relations.list_subjects(&who.asker, &read, &tune, None, 50).await;
+        let ask =
+            async |who: &Person| house.relations.list_subjects(&who.asker, &read, &tune, None, 50).await;
         let page = ask(&ada).await.unwrap();
         assert_eq!(page.subjects.len(), 2);
         assert_eq!(fault(ask(&bob).await), "denied no-relation");

@@ -13,7 +13,8 @@ async fn a_playlist_is_read_by_owner_public_and_shared_written_by_collaborators_
         let first = house.own(&ada, &list).await;
         assert!(house.may(&ada, "playlist:write", &list).await);
         assert!(!house.may(&bob, "playlist:read", &list).await);
-        let shared = house.relations.share(&ada.asker, &list, bob.share(), Relation::Shared, None).await.unwrap();
+        let shared =
+            house.relations.share(&ada.asker, &list, bob.share(), Relation::Shared, None).await.unwrap();
         assert!(shared > first, "every change has a later revision");
         let decision = house.decide(&bob, "playlist:read", &list).await;
         assert_eq!((decision.allowed, decision.rule.as_deref()), (true, Some("role.premium_user")));
@@ -35,7 +36,9 @@ async fn a_playlist_is_read_by_owner_public_and_shared_written_by_collaborators_
         house.relations.forget_object(&ada.asker, &list).await.unwrap();
         assert!(!house.may(&ada, "playlist:read", &list).await);
         let events = house.events(&ada).await;
-        for kind in ["access.registered", "access.granted", "access.changed", "access.revoked", "access.forgotten"] {
+        for kind in
+            ["access.registered", "access.granted", "access.changed", "access.revoked", "access.forgotten"]
+        {
             assert!(events.iter().any(|event| event == kind), "{kind} in {events:?}");
         }
     }
@@ -80,14 +83,19 @@ async fn nobody_gives_longer_than_they_have() {
         let song = project("song");
         house.own(&ada, &song).await;
         let give = |by: &crate::house::Person, to: &crate::house::Person, until| {
-            let (relations, by, to, song) = (house.relations.clone(), by.asker.clone(), to.share(), song.clone());
+            let (relations, by, to, song) =
+                (house.relations.clone(), by.asker.clone(), to.share(), song.clone());
             async move { relations.share(&by, &song, to, Relation::Collaborator, until).await }
         };
         give(&ada, &bob, house.later(HOUR)).await.unwrap();
         assert_eq!(fault(give(&bob, &eve, house.later(2 * HOUR)).await), "invalid expires_at");
         give(&bob, &eve, None).await.unwrap();
         let facts = house.relations.facts(eve.subject(), &song).await.unwrap();
-        assert_eq!(facts.hold(Relation::Collaborator), Hold::until(house.later(HOUR)), "as long as they have it");
+        assert_eq!(
+            facts.hold(Relation::Collaborator),
+            Hold::until(house.later(HOUR)),
+            "as long as they have it"
+        );
         // Less for one is less for the other.
         give(&ada, &bob, house.later(HOUR / 2)).await.unwrap();
         let decision = house.decide(&eve, "project:update", &song).await;
@@ -111,10 +119,12 @@ async fn only_who_has_it_themselves_and_may_share_shares() {
             (house.person(Role::User, Tier::Free).await, house.artist().await, house.artist().await);
         let (song, list) = (project("song"), playlist("list"));
         house.own(&poor, &list).await;
-        let share = |by: &crate::house::Person, what: &access::ResourceRef, to: &crate::house::Person, relation| {
-            let (relations, by, to, what) = (house.relations.clone(), by.asker.clone(), to.share(), what.clone());
-            async move { relations.share(&by, &what, to, relation, None).await }
-        };
+        let share =
+            |by: &crate::house::Person, what: &access::ResourceRef, to: &crate::house::Person, relation| {
+                let (relations, by, to, what) =
+                    (house.relations.clone(), by.asker.clone(), to.share(), what.clone());
+                async move { relations.share(&by, &what, to, relation, None).await }
+            };
         assert_eq!(fault(share(&poor, &list, &bob, Relation::Shared).await), "denied no-grant");
         house.own(&ada, &song).await;
         assert_eq!(fault(share(&bob, &song, &eve, Relation::Shared).await), "not-found");
@@ -127,7 +137,10 @@ async fn only_who_has_it_themselves_and_may_share_shares() {
         let other = house.artist().await;
         house.collaborate(&ada, &song, &other).await;
         assert_eq!(fault(share(&other, &song, &eve, Relation::Collaborator).await), "conflict");
-        assert_eq!(fault(house.relations.unshare(&other.asker, &song, eve.share()).await), "denied no-relation");
+        assert_eq!(
+            fault(house.relations.unshare(&other.asker, &song, eve.share()).await),
+            "denied no-relation"
+        );
         house.relations.unshare(&bob.asker, &song, eve.share()).await.unwrap();
         house.relations.unshare(&other.asker, &song, other.share()).await.unwrap();
         assert!(!house.may(&other, "project:read", &song).await, "one may leave");
@@ -147,7 +160,11 @@ async fn the_list_of_shares_is_for_who_works_on_it() {
         let song = project("song");
         house.own(&ada, &song).await;
         house.collaborate(&ada, &song, &bob).await;
-        house.relations.share(&ada.asker, &song, eve.share(), Relation::Shared, house.later(HOUR)).await.unwrap();
+        house
+            .relations
+            .share(&ada.asker, &song, eve.share(), Relation::Shared, house.later(HOUR))
+            .await
+            .unwrap();
         let shares = async |who: &crate::house::Person| house.relations.shares(&who.asker, &song, None).await;
         assert_eq!(shares(&ada).await.unwrap().0.len(), 2);
         assert_eq!(shares(&bob).await.unwrap().0.len(), 2);

@@ -30,7 +30,10 @@ async fn what_is_part_of_a_shared_thing_is_shared_two_deep() {
         // A stack of two cannot go under a third.
         let top = project("top");
         house.own(&ada, &top).await;
-        assert_eq!(fault(house.relations.register(&ada.asker, &album, &part_of(&top)).await), "invalid parent");
+        assert_eq!(
+            fault(house.relations.register(&ada.asker, &album, &part_of(&top)).await),
+            "invalid parent"
+        );
         // Nobody puts things into what they do not work on.
         let into = house.relations.register(&bob.asker, &track("spam"), &part_of(&album)).await;
         assert_eq!(fault(into), "invalid parent");
@@ -69,7 +72,8 @@ async fn teams_are_two_deep_and_what_they_have_their_members_have() {
         assert!(house.may(&eve, "project:update", &song).await, "through the team in the team");
         // What one has through a team cannot be passed on.
         let other = house.artist().await;
-        let passed = house.relations.share(&bob.asker, &song, other.share(), Relation::Collaborator, None).await;
+        let passed =
+            house.relations.share(&bob.asker, &song, other.share(), Relation::Collaborator, None).await;
         assert_eq!(fault(passed), "denied no-relation");
         house.relations.leave_team(&eve.asker, horns, eve.share()).await.unwrap();
         assert!(!house.may(&eve, "project:update", &song).await);
@@ -91,13 +95,19 @@ async fn a_transfer_moves_the_object_with_its_shares() {
         house.collaborate(&ada, &song, &bob).await;
         house.collaborate(&bob, &song, &eve).await;
         house.collaborate(&ada, &song, &guest).await;
-        assert_eq!(fault(house.relations.transfer(&bob.asker, &song, bob.id(), false).await), "denied no-relation");
+        assert_eq!(
+            fault(house.relations.transfer(&bob.asker, &song, bob.id(), false).await),
+            "denied no-relation"
+        );
         house.relations.transfer(&ada.asker, &song, bob.id(), true).await.unwrap();
         assert!(house.may(&bob, "project:delete", &song).await);
         assert!(!house.may(&ada, "project:delete", &song).await);
         assert!(house.may(&ada, "project:update", &song).await, "kept as a collaborator");
         assert!(house.may(&guest, "project:update", &song).await);
-        assert!(house.may(&eve, "project:update", &song).await, "what hung on the new owner is now theirs to take");
+        assert!(
+            house.may(&eve, "project:update", &song).await,
+            "what hung on the new owner is now theirs to take"
+        );
         house.relations.unshare(&bob.asker, &song, ada.share()).await.unwrap();
         assert!(!house.may(&ada, "project:read", &song).await);
         assert!(house.may(&guest, "project:update", &song).await);
@@ -121,7 +131,10 @@ async fn administrators_see_private_work_only_through_glass() {
             assert!(!house.may(who, "playlist:write", &list).await);
             assert!(!house.may(who, "playlist:share", &list).await);
         }
-        assert!(house.may(&admin, "playlist:delete", &list).await, "ownership does not bind them in taking it down");
+        assert!(
+            house.may(&admin, "playlist:delete", &list).await,
+            "ownership does not bind them in taking it down"
+        );
         let open = async |by: &crate::house::Person, reason: &str, ms| {
             house.relations.break_glass(&by.asker, &list, reason, ms).await.map(drop)
         };
@@ -131,7 +144,8 @@ async fn administrators_see_private_work_only_through_glass() {
         // Not finished: nothing is in force.
         open(&admin, "a court order, case 7", HOUR).await.unwrap();
         assert!(!house.may(&admin, "playlist:read", &list).await);
-        let opened = house.relations.break_glass(&admin.asker, &list, "a court order, case 7", HOUR).await.unwrap();
+        let opened =
+            house.relations.break_glass(&admin.asker, &list, "a court order, case 7", HOUR).await.unwrap();
         assert_eq!(opened.glass.owner, ada.id());
         let (glass, _) = house.relations.finish_glass(opened).await.unwrap();
         let decision = house.decide(&admin, "playlist:read", &list).await;
@@ -144,7 +158,8 @@ async fn administrators_see_private_work_only_through_glass() {
         house.relations.close_glass(&mighty.asker, glass.id).await.unwrap();
         assert!(!house.may(&admin, "playlist:read", &list).await);
         assert_eq!(fault(house.relations.close_glass(&mighty.asker, glass.id).await), "not-found");
-        let opened = house.relations.break_glass(&admin.asker, &list, "a court order, case 8", MINUTE).await.unwrap();
+        let opened =
+            house.relations.break_glass(&admin.asker, &list, "a court order, case 8", MINUTE).await.unwrap();
         house.relations.finish_glass(opened).await.unwrap();
         house.clock.advance_ms(MINUTE);
         assert_eq!(house.decide(&admin, "playlist:read", &list).await.code, code::LAPSED);

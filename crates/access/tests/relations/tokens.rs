@@ -1,6 +1,4 @@
-use access::{
-    COLLABORATION_AUDIENCE, COLLABORATION_TYPE, Invitation, Issued, Relation, Role, Tier, code,
-};
+use access::{COLLABORATION_AUDIENCE, COLLABORATION_TYPE, Invitation, Issued, Relation, Role, Tier, code};
 use crypto::jws::{Expected, VerifyingKeys};
 use keys::KeyUse;
 
@@ -27,7 +25,10 @@ async fn a_token_binds_to_who_redeems_it_and_ends_when_it_ends() {
         assert_eq!(Some(issued.expires_at), house.later(24 * HOUR));
         assert!(!house.may(&bob, "project:read", &song).await, "carrying it gives nothing");
         let redeemed = house.relations.redeem(&bob.asker, issued.token.expose()).await.unwrap();
-        assert_eq!((redeemed.permissions.join(" "), redeemed.expires_at), (BOTH.join(" "), issued.expires_at));
+        assert_eq!(
+            (redeemed.permissions.join(" "), redeemed.expires_at),
+            (BOTH.join(" "), issued.expires_at)
+        );
         let decision = house.decide(&bob, "collab:real_time", &song).await;
         assert_eq!((decision.allowed, decision.expires_at), (true, Some(issued.expires_at)));
         assert_eq!(decision.relations, [Relation::Token]);

@@ -37,9 +37,10 @@ pub async fn serve<S: Service>(
         return Err(Refusal::at(Stage::Shape, ProblemKind::RequestTimeout, "stalled").into());
     }
     let mut response = answered?;
-    if matches!(route.target, Target::Upstream(_)) {
+    if matches!(route.target, Target::Upstream(_)) && vouched::says_something(response.headers()) {
         let succeeded = response.status().is_success();
-        vouched::settle(pipeline, exchange, &route, named, succeeded, response.headers_mut()).await?;
+        // Boxed: few answers need the room.
+        Box::pin(vouched::settle(pipeline, exchange, &route, named, succeeded, response.headers_mut())).await?;
     }
     exchange.note(Stage::Service, "ok");
     Ok(Served { response })

@@ -113,7 +113,7 @@ pub(super) fn run(command: Policy, loaded: Loaded, out: &mut impl Write) -> Resu
             }
         }),
         Policy::Activate { folder, builtin, comment } => with_services(loaded, async |services| {
-            let files = if builtin { Vec::new() } else { files(&services.config, folder.as_deref())? };
+            let files = if builtin { services.config.access.files(None).map_err(|error| refused(&error))? } else { files(&services.config, folder.as_deref())? };
             // A route whose action is gone would answer 404 to everybody.
             if let Ok(bundle) = Bundle::from_files(files.clone()) {
                 routes(&services.config, &bundle)?;
@@ -147,12 +147,13 @@ fn files(config: &Resolved, folder: Option<&Path>) -> Result<Vec<PolicyFile>, Fa
     let folder = folder.or(config.access.policies.as_deref()).ok_or_else(|| {
         Failure::Usage("no folder of policies: name one, or set access.policies (or --builtin to activate none)".into())
     })?;
-    PolicyFile::read_folder(folder).map_err(|error| refused(&error))
+    config.access.files(Some(folder)).map_err(|error| refused(&error))
 }
 
 fn bundle(config: &Resolved, folder: Option<&Path>) -> Result<Bundle, Failure> {
     if folder.is_none() && config.access.policies.is_none() {
-        return Bundle::builtin().map_err(|error| refused(&error));
+        let files = config.access.files(None).map_err(|error| refused(&error))?;
+        return Bundle::from_files(files).map_err(|error| refused(&error));
     }
     Bundle::from_files(files(config, folder)?).map_err(|error| refused(&error))
 }

@@ -34,6 +34,41 @@ pub struct Access {
     pub self_registration: bool,
     /// How long an administrator can look at somebody's private object for a reason (break-glass) at most.
     pub break_glass_max: Period,
+    /// Types of objects beside the built-in ones, with what can be done to them. For more than this, write policies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resource_type: Vec<ResourceType>,
+}
+
+/// A type of objects that have owners and can be shared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceType {
+    /// As in routes (`… on stem_pack/{id}`): lower-case words with `_` between.
+    pub name: String,
+    /// What can be done to them.
+    pub action: Vec<TypeAction>,
+}
+
+/// An action on objects of a type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TypeAction {
+    /// Such as `stem:render`.
+    pub name: String,
+    /// Any of these is enough: `owner`, `collaborator`, `shared`, `public`, `token`, `break_glass`.
+    #[schemars(with = "Vec<String>")]
+    pub relations: Vec<access::Relation>,
+    /// Roles that grant it; super_admin always does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub roles: Vec<access::Role>,
+    /// Tiers that grant it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub tiers: Vec<access::Tier>,
+    /// It deletes, exports or shares: it demands a second factor (see `step_up`) and a session without suspicion.
+    #[serde(default)]
+    pub sensitive: bool,
 }
 
 /// Who must have shown a second factor lately.
@@ -59,6 +94,7 @@ impl Default for Access {
             risk_limit: 80,
             self_registration: true,
             break_glass_max: Period::from_hours(4),
+            resource_type: Vec::new(),
         }
     }
 }
@@ -82,9 +118,28 @@ impl Access {
     /// # Errors
     /// A file that cannot be read or is wrong, with file, line and column.
     pub fn load(&self) -> Result<access::Access, access::PolicyError> {
-        match &self.policies {
-            Some(folder) => access::Access::load(folder),
-            None => access::Access::builtin(),
-        }
+        access::Bundle::from_files(self.files(self.policies.as_deref())?).map(access::Access::new)
+    }
+
+    /// The policies beyond the built-in ones: those of a folder, and those of the types of objects named here.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a type that cannot be.
+    pub fn files(&self, folder: Option<&std::path::Path>) -> Result<Vec<access::PolicyFile>, access::PolicyError> {
+        let action = |one: &TypeAction| access::TypeAction {
+            name: one.name.clone(),
+            relations: one.relations.clone(),
+            roles: one.roles.clone(),
+            tiers: one.tiers.clone(),
+            sensitive: one.sensitive,
+        };
+        let types: Vec<access::ResourceType> = self
+            .resource_type
+            .iter()
+            .map(|one| access::ResourceType { name: one.name.clone(), actions: one.action.iter().map(action).collect() })
+            .collect();
+        let mut files = folder.map(access::PolicyFile::read_folder).transpose()?.unwrap_or_default();
+        files.extend(access::ResourceType::files(&types)?);
+        Ok(files)
     }
 }

@@ -106,6 +106,9 @@ fn example(section: &str, setting: &str) -> &'static str {
         ("route", "max_body") => "\"600 MiB\"",
         ("route", "response_timeout") => "\"1m\"",
         ("route", "permissions_policy") => "\"microphone=(self)\"",
+        ("access", "resource_type") => {
+            "[{ name = \"stem_pack\", action = [{ name = \"stem:render\", relations = [\"owner\", \"shared\"], tiers = [\"pro\"] }] }]"
+        }
         ("route", "access") => "\"track:read on track/{id}\"",
         ("geo", "city") => "\"/var/lib/fortissimo/GeoLite2-City.mmdb\"",
         ("geo", "asn") => "\"/var/lib/fortissimo/GeoLite2-ASN.mmdb\"",

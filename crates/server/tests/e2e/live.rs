@@ -51,7 +51,10 @@ fn routes(port: u16) -> String {
     let route = |path: &str, access: &str| {
         format!("[[route]]\npath = \"{path}\"\nupstream = \"http://127.0.0.1:{port}\"\naccess = \"{access}\"\n")
     };
-    route("/live/**", "collab:invite") + &route("/plain/**", "authenticated") + &route("/open/**", "public")
+    route("/rooms/{id}", "collab:real_time on project/{id}")
+        + &route("/live/**", "collab:invite")
+        + &route("/plain/**", "authenticated")
+        + &route("/open/**", "public")
 }
 
 type Socket = WebSocketStream<TcpStream>;
@@ -164,6 +167,39 @@ async fn other_policies_end_what_they_deny() {
     assert_eq!(closed(&mut socket).await, 1008);
     assert!(changed.elapsed() < ALLOWED, "{:?}", changed.elapsed());
     lives(&mut plain).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_is_taken_away_or_runs_out_ends_its_connections() {
+    let program = start(Settings { sections: routes(studio().await), ..Settings::default() });
+    let operator = program.client().bearer(program.operator().await["access_token"].as_str().unwrap());
+    let (ada, bob) = (person(&program, "ada").await, person(&program, "bob").await);
+    for one in [&ada, &bob] {
+        operator.patch(&format!("/v1/accounts/{}", one.id), json!({"tier": "studio"})).await.expect(204);
+    }
+    let put = async |path: &str, body: serde_json::Value| {
+        let headers = [("content-type", "application/json")];
+        ada.client.send(http::Method::PUT, path, &headers, body.to_string().into()).await
+    };
+    put("/v1/resources/project/song", json!({})).await.expect(201);
+    let share = format!("/v1/resources/project/song/shares/{}", bob.id);
+    bob.client.get("/rooms/song").await.problem(404, "not-found");
+    put(&share, json!({"relation": "collaborator"})).await.expect(200);
+    let mut owner = open(program.port, "/rooms/song", &ada.token).await;
+    let mut socket = open(program.port, "/rooms/song", &bob.token).await;
+    ada.client.delete(&share).await.expect(200);
+    let changed = Instant::now();
+    assert_eq!(closed(&mut socket).await, 1008);
+    assert!(changed.elapsed() < ALLOWED, "{:?}", changed.elapsed());
+    lives(&mut owner).await;
+
+    let end = base::Clock::system().now().plus_ms(2_500);
+    put(&share, json!({"relation": "collaborator", "expires_at": end.to_rfc3339()})).await.expect(200);
+    let mut socket = open(program.port, "/rooms/song", &bob.token).await;
+    assert_eq!(closed(&mut socket).await, 1008);
+    let late = base::Clock::system().now().since_ms(end);
+    assert!((-50..1_000).contains(&late), "{late} ms after its end");
+    lives(&mut owner).await;
 }
 
 /// Opens an event stream and waits for its first event.

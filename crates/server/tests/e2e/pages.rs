@@ -104,3 +104,94 @@ async fn forms_say_when_to_come_back_while_too_many_passwords_wait() {
     }
     assert_eq!(busy.len(), 2, "forty at once were not too many: {busy:?}");
 }
+
+/// The token that a page's forms carry.
+fn form_token(page: &str) -> String {
+    let (_, rest) = page.split_once("name=\"form_token\" value=\"").expect("a form");
+    rest.split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_asks_why_and_goes_back_to_earlier_policies() {
+    let program = start(Settings::default());
+    let operator = program.client().bearer(program.operator().await["access_token"].as_str().unwrap());
+    program.artist("ada").await;
+    let token = form_token(&operator.get("/console/explain").await.expect(200).text());
+    let ask = async |fields: &str| {
+        let body = format!("form_token={token}&{fields}");
+        operator.upload("/console/explain", "application/x-www-form-urlencoded", body.into()).await
+    };
+    let answer = ask("account=ada&action=project:export&resource=").await.expect(200).text();
+    for words in ["may not", "no-grant", "tier studio", "role super_admin"] {
+        assert!(answer.contains(words), "{words} is missing: {answer}");
+    }
+    let answer = ask("account=ada&action=project:read&resource=project/7").await.expect(200).text();
+    assert!(answer.contains("no-relation") && answer.contains("owning it"), "{answer}");
+    let answer = ask("account=nobody&action=project:reed&resource=project").await.expect(400).text();
+    for words in ["no such account", "did you mean", "Write it as kind/id"] {
+        assert!(answer.contains(words), "{words} is missing: {answer}");
+    }
+    let events = program.output(&["audit", "search", "--kind", "policy.explained"]);
+    assert_eq!(String::from_utf8_lossy(&events.stdout).matches("policy.explained").count(), 2);
+
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"@id("frozen") forbid (principal, action == Fortissimo::Action::"track:write", resource);"#;
+    std::fs::write(folder.path().join("frozen.cedar"), text).unwrap();
+    let activate = ["policy", "activate", "--comment", "<b>freeze</b>"];
+    let activated = program.output(&[&activate[..], &[folder.path().to_str().unwrap()]].concat());
+    assert!(activated.status.success(), "{}", String::from_utf8_lossy(&activated.stderr));
+    let activated = program.output(&["policy", "activate", "--builtin"]);
+    assert!(activated.status.success(), "{}", String::from_utf8_lossy(&activated.stderr));
+    let list = operator.get("/console/policies").await.expect(200).text();
+    assert!(list.contains("&#60;b&#62;freeze") && !list.contains("<b>freeze"), "{list}");
+    let begun = std::time::Instant::now();
+    let page = loop {
+        // This process follows what the command did within a second.
+        let page = operator.get("/console/policies/1").await.expect(200).text();
+        if page.contains("newly denied") {
+            break page;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{page}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert!(page.contains("frozen.cedar") && page.contains("track:write"), "{page}");
+    let body = format!("form_token={}&comment=again", form_token(&page));
+    let back = operator.upload("/console/policies/1/activate", "application/x-www-form-urlencoded", body.into()).await;
+    assert_eq!((back.status.as_u16(), back.header("location")), (303, "/console/policies?done=policies"));
+    assert!(operator.get("/console/policies").await.expect(200).text().contains("again"));
+    let roles = operator.get("/console/roles?relation=owner").await.expect(200).text();
+    assert!(roles.contains("On an object of their own.") && roles.contains("track:read"), "{roles}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artist_sees_who_has_access_and_takes_it_away() {
+    let program = start(Settings::default());
+    let mut clients = Vec::new();
+    for name in ["ada", "bob"] {
+        let client = program.client().bearer(program.artist(name).await["access_token"].as_str().unwrap());
+        let id = client.get("/auth/profile").await.expect(200).json()["id"].as_str().unwrap().to_owned();
+        clients.push((client, id));
+    }
+    let [(ada, ada_id), (bob, bob_id)] = &clients[..] else { unreachable!() };
+    let changed = program.output(&["account", "set-tier", "ada", "studio"]);
+    assert!(changed.status.success(), "{ada_id}");
+    let json = [("content-type", "application/json")];
+    let put = async |path: &str, body: &'static str| ada.send(http::Method::PUT, path, &json, body.into()).await;
+    put("/v1/resources/project/song", "{}").await.expect(201);
+    let share = format!("/v1/resources/project/song/shares/{bob_id}");
+    let begun = std::time::Instant::now();
+    while put(&share, r#"{"relation":"shared"}"#).await.status != 200 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "the tier was not noticed");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(ada.get("/account/sharing").await.expect(200).text().contains("/account/sharing/project/song"));
+    let page = ada.get("/account/sharing/project/song").await.expect(200).text();
+    assert!(page.contains("bob") && page.contains("shared") && page.contains("taken away"), "{page}");
+    // Who it is shared with sees it, and that it is not theirs.
+    assert!(bob.get("/account/sharing/project/song").await.expect(200).text().contains("not yours"));
+    let body = format!("form_token={}&subject={bob_id}", form_token(&page));
+    let done = ada.upload("/account/sharing/project/song/revoke", "application/x-www-form-urlencoded", body.into()).await;
+    assert_eq!(done.status, 303, "{}", done.text());
+    assert!(ada.get("/account/sharing/project/song").await.expect(200).text().contains("Nobody else has access"));
+    bob.get("/v1/resources/project/song").await.problem(404, "not-found");
+}

@@ -1,0 +1,252 @@
+//! Every endpoint and every page, tried as a stranger, as the wrong user, as a collaborator whose time is over, and as the
+//! right one. The table is data; an endpoint that it lacks fails the test.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Value, json};
+use testkit::{Client, Program, Settings};
+
+use crate::start;
+
+/// Whom an endpoint is for.
+#[derive(Clone, Copy, PartialEq)]
+enum For {
+    /// Everybody.
+    All,
+    /// Whoever is signed in, about themselves: there is nothing of others to reach.
+    Self_,
+    /// The owner of what the path names. To everybody else it does not exist.
+    Owner,
+    /// Who has the right; everybody else is refused.
+    Operator,
+}
+use For::{All, Operator, Owner, Self_};
+
+/// Method, template, for whom, path with names in capitals, body, and the status for the right one.
+type Row = (&'static str, &'static str, For, &'static str, &'static str, u16);
+
+/// A form without the token of its page. Whoever gets as far as being told that may use it.
+const FORM: u16 = 403;
+
+/// In this order: what takes away stands behind what needs it.
+const TABLE: &[Row] = &[
+    ("GET", "/.well-known/jwks.json", All, "/.well-known/jwks.json", "", 200),
+    ("GET", "/.well-known/openid-configuration", All, "/.well-known/openid-configuration", "", 200),
+    ("GET", "/.well-known/oauth-authorization-server", All, "/.well-known/oauth-authorization-server", "", 200),
+    ("GET", "/v1/openapi.json", All, "/v1/openapi.json", "", 200),
+    ("POST", "/auth/register", All, "/auth/register", r#"{"username":"new","email":"new@example.com","password":"eleven quiet violets sing"}"#, 202),
+    ("POST", "/auth/verify-email", All, "/auth/verify-email", r#"{"code":"x"}"#, 400),
+    ("POST", "/auth/setup", All, "/auth/setup", r#"{"code":"x","username":"second","email":"s@example.com","password":"eleven quiet violets sing"}"#, 400),
+    ("POST", "/auth/login", All, "/auth/login", r#"{"identifier":"nobody","password":"eleven quiet violets"}"#, 401),
+    ("POST", "/auth/refresh", All, "/auth/refresh", r#"{"refresh_token":"x"}"#, 401),
+    ("POST", "/auth/password/forgot", All, "/auth/password/forgot", r#"{"email":"nobody@example.com"}"#, 202),
+    ("POST", "/auth/password/reset", All, "/auth/password/reset", r#"{"code":"x","new_password":"eleven quiet violets sing"}"#, 400),
+    ("GET", "/auth/profile", Self_, "/auth/profile", "", 200),
+    ("GET", "/auth/sessions", Self_, "/auth/sessions", "", 200),
+    ("PATCH", "/auth/sessions/{id}", Owner, "/auth/sessions/SESSION", r#"{"name":"desk"}"#, 204),
+    ("POST", "/v1/access/check", Self_, "/v1/access/check", r#"{"checks":[{"action":"track:read"}]}"#, 200),
+    ("POST", "/v1/access/list", Self_, "/v1/access/list", r#"{"action":"project:read","type":"project"}"#, 200),
+    ("GET", "/v1/resources/{type}/{id}", Owner, "/v1/resources/project/P1", "", 200),
+    ("PUT", "/v1/resources/{type}/{id}", Owner, "/v1/resources/project/P1", "{}", 200),
+    ("GET", "/v1/resources/{type}/{id}/shares", Owner, "/v1/resources/project/P1/shares", "", 200),
+    ("PUT", "/v1/resources/{type}/{id}/shares/{subject}", Owner, "/v1/resources/project/P1/shares/OPERATOR", r#"{"relation":"shared"}"#, 200),
+    ("GET", "/account/sharing", Self_, "/account/sharing", "", 200),
+    ("GET", "/account/sharing/{type}/{id}", Owner, "/account/sharing/project/P1", "", 200),
+    ("POST", "/account/sharing/{type}/{id}/revoke", Self_, "/account/sharing/project/P1/revoke", "", FORM),
+    ("DELETE", "/v1/resources/{type}/{id}/shares/{subject}", Owner, "/v1/resources/project/P1/shares/OPERATOR", "", 200),
+    ("GET", "/v1/projects/{id}/collaboration-tokens", Owner, "/v1/projects/P1/collaboration-tokens", "", 200),
+    ("POST", "/v1/projects/{id}/collaboration-tokens", Owner, "/v1/projects/P1/collaboration-tokens", r#"{"permissions":["project:read"]}"#, 201),
+    ("POST", "/v1/collaboration-tokens/redeem", Self_, "/v1/collaboration-tokens/redeem", r#"{"token":"x"}"#, 400),
+    ("DELETE", "/v1/collaboration-tokens/{id}", Owner, "/v1/collaboration-tokens/TOKEN", "", 200),
+    ("GET", "/v1/teams", Self_, "/v1/teams", "", 200),
+    ("POST", "/v1/teams", Self_, "/v1/teams", r#"{"name":"strings"}"#, 201),
+    ("GET", "/v1/teams/{id}/members", Owner, "/v1/teams/TEAM/members", "", 200),
+    ("PUT", "/v1/teams/{id}/members/{member}", Owner, "/v1/teams/TEAM/members/OPERATOR", "", 200),
+    ("DELETE", "/v1/teams/{id}/members/{member}", Owner, "/v1/teams/TEAM/members/OPERATOR", "", 200),
+    ("DELETE", "/v1/teams/{id}", Owner, "/v1/teams/TEAM", "", 200),
+    ("POST", "/v1/resources/{type}/{id}/break-glass", Operator, "/v1/resources/project/P1/break-glass", r#"{"reason":"a report of a stolen recording","minutes":15}"#, 201),
+    ("GET", "/v1/break-glass", Operator, "/v1/break-glass", "", 200),
+    ("DELETE", "/v1/break-glass/{id}", Operator, "/v1/break-glass/GLASS", "", 200),
+    ("POST", "/v1/resources/{type}/{id}/transfer", Owner, "/v1/resources/project/P2/transfer", r#"{"to":"OPERATOR"}"#, 200),
+    ("DELETE", "/v1/resources/{type}/{id}", Owner, "/v1/resources/project/P1", "", 200),
+    ("GET", "/v1/audit/events", Operator, "/v1/audit/events", "", 200),
+    ("GET", "/v1/accounts", Operator, "/v1/accounts", "", 200),
+    ("GET", "/v1/accounts/{id}", Operator, "/v1/accounts/ADA", "", 200),
+    ("PATCH", "/v1/accounts/{id}", Operator, "/v1/accounts/OTHER", r#"{"tier":"pro"}"#, 204),
+    ("GET", "/account", Self_, "/account", "", 200),
+    ("GET", "/account/sign-up", All, "/account/sign-up", "", 200),
+    ("POST", "/account/sign-up", All, "/account/sign-up", "", FORM),
+    ("GET", "/account/verify", All, "/account/verify", "", 200),
+    ("POST", "/account/verify", All, "/account/verify", "", FORM),
+    ("GET", "/account/sign-in", All, "/account/sign-in", "", 200),
+    ("POST", "/account/sign-in", All, "/account/sign-in", "", FORM),
+    ("POST", "/account/sign-out", Self_, "/account/sign-out", "", FORM),
+    ("GET", "/account/forgot", All, "/account/forgot", "", 200),
+    ("POST", "/account/forgot", All, "/account/forgot", "", FORM),
+    ("GET", "/account/reset", All, "/account/reset", "", 200),
+    ("POST", "/account/reset", All, "/account/reset", "", FORM),
+    ("GET", "/account/password", Self_, "/account/password", "", 200),
+    ("POST", "/account/password", Self_, "/account/password", "", FORM),
+    ("GET", "/account/setup", All, "/account/setup", "", 303),
+    ("POST", "/account/setup", All, "/account/setup", "", FORM),
+    ("POST", "/account/sessions/revoke-others", Self_, "/account/sessions/revoke-others", "", FORM),
+    ("POST", "/account/sessions/{id}/revoke", Self_, "/account/sessions/SESSION/revoke", "", FORM),
+    ("POST", "/account/sessions/{id}/name", Self_, "/account/sessions/SESSION/name", "", FORM),
+    ("GET", "/account/assets/{file}", All, "/account/assets/style.css", "", 200),
+    ("GET", "/console/assets/{file}", All, "/console/assets/style.css", "", 200),
+    ("GET", "/console", Operator, "/console", "", 200),
+    ("GET", "/console/events", Operator, "/console/events", "", 200),
+    // The right one's stream would not end; `live` opens it.
+    ("GET", "/console/events/stream", Operator, "/console/events/stream", "", 0),
+    ("GET", "/console/accounts", Operator, "/console/accounts", "", 200),
+    ("GET", "/console/accounts/{id}", Operator, "/console/accounts/ADA", "", 200),
+    ("POST", "/console/accounts/{id}/disable", Operator, "/console/accounts/ADA/disable", "", FORM),
+    ("POST", "/console/accounts/{id}/enable", Operator, "/console/accounts/ADA/enable", "", FORM),
+    ("POST", "/console/accounts/{id}/role", Operator, "/console/accounts/ADA/role", "", FORM),
+    ("POST", "/console/accounts/{id}/tier", Operator, "/console/accounts/ADA/tier", "", FORM),
+    ("GET", "/console/policies", Operator, "/console/policies", "", 200),
+    ("GET", "/console/policies/{serial}", Operator, "/console/policies/1", "", 200),
+    ("POST", "/console/policies/{serial}/activate", Operator, "/console/policies/1/activate", "", FORM),
+    ("GET", "/console/roles", Operator, "/console/roles?relation=owner", "", 200),
+    ("GET", "/console/explain", Operator, "/console/explain", "", 200),
+    ("POST", "/console/explain", Operator, "/console/explain", "", FORM),
+    ("GET", "/console/mail", Operator, "/console/mail", "", 200),
+    ("GET", "/console/mail/{id}", Operator, "/console/mail/00000000-0000-7000-8000-000000000000", "", 404),
+    ("DELETE", "/auth/sessions/{id}", Owner, "/auth/sessions/SESSION", "", 204),
+    ("DELETE", "/auth/sessions", Self_, "/auth/sessions", "", 200),
+    ("POST", "/auth/password/change", Self_, "/auth/password/change", r#"{"current_password":"wrong","new_password":"eleven quiet violets sing"}"#, 401),
+    ("POST", "/auth/logout", Self_, "/auth/logout", "{}", 204),
+];
+
+#[test]
+fn the_table_has_every_endpoint_once() {
+    let mut listed = api::endpoints();
+    listed.extend(console::endpoints());
+    let listed: BTreeSet<(String, &str)> = listed.iter().map(|one| (one.method.to_string(), one.path)).collect();
+    let table: BTreeSet<(String, &str)> = TABLE.iter().map(|row| (row.0.to_owned(), row.1)).collect();
+    let missing: Vec<_> = listed.difference(&table).collect();
+    assert!(missing.is_empty(), "tried as nobody: {missing:?}");
+    let gone: Vec<_> = table.difference(&listed).collect();
+    assert!(gone.is_empty(), "no longer there: {gone:?}");
+    assert_eq!(table.len(), TABLE.len(), "twice");
+}
+
+/// The people of the table and the names in its paths.
+struct Cast {
+    stranger: Client,
+    wrong: Client,
+    lapsed: Client,
+    owner: Client,
+    operator: Client,
+    names: HashMap<&'static str, String>,
+}
+
+async fn signed_in(program: &Program, name: &str) -> (Client, String) {
+    let token = program.artist(name).await["access_token"].as_str().unwrap().to_owned();
+    let client = program.client().bearer(&token);
+    let id = client.get("/auth/profile").await.expect(200).json()["id"].as_str().unwrap().to_owned();
+    (client, id)
+}
+
+fn text(value: &Value, field: &str) -> String {
+    value[field].as_str().unwrap_or_else(|| panic!("{field} in {value}")).to_owned()
+}
+
+/// Makes everything that the table names.
+async fn cast(program: &Program) -> Cast {
+    let operator = program.client().bearer(program.operator().await["access_token"].as_str().unwrap());
+    let operator_id = text(&operator.get("/auth/profile").await.expect(200).json(), "id");
+    let (owner, ada) = signed_in(program, "ada").await;
+    let (wrong, other) = signed_in(program, "mallory").await;
+    let (lapsed, lapsed_id) = signed_in(program, "bob").await;
+    operator.patch(&format!("/v1/accounts/{ada}"), json!({"tier": "studio"})).await.expect(204);
+    for project in ["P1", "P2"] {
+        let place = format!("/v1/resources/project/{project}");
+        let made = owner.send(Method::PUT, &place, &[JSON], Bytes::from("{}")).await;
+        made.expect(201);
+    }
+    let soon = base::Clock::system().now().plus_ms(1_500).to_rfc3339();
+    for project in ["P1", "P2"] {
+        let place = format!("/v1/resources/project/{project}/shares/{lapsed_id}");
+        let body = json!({"relation": "collaborator", "expires_at": soon}).to_string();
+        owner.send(Method::PUT, &place, &[JSON], body.into()).await.expect(200);
+        lapsed.get(&format!("/v1/resources/project/{project}")).await.expect(200);
+    }
+    let team = text(&owner.post("/v1/teams", json!({"name": "horns"})).await.expect(201).json(), "id");
+    let wish = json!({"permissions": ["project:read"]});
+    let token = owner.post("/v1/projects/P2/collaboration-tokens", wish).await.expect(201).json();
+    let reason = json!({"reason": "a report of a stolen recording", "minutes": 15});
+    let glass = operator.post("/v1/resources/project/P2/break-glass", reason).await.expect(201).json();
+    // A second session of the owner's.
+    program.sign_in("ada", "violet thunder under the bridge").await;
+    let sessions = owner.get("/auth/sessions").await.expect(200).json();
+    let session = sessions["sessions"].as_array().unwrap().iter().find(|one| one["current"] == false).unwrap();
+    let names = HashMap::from([
+        ("ADA", ada),
+        ("OTHER", other),
+        ("OPERATOR", operator_id),
+        ("SESSION", text(session, "id")),
+        ("TEAM", team),
+        ("TOKEN", text(&token, "id")),
+        ("GLASS", text(&glass, "id")),
+    ]);
+    tokio::time::sleep(Duration::from_millis(1_600)).await;
+    Cast { stranger: program.client(), wrong, lapsed, owner, operator, names }
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const FORM_BODY: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_endpoint_answers_each_of_them_as_it_should() {
+    let program = start(Settings::default());
+    let cast = cast(&program).await;
+    // So that there is a history.
+    let output = program.output(&["policy", "activate", "--builtin"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut wrong = Vec::new();
+    for (method, template, whose, path, body, right) in TABLE {
+        let fill = |text: &str| {
+            cast.names.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+        };
+        let (path, body) = (fill(path), fill(body));
+        let page = path.starts_with("/account") || path.starts_with("/console");
+        let kind = if page { FORM_BODY } else { JSON };
+        let headers: &[(&str, &str)] = if *method == "GET" || (body.is_empty() && !page) { &[] } else { &[kind] };
+        let right_one = if *whose == Operator { &cast.operator } else { &cast.owner };
+        let tries: &[(&str, &Client, u16)] = match whose {
+            All => &[("stranger", &cast.stranger, *right)],
+            Self_ => &[("stranger", &cast.stranger, 401), ("the right one", right_one, *right)],
+            Owner => &[
+                ("stranger", &cast.stranger, 401),
+                ("wrong user", &cast.wrong, 404),
+                ("lapsed collaborator", &cast.lapsed, 404),
+                ("the right one", right_one, *right),
+            ],
+            Operator => &[
+                ("stranger", &cast.stranger, 401),
+                ("wrong user", &cast.wrong, 403),
+                ("lapsed collaborator", &cast.lapsed, 403),
+                ("the right one", right_one, *right),
+            ],
+        };
+        for (who, client, expected) in tries {
+            if *expected == 0 {
+                continue;
+            }
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let answer = client.send(method, &path, headers, Bytes::from(body.clone())).await;
+            let status = answer.status.as_u16();
+            // A form that is refused for its token was not refused for its sender.
+            let formal = page && *right == FORM && *who == "the right one" || (*whose == All && *right == FORM);
+            let told = !formal || answer.text().contains("not made for this browser");
+            if status != *expected || !told {
+                wrong.push(format!("{template} {path} as {who}: {status}, not {expected}: {}", answer.text()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} answers are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
