@@ -28,8 +28,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "base", "crypto", "inspect", "threat", "store", "keys", "audit", "sinks", "access", "identity", "guard",
-            "gateway", "api", "console",
+            "base", "crypto", "inspect", "threat", "store", "keys", "audit", "sinks", "access", "identity",
+            "guard", "gateway", "api", "console",
         ],
     ),
 ];

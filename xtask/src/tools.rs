@@ -42,6 +42,7 @@ pub(crate) fn prepare_all() -> Result<Tools> {
         ("/usr/bin/node", "nodejs"),
         ("/usr/bin/npm", "npm"),
         ("/usr/bin/curl", "curl"),
+        ("/usr/bin/openssl", "openssl"),
         ("/usr/bin/python3", "python3"),
         ("/usr/sbin/rsyslogd", "rsyslog"),
         ("/usr/share/doc/rsyslog-openssl", "rsyslog-openssl"),

@@ -135,7 +135,9 @@ fn pattern(parts: &Value) -> Result<(), String> {
     let parts = parts.as_array().map(Vec::as_slice).unwrap_or_default();
     let wildcards = parts.iter().filter(|part| part.as_str() == Some("Wildcard")).count();
     if wildcards == parts.len() {
-        return Err("the pattern of `like` has no letters, so that it accepts everything; leave it out".into());
+        return Err(
+            "the pattern of `like` has no letters, so that it accepts everything; leave it out".into()
+        );
     }
     if wildcards > WILDCARDS {
         return Err(format!(

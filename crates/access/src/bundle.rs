@@ -19,7 +19,8 @@ use crate::facts::ALL_RELATIONS;
 use crate::slice::{Slice, Standing, Verdict};
 use crate::source::{self, LoadedPolicy, PolicyError, PolicyFile};
 use crate::{
-    Action, Conditions, Decision, Facts, Hold, Relation, ResourceRef, Revision, Subject, UnknownAction, action, code,
+    Action, Conditions, Decision, Facts, Hold, Relation, ResourceRef, Revision, Subject, UnknownAction,
+    action, code,
 };
 
 /// The kind that stands for "no object named". Not a word that a route may use.
@@ -91,10 +92,8 @@ impl Bundle {
         let mut sources = source::builtin();
         sources.extend(files.iter().cloned());
         let loaded = source::load(&sources)?;
-        let entities = loaded
-            .schema
-            .action_entities()
-            .map_err(|e| PolicyError::general(format!("actions: {e}")))?;
+        let entities =
+            loaded.schema.action_entities().map_err(|e| PolicyError::general(format!("actions: {e}")))?;
         let mut actions = BTreeMap::new();
         for uid in loaded.schema.actions() {
             let Some(kinds) = loaded.schema.resources_for_action(uid) else { continue };
@@ -176,7 +175,8 @@ impl Bundle {
 
     /// Whether this action is about objects of this kind.
     pub fn is_about(&self, action: &Action, kind: &str) -> bool {
-        kind != PLATFORM && self.actions.get(action.as_str()).is_some_and(|entry| entry.slices.contains_key(kind))
+        kind != PLATFORM
+            && self.actions.get(action.as_str()).is_some_and(|entry| entry.slices.contains_key(kind))
     }
 
     /// The residual of the policies for one person, one action and one kind of object, with only the relations unknown:
@@ -192,7 +192,10 @@ impl Bundle {
         action: &Action,
         kind: &str,
     ) -> Option<Vec<u8>> {
-        let unnamed = Facts::unrelated(ResourceRef { kind: kind.to_owned(), id: "\0".into() }, Timestamp::from_millis(0));
+        let unnamed = Facts::unrelated(
+            ResourceRef { kind: kind.to_owned(), id: "\0".into() },
+            Timestamp::from_millis(0),
+        );
         let case = self.case(conditions, subject, action, Some(&unnamed))?;
         let mut sets: Vec<u8> = (0..=ALL_RELATIONS).collect();
         sets.sort_by_key(|set| set.count_ones());
@@ -209,7 +212,8 @@ impl Bundle {
     /// Objects of a kind that a policy about this action names.
     pub(crate) fn named(&self, action: &Action, kind: &str) -> Vec<String> {
         let slice = self.actions.get(action.as_str()).and_then(|entry| entry.slices.get(kind));
-        let mut names: Vec<String> = slice.map_or(Vec::new(), |(_, slice)| slice.named_objects.iter().cloned().collect());
+        let mut names: Vec<String> =
+            slice.map_or(Vec::new(), |(_, slice)| slice.named_objects.iter().cloned().collect());
         names.sort_unstable();
         names
     }
@@ -301,8 +305,18 @@ impl Bundle {
             risky: conditions.is_risky(assurance),
         };
         let token_counts = object.is_some_and(|facts| self.token_counts(conditions, action, facts));
-        let case =
-            Case { bundle: self, conditions, entry, type_name, slice, subject, standing, named, object, token_counts };
+        let case = Case {
+            bundle: self,
+            conditions,
+            entry,
+            type_name,
+            slice,
+            subject,
+            standing,
+            named,
+            object,
+            token_counts,
+        };
         Some(case)
     }
 
@@ -315,7 +329,8 @@ impl Bundle {
         if terms.inviter_relation == Relation::Token || !terms.permissions.contains(action) {
             return false;
         }
-        let theirs = Facts::unrelated(facts.resource.clone(), facts.now).with(terms.inviter_relation, Hold::Always);
+        let theirs =
+            Facts::unrelated(facts.resource.clone(), facts.now).with(terms.inviter_relation, Hold::Always);
         self.decide_under(conditions, &terms.inviter, action, Some(&theirs)).allowed
     }
 

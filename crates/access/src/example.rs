@@ -119,9 +119,12 @@ impl Bundle {
             (None, None) => None,
             (None, Some(_)) => return Some("a relation needs a resource".to_owned()),
             (Some(text), relation) => {
-                let Some((kind, id)) = text.split_once('/').filter(|(kind, id)| !kind.is_empty() && !id.is_empty())
+                let Some((kind, id)) =
+                    text.split_once('/').filter(|(kind, id)| !kind.is_empty() && !id.is_empty())
                 else {
-                    return Some(format!("the resource {text:?} is not written as kind/id, such as \"track/42\""));
+                    return Some(format!(
+                        "the resource {text:?} is not written as kind/id, such as \"track/42\""
+                    ));
                 };
                 // In examples nobody knows the account's identifier; `me` stands for it.
                 let id = if id == "me" { account.to_string() } else { id.to_owned() };
@@ -135,11 +138,8 @@ impl Bundle {
         };
         let decision = self.decide(&subject, &action, facts.as_ref());
         let rule = decision.rule.as_deref().unwrap_or("no rule");
-        let got = format!(
-            "{} by {rule} ({})",
-            if decision.allowed { "allowed" } else { "denied" },
-            decision.code
-        );
+        let got =
+            format!("{} by {rule} ({})", if decision.allowed { "allowed" } else { "denied" }, decision.code);
         let as_expected = decision.allowed == (case.expect == Expect::Allow)
             && case.code.as_ref().is_none_or(|code| code == decision.code)
             && case.rule.as_ref().is_none_or(|wanted| decision.rule.as_deref() == Some(wanted));

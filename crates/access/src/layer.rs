@@ -100,7 +100,9 @@ impl Gate {
             Known::Own(look) => look(subject, resource).await?,
             Known::Relations(relations) => {
                 let decided = relations.check(&subject, action, Some(&resource), None).await;
-                return decided.inspect_err(|error| tracing::error!(%error, "a decision could not be made")).ok();
+                return decided
+                    .inspect_err(|error| tracing::error!(%error, "a decision could not be made"))
+                    .ok();
             }
         };
         Some(self.access.decide(&subject, action, Some(&facts)))
@@ -228,7 +230,10 @@ mod tests {
             }
         });
         Router::new()
-            .route("/tracks/{id}", get(async || "a track").layer(gate.demand("track:read").unwrap().on("track", 1)))
+            .route(
+                "/tracks/{id}",
+                get(async || "a track").layer(gate.demand("track:read").unwrap().on("track", 1)),
+            )
             .route("/logs", get(async || "logs").layer(gate.demand("system:logs").unwrap()))
             .route("/projects", get(async || "projects").layer(gate.demand("project:create").unwrap()))
     }

@@ -33,7 +33,11 @@ mod facts;
 mod layer;
 mod life;
 mod matrix;
+#[cfg(test)]
+mod model_tests;
 mod permit;
+#[cfg(test)]
+mod policy_tests;
 mod reach;
 mod relations;
 mod requirement;
@@ -41,10 +45,6 @@ mod resource_type;
 mod slice;
 mod source;
 mod subject;
-#[cfg(test)]
-mod model_tests;
-#[cfg(test)]
-mod policy_tests;
 #[cfg(test)]
 mod tests;
 
@@ -60,8 +60,9 @@ pub use life::{Activation, LifeError, Policies};
 pub use matrix::{CellChange, Matrix};
 pub use permit::{Permit, TypedAction, actions};
 pub use relations::{
-    AccessError, Asker, COLLABORATION_AUDIENCE, COLLABORATION_TYPE, Glass, Invitation, InvitationView, Issued, Listed, ListedSubject, MemberView, ObjectPage, ObjectView, Owned, Opened, Question, Redeemed, Registration,
-    RelationParts, RelationSettings, Relations, Share, ShareView, SubjectPage, TeamView,
+    AccessError, Asker, COLLABORATION_AUDIENCE, COLLABORATION_TYPE, Glass, Invitation, InvitationView,
+    Issued, Listed, ListedSubject, MemberView, ObjectPage, ObjectView, Opened, Owned, Question, Redeemed,
+    Registration, RelationParts, RelationSettings, Relations, Share, ShareView, SubjectPage, TeamView,
 };
 pub use requirement::{InvalidRequirement, Requirement, ResourceTemplate};
 pub use resource_type::{ResourceType, TypeAction};

@@ -266,7 +266,9 @@ impl Policies {
         let inner = &*self.0;
         let mut tx = inner.db.begin_read(Scope::System("rolling policies back")).await?;
         let Some(newest) = newest(&mut tx).await? else {
-            return Err(LifeError::NothingThere("no policies were ever activated; nothing to roll back".into()));
+            return Err(LifeError::NothingThere(
+                "no policies were ever activated; nothing to roll back".into(),
+            ));
         };
         let target = match to {
             Some(0) => None,
@@ -306,7 +308,12 @@ impl Policies {
         }
     }
 
-    async fn put(&self, mut tx: Tx, newest: Option<&Activation>, wish: Wish) -> Result<Activation, LifeError> {
+    async fn put(
+        &self,
+        mut tx: Tx,
+        newest: Option<&Activation>,
+        wish: Wish,
+    ) -> Result<Activation, LifeError> {
         let inner = &*self.0;
         let activation = Activation {
             serial: newest.map_or(1, |one| one.serial + 1),
@@ -473,5 +480,11 @@ fn actor_text(actor: Actor) -> String {
 
 /// One line, of bounded length.
 fn cut(comment: &str) -> String {
-    comment.chars().map(|c| if c.is_control() { ' ' } else { c }).take(COMMENT).collect::<String>().trim().to_owned()
+    comment
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(COMMENT)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }

@@ -21,7 +21,11 @@ const STANCES: [(&str, Option<Option<Relation>>, &str); 7] = [
     ("shared", Some(Some(Relation::Shared)), "On an object that is shared with them."),
     ("collaborator", Some(Some(Relation::Collaborator)), "On an object that they work on with its owner."),
     ("owner", Some(Some(Relation::Owner)), "On an object of their own."),
-    ("break_glass", Some(Some(Relation::BreakGlass)), "On an object that they may look into for a recorded reason."),
+    (
+        "break_glass",
+        Some(Some(Relation::BreakGlass)),
+        "On an object that they may look into for a recorded reason.",
+    ),
 ];
 
 type Codes = [[&'static str; TIERS.len()]; Role::ALL.len()];
@@ -100,7 +104,8 @@ impl Matrix {
             tiers.filter_map(|(_, (tier, _))| Some(tier.as_ref()?.as_str())).collect::<Vec<_>>().join(", ")
         };
         let rows = self.rows.iter().filter(|((stance, ..), _)| STANCES[*stance].0 == relation);
-        rows.map(|((_, _, action, kind), codes)| (title(action, kind), codes.iter().map(cell).collect())).collect()
+        rows.map(|((_, _, action, kind), codes)| (title(action, kind), codes.iter().map(cell).collect()))
+            .collect()
     }
 
     /// The cells in which `after` allows what this does not, or the other way round, in the order of the tables.
@@ -111,7 +116,8 @@ impl Matrix {
         keys.dedup();
         let mut changes = Vec::new();
         for key in keys {
-            let (old, new) = (self.rows.get(key).unwrap_or(&NOTHING), after.rows.get(key).unwrap_or(&NOTHING));
+            let (old, new) =
+                (self.rows.get(key).unwrap_or(&NOTHING), after.rows.get(key).unwrap_or(&NOTHING));
             for (role, (old, new)) in Role::ALL.iter().zip(old.iter().zip(new)) {
                 for ((tier, _), (before, after)) in TIERS.iter().zip(old.iter().zip(new)) {
                     if (*before == code::GRANTED) != (*after == code::GRANTED) {

@@ -124,7 +124,14 @@ fn account(number: usize) -> Id<kind::Account> {
 }
 
 /// The same question, put to the engine.
-fn engine(access: &Access, store: &Store, who: usize, action: &Action, object: Option<usize>, now_s: i64) -> Decision {
+fn engine(
+    access: &Access,
+    store: &Store,
+    who: usize,
+    action: &Action,
+    object: Option<usize>,
+    now_s: i64,
+) -> Decision {
     let person = &store.people[who];
     let subject = Subject {
         account: Some(account(who)),
@@ -170,14 +177,19 @@ fn the_engine_decides_as_the_specification_says() {
         for _ in 0..questions {
             let (who, name, object, now_s) = question.new_tree(&mut runner).unwrap().current();
             let action: Action = name.parse().unwrap();
-            if object.is_some_and(|object| !access.kinds(&action).iter().any(|kind| kind == store.objects[object])) {
+            if object
+                .is_some_and(|object| !access.kinds(&action).iter().any(|kind| kind == store.objects[object]))
+            {
                 let decision = engine(&access, &store, who, &action, object, now_s);
                 assert_eq!(decision.code, code::UNKNOWN_RESOURCE);
                 continue;
             }
             let decision = engine(&access, &store, who, &action, object, now_s);
             let wanted = model(&store, who, name, object, now_s);
-            assert_eq!(decision.allowed, wanted, "{who} {name} on {object:?} at {now_s}: {decision:?}\n{store:#?}");
+            assert_eq!(
+                decision.allowed, wanted,
+                "{who} {name} on {object:?} at {now_s}: {decision:?}\n{store:#?}"
+            );
             // And it is right about its own end: the moment before, it holds; at that moment, it does not.
             if let (true, Some(end), Some(_)) = (decision.allowed, decision.expires_at, object) {
                 let end_s = end.as_millis() / 1000;

@@ -17,7 +17,8 @@ const STEMS: &str = r#"@id("stems") permit (principal in Fortissimo::Tier::"pro"
 
 #[test]
 fn a_comparison_names_exactly_the_cells_that_change() {
-    let (old, new) = (Bundle::builtin().unwrap(), bundle(&[("a.cedarschema", STEMS_SCHEMA), ("a.cedar", STEMS)]).unwrap());
+    let (old, new) =
+        (Bundle::builtin().unwrap(), bundle(&[("a.cedarschema", STEMS_SCHEMA), ("a.cedar", STEMS)]).unwrap());
     let changes = Matrix::of(&old).changes(&Matrix::of(&new));
     let cells: Vec<(&str, &str, Role, Option<Tier>)> =
         changes.iter().map(|c| (c.action.as_str(), c.relation, c.role, c.tier)).collect();
@@ -46,7 +47,9 @@ fn a_forbid_is_seen_in_the_comparison() {
     let changes =
         Matrix::of(&Bundle::builtin().unwrap()).changes(&Matrix::of(&bundle(&[("f.cedar", text)]).unwrap()));
     assert!(!changes.is_empty());
-    assert!(changes.iter().all(|c| c.action == "track:write" && c.after == code::FORBIDDEN && !c.is_widening()));
+    assert!(
+        changes.iter().all(|c| c.action == "track:write" && c.after == code::FORBIDDEN && !c.is_widening())
+    );
 }
 
 #[test]
@@ -67,8 +70,16 @@ fn examples_say_what_came_out_instead() {
         good.clone(),
         Example { rule: Some("stems".into()), code: Some("granted".into()), ..good.clone() },
         case("stems:render", Tier::Free, Expect::Deny),
-        Example { principal: ExamplePrincipal { anonymous: true, ..good.principal }, expect: Expect::Deny, ..good.clone() },
-        Example { resource: Some("playlist/7".into()), relation: Some(Relation::Owner), ..case("playlist:delete", Tier::Free, Expect::Deny) },
+        Example {
+            principal: ExamplePrincipal { anonymous: true, ..good.principal },
+            expect: Expect::Deny,
+            ..good.clone()
+        },
+        Example {
+            resource: Some("playlist/7".into()),
+            relation: Some(Relation::Owner),
+            ..case("playlist:delete", Tier::Free, Expect::Deny)
+        },
     ];
     assert_eq!(bundle.test(&cases), []);
     let wrong = [
@@ -99,7 +110,11 @@ fn what_would_be_too_large_is_refused_with_its_reason() {
     assert!(refused(&files).contains("more than 256 policy files"));
     assert!(refused(&[("a/x.cedar", ""), ("b/x.cedar", "")]).contains("same name"));
     let many: String = (0..2_001)
-        .map(|n| format!("@id(\"p{n}\") forbid (principal, action == Fortissimo::Action::\"track:read\", resource);\n"))
+        .map(|n| {
+            format!(
+                "@id(\"p{n}\") forbid (principal, action == Fortissimo::Action::\"track:read\", resource);\n"
+            )
+        })
         .collect();
     assert!(refused(&[("x.cedar", &many)]).contains("more than 2000 policies"));
     // In a folder, the size is looked at before anything is read.
@@ -121,7 +136,9 @@ fn patterns_that_cost_too_much_are_refused_with_their_place() {
     for fine in ["a*", "*a*b*", "live/*", "a\\*\\*\\*\\*"] {
         assert!(like(fine).is_ok(), "{fine}: {:?}", like(fine).err());
     }
-    for (wrong, part) in [("*", "accepts everything"), ("a*b*c*d*", "4 wildcards"), ("*a*a*a*a*a*a*a", "wildcards")] {
+    for (wrong, part) in
+        [("*", "accepts everything"), ("a*b*c*d*", "4 wildcards"), ("*a*a*a*a*a*a*a", "wildcards")]
+    {
         let message = like(wrong).unwrap_err().to_string();
         assert!(message.starts_with("n.cedar:1:1: ") && message.contains(part), "{message}");
     }
@@ -143,11 +160,26 @@ fn a_policy_follows_no_reference_further_than_the_facts_go() {
 #[test]
 fn policies_made_to_exhaust_the_parser_are_refused_not_fatal() {
     for text in [
-        format!("permit (principal, action, resource) when {{ {}true{} }};", "(".repeat(100_000), ")".repeat(100_000)),
+        format!(
+            "permit (principal, action, resource) when {{ {}true{} }};",
+            "(".repeat(100_000),
+            ")".repeat(100_000)
+        ),
         format!("permit (principal, action, resource) when {{ {}true }};", "!".repeat(100_000)),
-        format!("permit (principal, action, resource) when {{ {}1{} }};", "[".repeat(50_000), "]".repeat(50_000)),
-        format!("@id(\"x\") forbid (principal, action == Fortissimo::Action::\"track:read\", resource) when {{ true{} }};", " || true".repeat(50_000)),
-        format!("@id(\"x\") forbid (principal, action, resource) when {{ {}true{} }};", "if true then true else ".repeat(20_000), ""),
+        format!(
+            "permit (principal, action, resource) when {{ {}1{} }};",
+            "[".repeat(50_000),
+            "]".repeat(50_000)
+        ),
+        format!(
+            "@id(\"x\") forbid (principal, action == Fortissimo::Action::\"track:read\", resource) when {{ true{} }};",
+            " || true".repeat(50_000)
+        ),
+        format!(
+            "@id(\"x\") forbid (principal, action, resource) when {{ {}true{} }};",
+            "if true then true else ".repeat(20_000),
+            ""
+        ),
         format!("namespace Fortissimo {{ type X = {}Long{}; }}", "Set<".repeat(50_000), ">".repeat(50_000)),
         "permit".repeat(10_000),
         "\u{0}".repeat(1000),

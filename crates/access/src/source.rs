@@ -112,14 +112,15 @@ pub(crate) fn builtin() -> Vec<PolicyFile> {
         "roles.cedar",
         "tiers.cedar"
     ]
-        .map(|(name, text)| PolicyFile { name: format!("builtin/{name}"), text: text.to_owned() })
-        .into()
+    .map(|(name, text)| PolicyFile { name: format!("builtin/{name}"), text: text.to_owned() })
+    .into()
 }
 
 /// The `*.cedarschema` and `*.cedar` files of a directory, by name. Others are left alone.
 pub(crate) fn directory(dir: &Path) -> Result<Vec<PolicyFile>, PolicyError> {
-    let failed =
-        |path: &Path, error: &dyn fmt::Display| PolicyError::of_file(path.display().to_string(), error.to_string());
+    let failed = |path: &Path, error: &dyn fmt::Display| {
+        PolicyError::of_file(path.display().to_string(), error.to_string())
+    };
     let mut sources = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|e| failed(dir, &e))? {
         let path = entry.map_err(|e| failed(dir, &e))?.path();
@@ -222,15 +223,12 @@ fn policies_of(
         let code = code_of(policy).map_err(|message| source.error(offset(policy), &message))?;
         bounds::check_policy(policy).map_err(|message| source.error(offset(policy), &message))?;
         if loaded.len() == bounds::POLICIES {
-            return Err(source.error(offset(policy), &format_args!("more than {} policies", bounds::POLICIES)));
+            return Err(
+                source.error(offset(policy), &format_args!("more than {} policies", bounds::POLICIES))
+            );
         }
         let reach = Reach::of(policy);
-        loaded.push(LoadedPolicy {
-            policy: policy.new_id(PolicyId::new(&id)),
-            id,
-            code,
-            reach,
-        });
+        loaded.push(LoadedPolicy { policy: policy.new_id(PolicyId::new(&id)), id, code, reach });
     }
     Ok(())
 }

@@ -36,7 +36,8 @@ fn relation() -> impl Strategy<Value = Relation> {
 
 /// A condition over everything that a policy may look at.
 fn condition() -> impl Strategy<Value = String> {
-    let fact = proptest::sample::select(vec!["suspended", "verified", "has_role", "locked", "strong", "risky"]);
+    let fact =
+        proptest::sample::select(vec!["suspended", "verified", "has_role", "locked", "strong", "risky"]);
     let leaf = prop_oneof![
         fact.prop_map(|fact| format!("principal.{fact}")),
         relation().prop_map(|relation| format!("context.{relation}")),
@@ -56,7 +57,8 @@ fn condition() -> impl Strategy<Value = String> {
 
 /// A policy with a random scope. Some overflow, which is an evaluation error for whom they meet.
 fn policy() -> impl Strategy<Value = String> {
-    let actions = ["track:read", "track:write", "track:delete", "playlist:read", "playlist:share", "project:read"];
+    let actions =
+        ["track:read", "track:write", "track:delete", "playlist:read", "playlist:share", "project:read"];
     let name = proptest::sample::select(actions.to_vec());
     let principal = prop_oneof![
         3 => Just("principal".to_owned()),
@@ -107,14 +109,16 @@ fn asked() -> impl Strategy<Value = Asked> {
         proptest::bool::weighted(0.9),
         (proptest::bool::weighted(0.1), any::<bool>(), proptest::option::of(0..2_000_u32), 0..100_u8),
     )
-        .prop_map(|(number, role, tier, suspended, verified, (locked, second_factor, mfa_age_s, risk))| Subject {
-            account: Some(account(number)),
-            role,
-            tier,
-            suspended,
-            verified,
-            assurance: Assurance { locked, second_factor, mfa_age_s, risk, expires_at: None },
-        });
+        .prop_map(
+            |(number, role, tier, suspended, verified, (locked, second_factor, mfa_age_s, risk))| Subject {
+                account: Some(account(number)),
+                role,
+                tier,
+                suspended,
+                verified,
+                assurance: Assurance { locked, second_factor, mfa_age_s, risk, expires_at: None },
+            },
+        );
     let action = proptest::sample::select(crate::CATALOGUE.to_vec());
     let kind = proptest::sample::select(vec!["track", "playlist", "project", "generation", "user"]);
     let object = proptest::option::weighted(0.7, (kind, 0..3_u8));
@@ -123,7 +127,12 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 /// What Cedar says with every policy of the bundle in one set.
-fn unsplit(bundle: &Bundle, all: &PolicySet, case: &Case<'_>, relations: u8) -> (&'static str, Option<usize>) {
+fn unsplit(
+    bundle: &Bundle,
+    all: &PolicySet,
+    case: &Case<'_>,
+    relations: u8,
+) -> (&'static str, Option<usize>) {
     let resource = case.object.map(|facts| &facts.resource);
     let (request, entities) = bundle
         .question(case.subject, case.standing, relations, &case.entry.entity, case.type_name, resource)
@@ -143,18 +152,20 @@ fn unsplit(bundle: &Bundle, all: &PolicySet, case: &Case<'_>, relations: u8) -> 
 #[test]
 fn splitting_and_remembering_change_no_decision() {
     let (bundles, questions) = amount();
-    let mut runner = TestRunner::new_with_rng(
-        Config::default(),
-        TestRng::deterministic_rng(RngAlgorithm::ChaCha),
-    );
+    let mut runner =
+        TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let sets = proptest::collection::vec(policy(), 0..8);
     let (mut loaded, mut compared, mut codes) = (0, 0_u64, HashSet::new());
     while loaded < bundles {
         let policies = sets.new_tree(&mut runner).unwrap().current();
-        let text: String =
-            policies.iter().enumerate().map(|(at, policy)| format!("@id(\"random.{at}\") {policy}\n")).collect();
+        let text: String = policies
+            .iter()
+            .enumerate()
+            .map(|(at, policy)| format!("@id(\"random.{at}\") {policy}\n"))
+            .collect();
         // Strict validation refuses what can never hold; such sets are no case.
-        let Ok(bundle) = Bundle::from_files(vec![PolicyFile { name: "random.cedar".into(), text: text.clone() }])
+        let Ok(bundle) =
+            Bundle::from_files(vec![PolicyFile { name: "random.cedar".into(), text: text.clone() }])
         else {
             continue;
         };
@@ -169,7 +180,9 @@ fn splitting_and_remembering_change_no_decision() {
                 asked.relations.iter().fold(none, |facts, relation| facts.with(*relation, Hold::Always))
             });
             let conditions = Conditions::default();
-            let Some(case) = bundle.case(&conditions, &asked.subject, &action, facts.as_ref()) else { continue };
+            let Some(case) = bundle.case(&conditions, &asked.subject, &action, facts.as_ref()) else {
+                continue;
+            };
             let mut relations = facts.as_ref().map_or(0, |facts| facts.set_at(facts.now));
             if !case.token_counts {
                 relations &= !Relation::Token.bit();

@@ -93,8 +93,9 @@ fn every_cell_of_the_matrix_is_as_the_specification_says() {
 /// To accept a change: `FORTISSIMO_BLESS=1 cargo test -p fortissimo-access`.
 #[test]
 fn matrix_file_is_what_the_policies_say() {
-    let mut table =
-        String::from("Who may do what, as the built-in policies decide. Made by a test of crates/access; do not edit.\n");
+    let mut table = String::from(
+        "Who may do what, as the built-in policies decide. Made by a test of crates/access; do not edit.\n",
+    );
     let _ = write!(table, "{}", Matrix::of(&Bundle::builtin().unwrap()));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/matrix.txt");
     if option_env!("FORTISSIMO_BLESS").is_some() {
@@ -384,7 +385,9 @@ fn every_relation_opens_what_the_specification_says_and_nothing_else() {
     for name in access.actions() {
         let action = access.action(&name).unwrap();
         for kind in access.kinds(&action).into_iter().filter(|kind| kind != "user") {
-            for (role, tier) in [(Role::SuperAdmin, Tier::Free), (Role::Admin, Tier::Studio), (Role::Moderator, Tier::Studio)] {
+            for (role, tier) in
+                [(Role::SuperAdmin, Tier::Free), (Role::Admin, Tier::Studio), (Role::Moderator, Tier::Studio)]
+            {
                 let subject = Subject::account(account(), role, tier);
                 let capable = access.decide(&subject, &action, None).allowed;
                 let ask = |facts: &Facts| access.decide(&subject, &action, Some(facts));
@@ -404,13 +407,20 @@ fn every_relation_opens_what_the_specification_says_and_nothing_else() {
                     facts.token = (*relation == Relation::Token).then(|| {
                         std::sync::Arc::new(TokenTerms {
                             permissions: vec![action.clone()],
-                            inviter: Subject::account(Id::from_bytes([9; 16]), Role::SuperAdmin, Tier::Studio),
+                            inviter: Subject::account(
+                                Id::from_bytes([9; 16]),
+                                Role::SuperAdmin,
+                                Tier::Studio,
+                            ),
                             inviter_relation: Relation::Owner,
                         })
                     });
                     let wanted = capable && relation_suffices(&kind, &name, *relation, role);
                     let decision = ask(&facts);
-                    assert_eq!(decision.allowed, wanted, "{role} {tier} {name} on {kind} as {relation}: {decision:?}");
+                    assert_eq!(
+                        decision.allowed, wanted,
+                        "{role} {tier} {name} on {kind} as {relation}: {decision:?}"
+                    );
                     assert!(decision.visible);
                     cells += 1;
                 }
@@ -425,8 +435,12 @@ fn a_plain_deny_says_which_relations_would_do() {
     let access = access();
     let ada = Subject::account(account(), Role::User, Tier::Pro);
     let write: Action = "playlist:write".parse().unwrap();
-    let decision = access.decide(&ada, &write, Some(&unrelated("playlist", "1").with(Relation::Public, Hold::Always)));
-    assert_eq!((decision.code, decision.rule.as_deref()), (code::NO_RELATION, Some("relation.playlist.write")));
+    let decision =
+        access.decide(&ada, &write, Some(&unrelated("playlist", "1").with(Relation::Public, Hold::Always)));
+    assert_eq!(
+        (decision.code, decision.rule.as_deref()),
+        (code::NO_RELATION, Some("relation.playlist.write"))
+    );
     let enough = [Relation::Owner, Relation::Collaborator, Relation::Token].map(Grant::Relation);
     assert_eq!(*decision.missing, enough);
     assert!(decision.visible, "it is public");
@@ -449,7 +463,11 @@ fn an_answer_ends_with_the_first_fact_that_it_needs() {
     // Being shown it takes no part in writing.
     assert_eq!(access.decide(&ada, &write, Some(&facts)).expires_at, Some(at(9)));
     let read: Action = "playlist:read".parse().unwrap();
-    assert_eq!(access.decide(&ada, &read, Some(&facts)).expires_at, Some(at(9)), "either is enough for reading");
+    assert_eq!(
+        access.decide(&ada, &read, Some(&facts)).expires_at,
+        Some(at(9)),
+        "either is enough for reading"
+    );
     let ending = Subject { assurance: Assurance { expires_at: Some(at(3)), ..Assurance::NONE }, ..ada };
     assert_eq!(access.decide(&ending, &read, Some(&facts)).expires_at, Some(at(3)));
     let lapsed = access.decide(&ada, &write, Some(&facts.clone().at(at(9))));
@@ -474,10 +492,16 @@ fn what_can_be_lost_demands_a_second_factor_where_there_is_one() {
     for action in ["project:delete", "project:share", "project:export"] {
         assert!(decide(&access, plain, action).allowed);
         let denied = decide(&access, enrolled, action);
-        assert_eq!((denied.code, denied.rule.as_deref()), (code::MFA_REQUIRED, Some("assurance.second-factor")));
+        assert_eq!(
+            (denied.code, denied.rule.as_deref()),
+            (code::MFA_REQUIRED, Some("assurance.second-factor"))
+        );
         let fresh = decide(&access, Assurance { mfa_age_s: Some(600), ..enrolled }, action);
         assert_eq!((fresh.allowed, fresh.expires_at), (true, Some(at(301_000))));
-        assert_eq!(decide(&access, Assurance { mfa_age_s: Some(901), ..enrolled }, action).code, code::MFA_REQUIRED);
+        assert_eq!(
+            decide(&access, Assurance { mfa_age_s: Some(901), ..enrolled }, action).code,
+            code::MFA_REQUIRED
+        );
         assert_eq!(decide(&access, Assurance { risk: 80, ..plain }, action).code, code::RISK);
     }
     assert!(decide(&access, enrolled, "project:update").allowed);
@@ -510,7 +534,10 @@ fn a_token_gives_what_it_names_as_long_as_its_inviter_may() {
     assert!(!ask(Some(terms(poorer, Relation::Owner)), "collab:real_time"), "the inviter has it no more");
     assert!(ask(Some(terms(poorer, Relation::Owner)), "project:read"));
     assert!(!ask(Some(terms(Subject { suspended: true, ..inviter }, Relation::Owner)), "project:read"));
-    assert!(!ask(Some(terms(inviter, Relation::Shared)), "collab:real_time"), "who only sees it gives no more");
+    assert!(
+        !ask(Some(terms(inviter, Relation::Shared)), "collab:real_time"),
+        "who only sees it gives no more"
+    );
     assert!(!ask(Some(terms(inviter, Relation::Token)), "project:read"), "nobody passes a token on");
 }
 

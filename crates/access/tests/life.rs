@@ -45,8 +45,12 @@ impl House {
     async fn kinds(&self) -> Vec<String> {
         let by = Searcher { actor: Actor::System("test"), scope: Scope::System("test"), request: None };
         let page = self.audit.search(&by, &Filter::default(), None, 100).await.unwrap();
-        let mut kinds: Vec<String> =
-            page.entries.into_iter().map(|entry| entry.kind).filter(|kind| kind.starts_with("policy.")).collect();
+        let mut kinds: Vec<String> = page
+            .entries
+            .into_iter()
+            .map(|entry| entry.kind)
+            .filter(|kind| kind.starts_with("policy."))
+            .collect();
         // The clock stands still, so that their order is no promise.
         kinds.sort();
         kinds
@@ -73,7 +77,10 @@ async fn a_second_node_follows_and_a_rollback_goes_back() {
         assert!(matches!(one.roll_back(permit(), None, "").await, Err(LifeError::NothingThere(_))));
 
         let first = one.activate(permit(), files("studio"), " for\nstudios ").await.unwrap();
-        assert_eq!((first.serial, first.comment.as_str(), first.by.as_str()), (1, "for studios", "system:test"));
+        assert_eq!(
+            (first.serial, first.comment.as_str(), first.by.as_str()),
+            (1, "for studios", "system:test")
+        );
         assert_eq!(*one.access().version(), *first.version);
         assert_eq!(two.access().version(), builtin);
         assert!(two.refresh().await.unwrap());
@@ -95,7 +102,10 @@ async fn a_second_node_follows_and_a_rollback_goes_back() {
         assert_eq!(one.history(Some(3), 1).await.unwrap()[0].serial, 2);
         assert_eq!(**one.bundle_of(2).await.unwrap().version(), *second.version);
         let kinds = house.kinds().await;
-        assert_eq!(kinds, ["policy.activated", "policy.activated", "policy.rolled_back", "policy.rolled_back"]);
+        assert_eq!(
+            kinds,
+            ["policy.activated", "policy.activated", "policy.rolled_back", "policy.rolled_back"]
+        );
     }
 }
 

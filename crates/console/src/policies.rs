@@ -249,7 +249,11 @@ pub(crate) async fn roles(
         frame: visit.frame(&console, "roles"),
         version: matrix.version.to_string(),
         about: tables[wanted].1,
-        relations: tables.iter().enumerate().map(|(at, (name, about))| (*name, *about, at == wanted)).collect(),
+        relations: tables
+            .iter()
+            .enumerate()
+            .map(|(at, (name, about))| (*name, *about, at == wanted))
+            .collect(),
         roles: access::Role::ALL.iter().map(|role| role.as_str()).collect(),
         rows: matrix.table(tables[wanted].0),
     };
@@ -314,10 +318,11 @@ pub(crate) async fn explain(State(console): State<Console>, form: Submitted) -> 
         verified: view.verified_at.is_some(),
         ..Subject::account(account, view.role, view.tier)
     };
-    let decision = console.relations.check(&asked, &action, resource.as_ref(), None).await.map_err(|error| {
-        tracing::error!(%error, "a decision could not be explained");
-        Problem::new(ProblemKind::Unavailable)
-    })?;
+    let decision =
+        console.relations.check(&asked, &action, resource.as_ref(), None).await.map_err(|error| {
+            tracing::error!(%error, "a decision could not be explained");
+            Problem::new(ProblemKind::Unavailable)
+        })?;
     record(&console, &form.visit, account, &decision).await?;
     page.answer = Some(answer(&decision, view.username.to_string(), &asked));
     Ok(render(&form.visit, StatusCode::OK, &page))
@@ -335,7 +340,8 @@ async fn record(
         code: decision.code,
         policy_version: decision.policy_version.clone(),
     };
-    let mut record = Record::new(console.clock.now(), event).by(visit.caller.actor()).during(visit.meta.info());
+    let mut record =
+        Record::new(console.clock.now(), event).by(visit.caller.actor()).during(visit.meta.info());
     record.about = Some(about);
     Ok(console.audit.record_durable(record).await?)
 }

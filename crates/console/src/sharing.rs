@@ -192,7 +192,9 @@ async fn settle<T>(console: &Console, visit: &Visit, result: Result<T, AccessErr
             console.audit.record_durable(record).await?;
             if decision.hides() { Failure::not_found() } else { Problem::new(ProblemKind::Forbidden).into() }
         }
-        AccessError::Invalid { field, reason } => Problem::invalid(format!("/{field}"), reason.to_owned()).into(),
+        AccessError::Invalid { field, reason } => {
+            Problem::invalid(format!("/{field}"), reason.to_owned()).into()
+        }
         AccessError::Conflict(reason) => Problem::new(ProblemKind::Conflict).detail(reason).into(),
         AccessError::Audit(error) => error.into(),
         AccessError::Store(error) => {

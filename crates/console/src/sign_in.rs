@@ -65,7 +65,11 @@ pub(crate) async fn form(
     }
     let frame = visit.frame(&console, "sign-in");
     let next = safe(&query.next).unwrap_or("");
-    render(&visit, StatusCode::OK, &SignInPage { frame, next, identifier: "", errors: Errors::default(), choices: choices(&console) })
+    render(
+        &visit,
+        StatusCode::OK,
+        &SignInPage { frame, next, identifier: "", errors: Errors::default(), choices: choices(&console) },
+    )
 }
 
 /// POST /account/sign-in

@@ -43,7 +43,9 @@ impl FromRequestParts<Console> for Visit {
             (Caller::Account(account), _) => (account.session.to_string(), false),
             (_, Some(value)) if value.len() == 22 => (value, false),
             // A program with a key reaches no page for people.
-            (Caller::Anonymous | Caller::Key(_), _) => (URL_SAFE_NO_PAD.encode(console.entropy.bytes::<16>()), true),
+            (Caller::Anonymous | Caller::Key(_), _) => {
+                (URL_SAFE_NO_PAD.encode(console.entropy.bytes::<16>()), true)
+            }
         };
         let operator = console.access.permit::<access::actions::SystemLogs>(&caller.subject()).is_ok();
         let notice = parts.uri.query().and_then(Notice::from_query);

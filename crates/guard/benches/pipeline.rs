@@ -77,7 +77,8 @@ impl House {
         identity.complete_setup(setup, &meta).await.unwrap();
         let credentials =
             Credentials { name: "operator".into(), password: password(), session_name: None, audience: None };
-        let token = identity.sign_in(credentials, &meta).await.unwrap().done().unwrap().access_token.expose().clone();
+        let token =
+            identity.sign_in(credentials, &meta).await.unwrap().done().unwrap().access_token.expose().clone();
 
         let subject = identity.authenticate_token(&token).await.unwrap().subject();
         let mut config = GuardConfig::new("http://localhost:8080");

@@ -105,7 +105,9 @@ async fn write(db: &Db, batch: &[Used]) -> Result<(), DbError> {
     let mut tx = db.begin(Scope::System("last use of sessions")).await?;
     for used in batch {
         match used {
-            Used::Session(touch) => tx.execute(TOUCH, params![touch.session, touch.account, touch.at]).await?,
+            Used::Session(touch) => {
+                tx.execute(TOUCH, params![touch.session, touch.account, touch.at]).await?
+            }
             Used::Key(touch) => tx.execute(TOUCH_KEY, params![touch.key, touch.account, touch.at]).await?,
         };
     }

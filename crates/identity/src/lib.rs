@@ -72,17 +72,18 @@ pub use assurance::{Aal, Again};
 pub use break_glass::GlassNotice;
 pub use caller::{AccountCaller, Caller, Holder, Method, RequestMeta};
 pub use error::{Error, Source};
-pub use import::{ImportOutcome, ImportedAccount, ImportedHash, MAX_IMPORT};
 pub use factor::{FactorKind, FactorView, Factors, TotpSetup};
+pub use import::{ImportOutcome, ImportedAccount, ImportedHash, MAX_IMPORT};
 pub use mail::{DeliveryError, Mailer, ReadableLetter, SmtpConfig, SmtpSecurity};
 pub use passkey::{NewPasskey, PasskeyPurpose, PasskeyQuestion, PasskeySignal};
 pub use provider::{
-    ProviderAnswer, ProviderConfig, ProviderFault, ProviderLink, ProviderOutcome, ProviderProtocol, ProviderPurpose,
-    ProviderStart,
+    ProviderAnswer, ProviderConfig, ProviderFault, ProviderLink, ProviderOutcome, ProviderProtocol,
+    ProviderPurpose, ProviderStart,
 };
 pub use requests::{
     AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials,
-    OutboxEntry, Partial, Registration, SessionKind, SessionView, Setup, SetupLink, SignIn, Swept, TokenPair, Verified,
+    OutboxEntry, Partial, Registration, SessionKind, SessionView, Setup, SetupLink, SignIn, Swept, TokenPair,
+    Verified,
 };
 pub use risk::{Answer, Locator, NoticeView, RiskSettings, Whereabouts, risk_reason_words};
 pub use service::{Identity, Parts};

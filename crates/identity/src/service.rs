@@ -6,8 +6,8 @@ use access::Access;
 use audit::{Audit, Event, Record};
 use base::{Clock, Entropy, Id, Secret, Timestamp, kind};
 use keys::{Field, Keys, Purpose, Subject};
-use webauthn_rs::Webauthn;
 use store::{Db, Job, JobOptions, Tx, job};
+use webauthn_rs::Webauthn;
 
 use crate::background::Background;
 use crate::hash_pool::HashPool;

@@ -76,7 +76,8 @@ impl Inner {
             return Err(Error::InvalidCode);
         }
         drop(tx);
-        let password = self.acceptable(&setup.password, false, &[setup.username.as_str(), setup.email.as_str()])?;
+        let password =
+            self.acceptable(&setup.password, false, &[setup.username.as_str(), setup.email.as_str()])?;
         let pepper = self.keys.epoch(Purpose::Pepper);
         let pepper_epoch = pepper.number;
         let hash = self.pool.hash(password, pepper).await?;

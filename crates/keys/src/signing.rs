@@ -168,7 +168,10 @@ impl SigningKeys {
                 return Ok(Rotation::Unchanged);
             }
             if let Some(active) = active
-                && tx.execute(RETIRE, params![active.id, now.plus_ms(keep_ms.max(key_use.keep_at_least_ms()))]).await? == 0
+                && tx
+                    .execute(RETIRE, params![active.id, now.plus_ms(keep_ms.max(key_use.keep_at_least_ms()))])
+                    .await?
+                    == 0
             {
                 return Ok(Rotation::Unchanged);
             }

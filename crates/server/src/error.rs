@@ -70,7 +70,9 @@ pub enum StartError {
     #[error("the policies are not usable: {0}")]
     Access(#[from] access::PolicyError),
     /// The policies that were put in force.
-    #[error("the policies that were put in force cannot be loaded: {0}; see `fortissimo policy history` and `rollback`")]
+    #[error(
+        "the policies that were put in force cannot be loaded: {0}; see `fortissimo policy history` and `rollback`"
+    )]
     Policies(access::LifeError),
     /// The audit trail.
     #[error("{0}")]

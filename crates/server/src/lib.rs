@@ -31,8 +31,8 @@ mod sink_setup;
 mod start;
 mod tls_watch;
 mod vouch;
-mod witness;
 mod whereabouts;
+mod witness;
 mod worker;
 
 #[cfg(test)]

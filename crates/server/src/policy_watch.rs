@@ -53,7 +53,9 @@ async fn take_up(policies: &Policies, config: &config::Access, folder: &Path) {
     let loaded = tokio::task::spawn_blocking(move || config.files(Some(&path))).await;
     let files = match loaded {
         Ok(Ok(files)) => files,
-        Ok(Err(error)) => return tracing::error!(%error, "the policy folder cannot be read; the old policies stay"),
+        Ok(Err(error)) => {
+            return tracing::error!(%error, "the policy folder cannot be read; the old policies stay");
+        }
         Err(_) => return,
     };
     // What is in force already needs no line in the history.
@@ -61,11 +63,15 @@ async fn take_up(policies: &Policies, config: &config::Access, folder: &Path) {
         return;
     }
     match policies.activate(Permit::for_system(PART), files, "the folder changed").await {
-        Ok(active) => tracing::info!(version = active.version, serial = active.serial, "took up the policy folder"),
+        Ok(active) => {
+            tracing::info!(version = active.version, serial = active.serial, "took up the policy folder")
+        }
         Err(LifeError::Refused(error)) => {
             tracing::error!(%error, "the policy folder is wrong; the old policies stay");
         }
-        Err(error) => tracing::error!(%error, "the policy folder could not be put in force; the old policies stay"),
+        Err(error) => {
+            tracing::error!(%error, "the policy folder could not be put in force; the old policies stay")
+        }
     }
 }
 

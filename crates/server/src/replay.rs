@@ -108,14 +108,19 @@ pub(crate) async fn replay(
 async fn asked(services: &Services, count: u32, replayed: &mut Replayed) -> Result<Asked, Failure> {
     let mut endpoints = api::endpoints();
     endpoints.extend(console::endpoints());
-    let routes: Vec<_> = services.config.route.iter().map(|route| services.config.guard_route(route)).collect();
+    let routes: Vec<_> =
+        services.config.route.iter().map(|route| services.config.guard_route(route)).collect();
     let table = RouteTable::build(&routes, &endpoints, &services.access)
         .map_err(|error| Failure::Runtime(error.to_string()))?;
     let mut demands = HashMap::new();
     let mut asked = Asked::new();
     // What was served, and what was refused: a refusal may become an allow.
     for kind in [Kind::HttpRequest, Kind::HttpRefused] {
-        let by = Searcher { actor: Actor::System(PART), scope: Scope::System("replaying requests"), request: None };
+        let by = Searcher {
+            actor: Actor::System(PART),
+            scope: Scope::System("replaying requests"),
+            request: None,
+        };
         let filter = Filter { kind: Some(kind), ..Filter::default() };
         let (mut left, mut cursor) = (count as usize, None);
         while left > 0 {

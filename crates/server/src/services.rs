@@ -7,7 +7,9 @@ use audit::{Audit, LogSettings};
 use base::{Clock, Entropy};
 use crypto::jwe::JweKey;
 use crypto::jws;
-use identity::{EncryptedAudience, Identity, Mailer, Parts, ProviderConfig, Settings, SmtpConfig, SmtpSecurity};
+use identity::{
+    EncryptedAudience, Identity, Mailer, Parts, ProviderConfig, Settings, SmtpConfig, SmtpSecurity,
+};
 use keys::{FileRoot, Keys, RootKey, SigningSettings};
 use store::{Db, DbConfig, DbUrl};
 

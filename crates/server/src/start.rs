@@ -111,7 +111,12 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
     }
     tasks.push(tokio::spawn(services.policies.clone().follow(stopped.clone())));
     if let (Some(folder), true) = (&config.access.policies, config.access.reload) {
-        tasks.push(tokio::spawn(policy_watch::run(services.policies.clone(), config.access.clone(), folder.clone(), stopped.clone())));
+        tasks.push(tokio::spawn(policy_watch::run(
+            services.policies.clone(),
+            config.access.clone(),
+            folder.clone(),
+            stopped.clone(),
+        )));
     }
     if let (Some(tls), Some(files)) = (tls, &config.tls) {
         tasks.push(tokio::spawn(tls_watch::run(tls, files.clone(), stopped.clone())));

@@ -128,7 +128,14 @@ impl House {
             entropy: entropy.clone(),
         };
         let guard = Guard::new(config, parts).unwrap();
-        let api = Api { identity: identity.clone(), audit: audit.clone(), access, relations: relations.clone(), keys, clock: clock.clone() };
+        let api = Api {
+            identity: identity.clone(),
+            audit: audit.clone(),
+            access,
+            relations: relations.clone(),
+            keys,
+            clock: clock.clone(),
+        };
         Self { clock, entropy, identity, audit, guard, front: Front(api::router(api)), db, dir }
     }
 

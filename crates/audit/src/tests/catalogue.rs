@@ -126,7 +126,12 @@ fn samples() -> Vec<Event> {
             expires_at: Some(at),
             revision: 5,
         },
-        Event::AccessRevoked { resource: "track/7".into(), subject: "account/7".into(), also: 2, revision: 6 },
+        Event::AccessRevoked {
+            resource: "track/7".into(),
+            subject: "account/7".into(),
+            also: 2,
+            revision: 6,
+        },
         Event::AccessTransferred { resource: "track/7".into(), from: id(), to: id(), revision: 7 },
         Event::BreakGlassOpened {
             grant: id(),
@@ -150,7 +155,6 @@ fn samples() -> Vec<Event> {
     ]
     .into_iter()
     .chain(sign_in_samples(at))
-    .chain(access_samples(at))
     .chain(trail_samples(at))
     .collect()
 }
@@ -185,12 +189,6 @@ fn sign_in_samples(at: Timestamp) -> Vec<Event> {
         Event::AccountUnlocked { reason: "time" },
         Event::AccountImported { source: "keycloak".into(), hash: "bcrypt".into() },
         Event::SubjectErased { keys: vec!["6b1d".into()], authority: "owner" },
-    ]
-}
-
-fn access_samples(at: Timestamp) -> Vec<Event> {
-    let (object, relation) = ("project/7", "editor");
-    vec![
     ]
 }
 

@@ -58,7 +58,9 @@ async fn no_change_of_any_file_goes_unnoticed() {
 #[ignore = "a measurement"]
 async fn speed_of_verification() {
     use base::Timestamp;
-    use crypto::log::{Checkpoint, Edge, KeyType, LogSigner, Tile, encode_bundle, hashes_to_bytes, leaf_hash};
+    use crypto::log::{
+        Checkpoint, Edge, KeyType, LogSigner, Tile, encode_bundle, hashes_to_bytes, leaf_hash,
+    };
 
     const SIZE: u64 = 1_000_000;
     let folder = tempfile::tempdir().unwrap();
@@ -87,8 +89,7 @@ async fn speed_of_verification() {
         crate::verify::Trust { origin: None, keys: vec![signer.verifier().clone()], witnesses: Vec::new() };
     #[expect(clippy::disallowed_methods, reason = "it measures")]
     let begun = std::time::Instant::now();
-    let tree =
-        crate::verify::tree(&mut Folder::new(folder.path().to_owned()), &trust, &[]).await.unwrap();
+    let tree = crate::verify::tree(&mut Folder::new(folder.path().to_owned()), &trust, &[]).await.unwrap();
     let took = begun.elapsed();
     assert!(tree.findings.none() && tree.leaves == SIZE);
     eprintln!("{SIZE} leaves of 380 bytes in {took:?}: {:.0} a second", SIZE as f64 / took.as_secs_f64());

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use base::ProblemKind;
 use guard::{Body, Refusal, Tether, Timeouts, Upstream};
-use http::header::{CONTENT_TYPE, CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::header::{
+    CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE, VIA,
+};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;

@@ -65,7 +65,8 @@ pub(crate) fn join(
         let Ok((client, upstream)) = tokio::try_join!(client, upstream) else { return };
         witness.opened("websocket");
         let heard = Arc::new(Heard::new());
-        let (mut client, mut upstream) = (Noted::new(client, &heard, true), Noted::new(upstream, &heard, false));
+        let (mut client, mut upstream) =
+            (Noted::new(client, &heard, true), Noted::new(upstream, &heard, false));
         let severed = async {
             match tether {
                 Some(tether) => tether.severed().await,
@@ -214,7 +215,8 @@ impl AsyncWrite for Noted {
         let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(count)) = polled {
             this.written.pass(&bytes[..count]);
-            this.heard.half_way[usize::from(this.is_client)].store(!this.written.between(), Ordering::Release);
+            this.heard.half_way[usize::from(this.is_client)]
+                .store(!this.written.between(), Ordering::Release);
         }
         polled
     }

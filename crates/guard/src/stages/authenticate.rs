@@ -37,8 +37,9 @@ pub async fn authenticate(
                 exchange.note(Stage::Authenticate, reason);
                 let event = Event::TokenRefused { reason, credential: "api-key" };
                 pipeline.record_critical(exchange, event, Outcome::Denied).await?;
-                let problem = Problem::new(ProblemKind::InvalidToken)
-                    .detail("The key is unknown, mistyped, expired, revoked or not allowed from this network.");
+                let problem = Problem::new(ProblemKind::InvalidToken).detail(
+                    "The key is unknown, mistyped, expired, revoked or not allowed from this network.",
+                );
                 Err(Refusal::at(Stage::Authenticate, problem, reason))
             }
             Err(other) => Err(failed(&other, exchange)),

@@ -135,7 +135,9 @@ async fn deny(pipeline: &Pipeline, exchange: &mut Exchange, decision: Decision) 
     if decision.is_evaluation_error() {
         tracing::error!(request_id = exchange.id_str(), action = %decision.action, "a policy could not be evaluated");
     }
-    if let Err(unrecorded) = pipeline.record_critical(exchange, decision.denied_event(), Outcome::Denied).await {
+    if let Err(unrecorded) =
+        pipeline.record_critical(exchange, decision.denied_event(), Outcome::Denied).await
+    {
         return unrecorded.into();
     }
     // Never which permission was missing.

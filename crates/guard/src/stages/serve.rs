@@ -40,7 +40,8 @@ pub async fn serve<S: Service>(
     if matches!(route.target, Target::Upstream(_)) && vouched::says_something(response.headers()) {
         let succeeded = response.status().is_success();
         // Boxed: few answers need the room.
-        Box::pin(vouched::settle(pipeline, exchange, &route, named, succeeded, response.headers_mut())).await?;
+        Box::pin(vouched::settle(pipeline, exchange, &route, named, succeeded, response.headers_mut()))
+            .await?;
     }
     exchange.note(Stage::Service, "ok");
     Ok(Served { response })

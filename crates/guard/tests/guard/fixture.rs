@@ -82,7 +82,9 @@ impl Service for Echo {
             response.headers_mut().append(name, value.parse().unwrap());
         }
         // The service says about objects what the test wants it to say.
-        for (asked, said) in [("x-say-register", "fortissimo-register"), ("x-say-forget", "fortissimo-forget")] {
+        for (asked, said) in
+            [("x-say-register", "fortissimo-register"), ("x-say-forget", "fortissimo-forget")]
+        {
             for value in parts.headers.get_all(asked) {
                 response.headers_mut().append(said, value.clone());
             }

@@ -41,7 +41,14 @@ impl Identity {
             .collect();
         drop(tx);
         let username = caller.username.as_str();
-        let (options, state) = inner.relying_party()?.start_passkey_registration(Uuid::from_bytes(*caller.account.as_bytes()), username, username, Some(own))
+        let (options, state) = inner
+            .relying_party()?
+            .start_passkey_registration(
+                Uuid::from_bytes(*caller.account.as_bytes()),
+                username,
+                username,
+                Some(own),
+            )
             .map_err(|error| Error::Internal(error.into()))?;
         let ceremony = Ceremony::Register { account: caller.account, session: caller.session, state };
         let ceremony = inner.keep_ceremony(&ceremony).await?;
@@ -76,10 +83,11 @@ impl Identity {
             return Err(Error::InvalidChallenge);
         }
         let answer: RegisterPublicKeyCredential = parsed(answer)?;
-        let passkey = inner.relying_party()?.finish_passkey_registration(&answer, &state).map_err(|error| {
-            tracing::info!(%error, "a passkey was refused at its registration");
-            Error::InvalidPasskey
-        })?;
+        let passkey =
+            inner.relying_party()?.finish_passkey_registration(&answer, &state).map_err(|error| {
+                tracing::info!(%error, "a passkey was refused at its registration");
+                Error::InvalidPasskey
+            })?;
         let mut tx = inner.db.begin(base::Scope::System("passkey registration")).await?;
         inner.must_be_fresh(&mut tx, caller).await?;
         tx.query(LOCK, params![caller.account]).await?;

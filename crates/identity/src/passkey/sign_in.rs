@@ -17,7 +17,8 @@ use crate::factor::{FactorKind, Shown};
 use crate::service::Inner;
 use crate::sign_in::{Led, Proven};
 use crate::{
-    Aal, AccountCaller, AccountStatus, BrowserSession, Error, Identity, RequestMeta, SessionKind, SignIn, TokenPair,
+    Aal, AccountCaller, AccountStatus, BrowserSession, Error, Identity, RequestMeta, SessionKind, SignIn,
+    TokenPair,
 };
 
 /// What a passkey is asked for.
@@ -168,7 +169,9 @@ impl Inner {
         let answer: PublicKeyCredential = parsed(answer)?;
         match self.take_ceremony(ceremony).await {
             Ok(Ceremony::Discover { state }) => {
-                let Ok((user, credential)) = self.relying_party()?.identify_discoverable_authentication(&answer) else {
+                let Ok((user, credential)) =
+                    self.relying_party()?.identify_discoverable_authentication(&answer)
+                else {
                     return self.refuse(None, "passkey-without-user", Error::InvalidPasskey, meta).await;
                 };
                 let owner: Id<kind::Account> = Id::from_bytes(*user.as_bytes());
@@ -179,8 +182,11 @@ impl Inner {
                 let Some(stored) = stored.filter(|stored| stored.account == owner) else {
                     return self.refuse(None, "unknown-passkey", Error::InvalidPasskey, meta).await;
                 };
-                let result =
-                    self.relying_party()?.finish_discoverable_authentication_v2(&answer, state, &stored.passkey);
+                let result = self.relying_party()?.finish_discoverable_authentication_v2(
+                    &answer,
+                    state,
+                    &stored.passkey,
+                );
                 let (mut stored, result) = self.right_passkey(result, Some(owner), meta).await?;
                 self.enter_with_passkey(&mut stored, &result, wish, meta).await
             }
@@ -262,7 +268,8 @@ impl Inner {
         let weighed = self.weigh_challenge(kind, challenge, meta).await?;
         let mut tx = self.db.begin(Scope::System("second factor")).await?;
         let pending = self.take_try(&mut tx, kind, challenge, meta).await?;
-        let right = pending.account.id == stored.account && self.use_passkey(&mut tx, stored, result, meta).await?;
+        let right =
+            pending.account.id == stored.account && self.use_passkey(&mut tx, stored, result, meta).await?;
         if !right {
             let event = Event::MfaFailed { factor: FactorKind::Passkey.as_str(), reason: "wrong-passkey" };
             let record = self.record(meta, event).about(pending.account.id).ended(Outcome::Failure);

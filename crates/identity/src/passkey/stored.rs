@@ -45,10 +45,7 @@ impl Identity {
         Ok(PasskeySignal {
             rp_id: self.0.rp_id.clone(),
             user_id: URL_SAFE_NO_PAD.encode(caller.account.as_bytes()),
-            credential_ids: stored
-                .iter()
-                .map(|one| URL_SAFE_NO_PAD.encode(one.passkey.cred_id()))
-                .collect(),
+            credential_ids: stored.iter().map(|one| URL_SAFE_NO_PAD.encode(one.passkey.cred_id())).collect(),
             name: caller.username.to_string(),
         })
     }
@@ -74,7 +71,9 @@ impl Inner {
         tx: &mut Tx,
         credential: &[u8],
     ) -> Result<Option<Stored>, Error> {
-        let Some(row) = tx.query_opt(BY_CREDENTIAL, params![sha256(credential)]).await? else { return Ok(None) };
+        let Some(row) = tx.query_opt(BY_CREDENTIAL, params![sha256(credential)]).await? else {
+            return Ok(None);
+        };
         let sealed: Vec<u8> = row.get(2)?;
         Ok(Some(self.open_passkey(tx, row.get(0)?, row.get(1)?, &sealed, row.get(3)?).await?))
     }
@@ -179,7 +178,10 @@ impl Flags {
         Self {
             backup_eligible: flag("backup_eligible"),
             backup_state: flag("backup_state"),
-            counter: document["cred"]["counter"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+            counter: document["cred"]["counter"]
+                .as_u64()
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or(0),
         }
     }
 }

@@ -12,13 +12,14 @@ use super::claims::Person;
 use super::exchange::Proofs;
 use super::{Provider, ProviderFault, links};
 use crate::account::{self, Account, NO_PASSWORD, NewAccount};
+use crate::challenge::Wish;
 use crate::error::retry_races;
 use crate::import::name_from;
 use crate::service::Inner;
-use crate::challenge::Wish;
 use crate::sign_in::Proven;
 use crate::{
-    AccountCaller, AccountStatus, Aal, BrowserSession, Error, Identity, RequestMeta, SessionKind, SignIn, secret_text,
+    Aal, AccountCaller, AccountStatus, BrowserSession, Error, Identity, RequestMeta, SessionKind, SignIn,
+    secret_text,
 };
 
 /// A person has this long at the provider.

@@ -27,7 +27,13 @@ async fn canaries_are_not_found_in_the_data_folder() {
     let mut named = credentials("canaryaddress@example.com", PASSWORD);
     named.session_name = Some("Canarysession".into());
     let pair = house.identity.sign_in(named, &house.meta()).await.unwrap().done().unwrap();
-    let browser = house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap().done().unwrap();
+    let browser = house
+        .identity
+        .sign_in_browser(credentials("ada", PASSWORD), &house.meta())
+        .await
+        .unwrap()
+        .done()
+        .unwrap();
     let secrets = [
         "canaryaddress",
         "Canaryname",

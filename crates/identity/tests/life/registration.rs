@@ -22,7 +22,8 @@ async fn a_whole_life() {
         ));
         let mail = house.mail("verify").await;
         assert!(mail.text.contains("To: ada@example.com"), "{}", mail.text);
-        let verified = house.identity.verify_email(&mail.code(), &secret(PASSWORD), &house.meta()).await.unwrap();
+        let verified =
+            house.identity.verify_email(&mail.code(), &secret(PASSWORD), &house.meta()).await.unwrap();
         assert_eq!((verified.username.as_str(), verified.renamed), ("ada", false));
 
         let pair = house.sign_in("ADA@example.com").await;
@@ -87,7 +88,8 @@ async fn nobody_can_prepare_an_account_for_somebody_else() {
         house.mail("verify").await;
         house.register("ada", "ada@example.com", PASSWORD).await;
         let own = house.mail("verify").await;
-        let verified = house.identity.verify_email(&own.code(), &secret(PASSWORD), &house.meta()).await.unwrap();
+        let verified =
+            house.identity.verify_email(&own.code(), &secret(PASSWORD), &house.meta()).await.unwrap();
         assert_eq!(verified.username.as_str(), "ada");
         // The attacker's attempt is gone; its password opens nothing.
         for name in ["mallory", "ada", "ada@example.com"] {

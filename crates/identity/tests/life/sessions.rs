@@ -93,8 +93,13 @@ async fn the_time_of_use_is_written_once_a_minute_and_by_any_node() {
     for house in House::all().await {
         house.account("ada").await;
         let start = house.clock.now().as_millis();
-        let browser =
-            house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap().done().unwrap();
+        let browser = house
+            .identity
+            .sign_in_browser(credentials("ada", PASSWORD), &house.meta())
+            .await
+            .unwrap()
+            .done()
+            .unwrap();
         let node = house.second_node(crate::house::quick()).await;
         node.authenticate_cookie(browser.cookie.expose()).await.unwrap();
         for _ in 0..3 {

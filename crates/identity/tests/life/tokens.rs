@@ -78,8 +78,13 @@ async fn disabling_takes_effect_at_once_here_and_soon_elsewhere() {
     for house in House::all().await {
         let ada = house.account("ada").await;
         let pair = house.sign_in("ada").await;
-        let browser =
-            house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap().done().unwrap();
+        let browser = house
+            .identity
+            .sign_in_browser(credentials("ada", PASSWORD), &house.meta())
+            .await
+            .unwrap()
+            .done()
+            .unwrap();
         let node = house.second_node(quick()).await;
         node.authenticate_token(pair.access_token.expose()).await.unwrap();
         house.caller(&pair).await.unwrap();

@@ -154,7 +154,9 @@ async fn erase(
     }
     let mut tx = services.db.begin(Scope::System("erasing a person")).await?;
     if !services.audit.erase_subject(&mut tx, id, Actor::System(PART), "operator", None).await? {
-        return Err(Failure::Runtime("there is no key of such an account left: it was erased already".to_owned()));
+        return Err(Failure::Runtime(
+            "there is no key of such an account left: it was erased already".to_owned(),
+        ));
     }
     tx.commit().await?;
     tracing::warn!(account = %id, reason, "a person was erased");

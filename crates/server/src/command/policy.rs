@@ -113,7 +113,11 @@ pub(super) fn run(command: Policy, loaded: Loaded, out: &mut impl Write) -> Resu
             }
         }),
         Policy::Activate { folder, builtin, comment } => with_services(loaded, async |services| {
-            let files = if builtin { services.config.access.files(None).map_err(|error| refused(&error))? } else { files(&services.config, folder.as_deref())? };
+            let files = if builtin {
+                services.config.access.files(None).map_err(|error| refused(&error))?
+            } else {
+                files(&services.config, folder.as_deref())?
+            };
             // A route whose action is gone would answer 404 to everybody.
             if let Ok(bundle) = Bundle::from_files(files.clone()) {
                 routes(&services.config, &bundle)?;
@@ -145,7 +149,9 @@ fn refused(error: &access::PolicyError) -> Failure {
 
 fn files(config: &Resolved, folder: Option<&Path>) -> Result<Vec<PolicyFile>, Failure> {
     let folder = folder.or(config.access.policies.as_deref()).ok_or_else(|| {
-        Failure::Usage("no folder of policies: name one, or set access.policies (or --builtin to activate none)".into())
+        Failure::Usage(
+            "no folder of policies: name one, or set access.policies (or --builtin to activate none)".into(),
+        )
     })?;
     config.access.files(Some(folder)).map_err(|error| refused(&error))
 }
@@ -162,7 +168,8 @@ fn bundle(config: &Resolved, folder: Option<&Path>) -> Result<Bundle, Failure> {
 fn routes(config: &Resolved, bundle: &Bundle) -> Result<(), Failure> {
     for (index, route) in config.route.iter().enumerate() {
         if let Err(error) = Requirement::parse_with(&route.access, bundle) {
-            let text = format!("route {} ({}) would not work with these policies: {error}", index + 1, route.path);
+            let text =
+                format!("route {} ({}) would not work with these policies: {error}", index + 1, route.path);
             return Err(Failure::Usage(text));
         }
     }
@@ -189,7 +196,12 @@ struct Cases {
     case: Vec<Example>,
 }
 
-fn test(config: &Resolved, path: &Path, folder: Option<PathBuf>, out: &mut impl Write) -> Result<(), Failure> {
+fn test(
+    config: &Resolved,
+    path: &Path,
+    folder: Option<PathBuf>,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     /// More is no file of examples.
     const MAX_BYTES: u64 = 4 << 20;
     let name = path.display();
@@ -219,8 +231,10 @@ fn test(config: &Resolved, path: &Path, folder: Option<PathBuf>, out: &mut impl 
 
 fn diff(old: &Bundle, new: &Bundle, out: &mut impl Write) -> Result<(), Failure> {
     writeln!(out, "{} → {}", old.version(), new.version())?;
-    let removed: Vec<&str> = old.policy_ids().filter(|id| !new.policy_ids().any(|other| other == *id)).collect();
-    let added: Vec<&str> = new.policy_ids().filter(|id| !old.policy_ids().any(|other| other == *id)).collect();
+    let removed: Vec<&str> =
+        old.policy_ids().filter(|id| !new.policy_ids().any(|other| other == *id)).collect();
+    let added: Vec<&str> =
+        new.policy_ids().filter(|id| !old.policy_ids().any(|other| other == *id)).collect();
     for (word, ids) in [("new policies", added), ("gone policies", removed)] {
         if !ids.is_empty() {
             writeln!(out, "{word}: {}", ids.join(", "))?;
@@ -232,7 +246,12 @@ fn diff(old: &Bundle, new: &Bundle, out: &mut impl Write) -> Result<(), Failure>
     } else {
         table(out, &["action", "relation", "role", "tiers", "before", "after"], &rows(&changes))?;
         let wider = changes.iter().filter(|one| one.is_widening()).count();
-        writeln!(out, "{} cells change: {wider} newly allowed, {} newly denied", changes.len(), changes.len() - wider)?;
+        writeln!(
+            out,
+            "{} cells change: {wider} newly allowed, {} newly denied",
+            changes.len(),
+            changes.len() - wider
+        )?;
     }
     Ok(())
 }
@@ -241,7 +260,8 @@ fn diff(old: &Bundle, new: &Bundle, out: &mut impl Write) -> Result<(), Failure>
 fn rows(changes: &[CellChange]) -> Vec<Vec<String>> {
     let mut rows: Vec<Vec<String>> = Vec::new();
     for one in changes {
-        let action = if one.kind.is_empty() { one.action.clone() } else { format!("{} on {}", one.action, one.kind) };
+        let action =
+            if one.kind.is_empty() { one.action.clone() } else { format!("{} on {}", one.action, one.kind) };
         let tier = one.tier.map_or("none", |tier| tier.as_str());
         let row = [&action, one.relation, one.role.as_str(), tier, one.before, one.after].map(str::to_owned);
         match rows.last_mut() {
@@ -313,7 +333,11 @@ fn show(
         ]
     };
     if history.is_empty() {
-        writeln!(out, "nothing was ever activated; {} of the configuration is in force", services.access.version())?;
+        writeln!(
+            out,
+            "nothing was ever activated; {} of the configuration is in force",
+            services.access.version()
+        )?;
         return Ok(());
     }
     let rows: Vec<_> = history.iter().map(row).collect();

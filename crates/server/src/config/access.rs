@@ -125,7 +125,10 @@ impl Access {
     ///
     /// # Errors
     /// A file that cannot be read, or a type that cannot be.
-    pub fn files(&self, folder: Option<&std::path::Path>) -> Result<Vec<access::PolicyFile>, access::PolicyError> {
+    pub fn files(
+        &self,
+        folder: Option<&std::path::Path>,
+    ) -> Result<Vec<access::PolicyFile>, access::PolicyError> {
         let action = |one: &TypeAction| access::TypeAction {
             name: one.name.clone(),
             relations: one.relations.clone(),
@@ -136,7 +139,10 @@ impl Access {
         let types: Vec<access::ResourceType> = self
             .resource_type
             .iter()
-            .map(|one| access::ResourceType { name: one.name.clone(), actions: one.action.iter().map(action).collect() })
+            .map(|one| access::ResourceType {
+                name: one.name.clone(),
+                actions: one.action.iter().map(action).collect(),
+            })
             .collect();
         let mut files = folder.map(access::PolicyFile::read_folder).transpose()?.unwrap_or_default();
         files.extend(access::ResourceType::files(&types)?);

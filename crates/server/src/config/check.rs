@@ -27,7 +27,11 @@ impl Checker<'_> {
 }
 
 /// Checks the whole; returns the warnings, or every error. `beside`: see [`super::Sources`].
-pub(super) fn check(config: &Resolved, origins: &Origins, beside: bool) -> Result<Vec<Finding>, Vec<Finding>> {
+pub(super) fn check(
+    config: &Resolved,
+    origins: &Origins,
+    beside: bool,
+) -> Result<Vec<Finding>, Vec<Finding>> {
     let mut checker = Checker { origins, errors: Vec::new(), warnings: Vec::new() };
     listeners(config, &mut checker);
     names(config, &mut checker);
@@ -456,10 +460,13 @@ fn http(config: &Resolved, out: &mut Checker<'_>) {
 fn evidence(config: &Resolved, out: &mut Checker<'_>) {
     let audit = &config.audit;
     if audit.timestamp_url.is_some() && audit.timestamp_ca_file.is_none() {
-        let message = "is missing: whose time stamps count? Name the PEM file of the authority's root certificates";
+        let message =
+            "is missing: whose time stamps count? Name the PEM file of the authority's root certificates";
         out.error(&["audit", "timestamp_ca_file"], message);
     }
-    if let Err(message) = audit.timestamp_url.as_deref().map_or(Ok(()), |url| crate::evidence::address(url).map(drop)) {
+    if let Err(message) =
+        audit.timestamp_url.as_deref().map_or(Ok(()), |url| crate::evidence::address(url).map(drop))
+    {
         out.error(&["audit", "timestamp_url"], message);
     }
     for witness in &audit.witnesses {
@@ -467,7 +474,8 @@ fn evidence(config: &Resolved, out: &mut Checker<'_>) {
             out.error(&["audit", "witnesses"], message);
         }
     }
-    for (name, every) in [("witness_every", audit.witness_every), ("timestamp_every", audit.timestamp_every)] {
+    for (name, every) in [("witness_every", audit.witness_every), ("timestamp_every", audit.timestamp_every)]
+    {
         if every < Period::from_secs(1) {
             out.error(&["audit", name], "must be at least 1s");
         }

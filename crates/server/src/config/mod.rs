@@ -32,8 +32,8 @@ mod sink;
 mod tls;
 mod tokens;
 mod upstream;
-mod witness;
 pub mod value;
+mod witness;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

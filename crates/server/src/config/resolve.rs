@@ -67,7 +67,11 @@ impl Config {
             mail_port: self.mail.port.unwrap_or(default_port),
             log_origin: self.audit.origin.clone().unwrap_or_else(|| default_log_origin(&public_url)),
             log_folder: self.audit.folder.clone().unwrap_or_else(|| server.data_dir.join("log")),
-            log_anchor: self.audit.anchor.clone().unwrap_or_else(|| server.data_dir.join("anchor/checkpoint")),
+            log_anchor: self
+                .audit
+                .anchor
+                .clone()
+                .unwrap_or_else(|| server.data_dir.join("anchor/checkpoint")),
             public_url,
             config: self.clone(),
         }

@@ -35,31 +35,101 @@ const FORM: u16 = 403;
 const TABLE: &[Row] = &[
     ("GET", "/.well-known/jwks.json", All, "/.well-known/jwks.json", "", 200),
     ("GET", "/.well-known/openid-configuration", All, "/.well-known/openid-configuration", "", 200),
-    ("GET", "/.well-known/oauth-authorization-server", All, "/.well-known/oauth-authorization-server", "", 200),
+    (
+        "GET",
+        "/.well-known/oauth-authorization-server",
+        All,
+        "/.well-known/oauth-authorization-server",
+        "",
+        200,
+    ),
     ("GET", "/v1/openapi.json", All, "/v1/openapi.json", "", 200),
-    ("POST", "/auth/register", All, "/auth/register", r#"{"username":"new","email":"new@example.com","password":"eleven quiet violets sing"}"#, 202),
+    (
+        "POST",
+        "/auth/register",
+        All,
+        "/auth/register",
+        r#"{"username":"new","email":"new@example.com","password":"eleven quiet violets sing"}"#,
+        202,
+    ),
     ("POST", "/auth/verify-email", All, "/auth/verify-email", r#"{"code":"x"}"#, 400),
-    ("POST", "/auth/setup", All, "/auth/setup", r#"{"code":"x","username":"second","email":"s@example.com","password":"eleven quiet violets sing"}"#, 400),
-    ("POST", "/auth/login", All, "/auth/login", r#"{"identifier":"nobody","password":"eleven quiet violets"}"#, 401),
+    (
+        "POST",
+        "/auth/setup",
+        All,
+        "/auth/setup",
+        r#"{"code":"x","username":"second","email":"s@example.com","password":"eleven quiet violets sing"}"#,
+        400,
+    ),
+    (
+        "POST",
+        "/auth/login",
+        All,
+        "/auth/login",
+        r#"{"identifier":"nobody","password":"eleven quiet violets"}"#,
+        401,
+    ),
     ("POST", "/auth/refresh", All, "/auth/refresh", r#"{"refresh_token":"x"}"#, 401),
     ("POST", "/auth/password/forgot", All, "/auth/password/forgot", r#"{"email":"nobody@example.com"}"#, 202),
-    ("POST", "/auth/password/reset", All, "/auth/password/reset", r#"{"code":"x","new_password":"eleven quiet violets sing"}"#, 400),
+    (
+        "POST",
+        "/auth/password/reset",
+        All,
+        "/auth/password/reset",
+        r#"{"code":"x","new_password":"eleven quiet violets sing"}"#,
+        400,
+    ),
     ("GET", "/auth/profile", Self_, "/auth/profile", "", 200),
     ("GET", "/auth/sessions", Self_, "/auth/sessions", "", 200),
     ("PATCH", "/auth/sessions/{id}", Owner, "/auth/sessions/SESSION", r#"{"name":"desk"}"#, 204),
     ("POST", "/v1/access/check", Self_, "/v1/access/check", r#"{"checks":[{"action":"track:read"}]}"#, 200),
-    ("POST", "/v1/access/list", Self_, "/v1/access/list", r#"{"action":"project:read","type":"project"}"#, 200),
+    (
+        "POST",
+        "/v1/access/list",
+        Self_,
+        "/v1/access/list",
+        r#"{"action":"project:read","type":"project"}"#,
+        200,
+    ),
     ("GET", "/v1/resources/{type}/{id}", Owner, "/v1/resources/project/P1", "", 200),
     ("PUT", "/v1/resources/{type}/{id}", Owner, "/v1/resources/project/P1", "{}", 200),
     ("GET", "/v1/resources/{type}/{id}/shares", Owner, "/v1/resources/project/P1/shares", "", 200),
-    ("PUT", "/v1/resources/{type}/{id}/shares/{subject}", Owner, "/v1/resources/project/P1/shares/OPERATOR", r#"{"relation":"shared"}"#, 200),
+    (
+        "PUT",
+        "/v1/resources/{type}/{id}/shares/{subject}",
+        Owner,
+        "/v1/resources/project/P1/shares/OPERATOR",
+        r#"{"relation":"shared"}"#,
+        200,
+    ),
     ("GET", "/account/sharing", Self_, "/account/sharing", "", 200),
     ("GET", "/account/sharing/{type}/{id}", Owner, "/account/sharing/project/P1", "", 200),
     ("POST", "/account/sharing/{type}/{id}/revoke", Self_, "/account/sharing/project/P1/revoke", "", FORM),
-    ("DELETE", "/v1/resources/{type}/{id}/shares/{subject}", Owner, "/v1/resources/project/P1/shares/OPERATOR", "", 200),
+    (
+        "DELETE",
+        "/v1/resources/{type}/{id}/shares/{subject}",
+        Owner,
+        "/v1/resources/project/P1/shares/OPERATOR",
+        "",
+        200,
+    ),
     ("GET", "/v1/projects/{id}/collaboration-tokens", Owner, "/v1/projects/P1/collaboration-tokens", "", 200),
-    ("POST", "/v1/projects/{id}/collaboration-tokens", Owner, "/v1/projects/P1/collaboration-tokens", r#"{"permissions":["project:read"]}"#, 201),
-    ("POST", "/v1/collaboration-tokens/redeem", Self_, "/v1/collaboration-tokens/redeem", r#"{"token":"x"}"#, 400),
+    (
+        "POST",
+        "/v1/projects/{id}/collaboration-tokens",
+        Owner,
+        "/v1/projects/P1/collaboration-tokens",
+        r#"{"permissions":["project:read"]}"#,
+        201,
+    ),
+    (
+        "POST",
+        "/v1/collaboration-tokens/redeem",
+        Self_,
+        "/v1/collaboration-tokens/redeem",
+        r#"{"token":"x"}"#,
+        400,
+    ),
     ("DELETE", "/v1/collaboration-tokens/{id}", Owner, "/v1/collaboration-tokens/TOKEN", "", 200),
     ("GET", "/v1/teams", Self_, "/v1/teams", "", 200),
     ("POST", "/v1/teams", Self_, "/v1/teams", r#"{"name":"strings"}"#, 201),
@@ -67,10 +137,24 @@ const TABLE: &[Row] = &[
     ("PUT", "/v1/teams/{id}/members/{member}", Owner, "/v1/teams/TEAM/members/OPERATOR", "", 200),
     ("DELETE", "/v1/teams/{id}/members/{member}", Owner, "/v1/teams/TEAM/members/OPERATOR", "", 200),
     ("DELETE", "/v1/teams/{id}", Owner, "/v1/teams/TEAM", "", 200),
-    ("POST", "/v1/resources/{type}/{id}/break-glass", Operator, "/v1/resources/project/P1/break-glass", r#"{"reason":"a report of a stolen recording","minutes":15}"#, 201),
+    (
+        "POST",
+        "/v1/resources/{type}/{id}/break-glass",
+        Operator,
+        "/v1/resources/project/P1/break-glass",
+        r#"{"reason":"a report of a stolen recording","minutes":15}"#,
+        201,
+    ),
     ("GET", "/v1/break-glass", Operator, "/v1/break-glass", "", 200),
     ("DELETE", "/v1/break-glass/{id}", Operator, "/v1/break-glass/GLASS", "", 200),
-    ("POST", "/v1/resources/{type}/{id}/transfer", Owner, "/v1/resources/project/P2/transfer", r#"{"to":"OPERATOR"}"#, 200),
+    (
+        "POST",
+        "/v1/resources/{type}/{id}/transfer",
+        Owner,
+        "/v1/resources/project/P2/transfer",
+        r#"{"to":"OPERATOR"}"#,
+        200,
+    ),
     ("DELETE", "/v1/resources/{type}/{id}", Owner, "/v1/resources/project/P1", "", 200),
     ("GET", "/v1/audit/events", Operator, "/v1/audit/events", "", 200),
     ("GET", "/v1/accounts", Operator, "/v1/accounts", "", 200),
@@ -117,7 +201,14 @@ const TABLE: &[Row] = &[
     ("GET", "/console/mail/{id}", Operator, "/console/mail/00000000-0000-7000-8000-000000000000", "", 404),
     ("DELETE", "/auth/sessions/{id}", Owner, "/auth/sessions/SESSION", "", 204),
     ("DELETE", "/auth/sessions", Self_, "/auth/sessions", "", 200),
-    ("POST", "/auth/password/change", Self_, "/auth/password/change", r#"{"current_password":"wrong","new_password":"eleven quiet violets sing"}"#, 401),
+    (
+        "POST",
+        "/auth/password/change",
+        Self_,
+        "/auth/password/change",
+        r#"{"current_password":"wrong","new_password":"eleven quiet violets sing"}"#,
+        401,
+    ),
     ("POST", "/auth/logout", Self_, "/auth/logout", "{}", 204),
 ];
 
@@ -125,7 +216,8 @@ const TABLE: &[Row] = &[
 fn the_table_has_every_endpoint_once() {
     let mut listed = api::endpoints();
     listed.extend(console::endpoints());
-    let listed: BTreeSet<(String, &str)> = listed.iter().map(|one| (one.method.to_string(), one.path)).collect();
+    let listed: BTreeSet<(String, &str)> =
+        listed.iter().map(|one| (one.method.to_string(), one.path)).collect();
     let table: BTreeSet<(String, &str)> = TABLE.iter().map(|row| (row.0.to_owned(), row.1)).collect();
     let missing: Vec<_> = listed.difference(&table).collect();
     assert!(missing.is_empty(), "tried as nobody: {missing:?}");
@@ -183,7 +275,8 @@ async fn cast(program: &Program) -> Cast {
     // A second session of the owner's.
     program.sign_in("ada", "violet thunder under the bridge").await;
     let sessions = owner.get("/auth/sessions").await.expect(200).json();
-    let session = sessions["sessions"].as_array().unwrap().iter().find(|one| one["current"] == false).unwrap();
+    let session =
+        sessions["sessions"].as_array().unwrap().iter().find(|one| one["current"] == false).unwrap();
     let names = HashMap::from([
         ("ADA", ada),
         ("OTHER", other),
@@ -215,7 +308,8 @@ async fn every_endpoint_answers_each_of_them_as_it_should() {
         let (path, body) = (fill(path), fill(body));
         let page = path.starts_with("/account") || path.starts_with("/console");
         let kind = if page { FORM_BODY } else { JSON };
-        let headers: &[(&str, &str)] = if *method == "GET" || (body.is_empty() && !page) { &[] } else { &[kind] };
+        let headers: &[(&str, &str)] =
+            if *method == "GET" || (body.is_empty() && !page) { &[] } else { &[kind] };
         let right_one = if *whose == Operator { &cast.operator } else { &cast.owner };
         let tries: &[(&str, &Client, u16)] = match whose {
             All => &[("stranger", &cast.stranger, *right)],
@@ -241,10 +335,12 @@ async fn every_endpoint_answers_each_of_them_as_it_should() {
             let answer = client.send(method, &path, headers, Bytes::from(body.clone())).await;
             let status = answer.status.as_u16();
             // A form that is refused for its token was not refused for its sender.
-            let formal = page && *right == FORM && *who == "the right one" || (*whose == All && *right == FORM);
+            let formal =
+                page && *right == FORM && *who == "the right one" || (*whose == All && *right == FORM);
             let told = !formal || answer.text().contains("not made for this browser");
             if status != *expected || !told {
-                wrong.push(format!("{template} {path} as {who}: {status}, not {expected}: {}", answer.text()));
+                wrong
+                    .push(format!("{template} {path} as {who}: {status}, not {expected}: {}", answer.text()));
             }
         }
     }

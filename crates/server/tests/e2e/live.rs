@@ -49,7 +49,9 @@ async fn studio() -> u16 {
 
 fn routes(port: u16) -> String {
     let route = |path: &str, access: &str| {
-        format!("[[route]]\npath = \"{path}\"\nupstream = \"http://127.0.0.1:{port}\"\naccess = \"{access}\"\n")
+        format!(
+            "[[route]]\npath = \"{path}\"\nupstream = \"http://127.0.0.1:{port}\"\naccess = \"{access}\"\n"
+        )
     };
     route("/rooms/{id}", "collab:real_time on project/{id}")
         + &route("/live/**", "collab:invite")

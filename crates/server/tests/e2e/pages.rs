@@ -156,7 +156,9 @@ async fn an_operator_asks_why_and_goes_back_to_earlier_policies() {
     };
     assert!(page.contains("frozen.cedar") && page.contains("track:write"), "{page}");
     let body = format!("form_token={}&comment=again", form_token(&page));
-    let back = operator.upload("/console/policies/1/activate", "application/x-www-form-urlencoded", body.into()).await;
+    let back = operator
+        .upload("/console/policies/1/activate", "application/x-www-form-urlencoded", body.into())
+        .await;
     assert_eq!((back.status.as_u16(), back.header("location")), (303, "/console/policies?done=policies"));
     assert!(operator.get("/console/policies").await.expect(200).text().contains("again"));
     let roles = operator.get("/console/roles?relation=owner").await.expect(200).text();
@@ -176,7 +178,8 @@ async fn an_artist_sees_who_has_access_and_takes_it_away() {
     let changed = program.output(&["account", "set-tier", "ada", "studio"]);
     assert!(changed.status.success(), "{ada_id}");
     let json = [("content-type", "application/json")];
-    let put = async |path: &str, body: &'static str| ada.send(http::Method::PUT, path, &json, body.into()).await;
+    let put =
+        async |path: &str, body: &'static str| ada.send(http::Method::PUT, path, &json, body.into()).await;
     put("/v1/resources/project/song", "{}").await.expect(201);
     let share = format!("/v1/resources/project/song/shares/{bob_id}");
     let begun = std::time::Instant::now();
@@ -190,8 +193,12 @@ async fn an_artist_sees_who_has_access_and_takes_it_away() {
     // Who it is shared with sees it, and that it is not theirs.
     assert!(bob.get("/account/sharing/project/song").await.expect(200).text().contains("not yours"));
     let body = format!("form_token={}&subject={bob_id}", form_token(&page));
-    let done = ada.upload("/account/sharing/project/song/revoke", "application/x-www-form-urlencoded", body.into()).await;
+    let done = ada
+        .upload("/account/sharing/project/song/revoke", "application/x-www-form-urlencoded", body.into())
+        .await;
     assert_eq!(done.status, 303, "{}", done.text());
-    assert!(ada.get("/account/sharing/project/song").await.expect(200).text().contains("Nobody else has access"));
+    assert!(
+        ada.get("/account/sharing/project/song").await.expect(200).text().contains("Nobody else has access")
+    );
     bob.get("/v1/resources/project/song").await.problem(404, "not-found");
 }

@@ -21,7 +21,8 @@ async fn passkeys_sign_in_and_every_lie_is_refused() {
     })
     .await
     .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let told =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && told.contains("passkeys complete"), "{told}");
     // The trail has the registration and the copies; mail told the owner.
     let trail = program.output(&["audit", "search", "--kind", "passkey.clone_suspected"]);

@@ -42,8 +42,9 @@ fn upstream() -> u16 {
             std::thread::spawn(move || {
                 let mut head = [0; 16 * 1024];
                 if stream.read(&mut head).is_ok() {
-                    let _ = stream
-                        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\nconnection: close\r\n\r\nrendered");
+                    let _ = stream.write_all(
+                        b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\nconnection: close\r\n\r\nrendered",
+                    );
                 }
             });
         }
@@ -81,7 +82,11 @@ async fn an_added_action_decides_about_a_route() {
 fn a_bad_policy_is_refused_with_its_place() {
     let wrong = POLICY.replace("action == Fortissimo::Action::\"stems:render\"", "action == Nowhere");
     for (command, policy, place) in [
-        (&["config", "check"][..], POLICY.replace("@id(\"studio.renders-stems\")\n", ""), "stems.cedar:1:1: "),
+        (
+            &["config", "check"][..],
+            POLICY.replace("@id(\"studio.renders-stems\")\n", ""),
+            "stems.cedar:1:1: ",
+        ),
         (&["serve"], POLICY.replace("stems:render", "stems:rendr"), "stems.cedar:4:"),
         (&["config", "check"], wrong, "stems.cedar:4:"),
     ] {
@@ -167,7 +172,12 @@ async fn policies_are_compared_activated_and_rolled_back_while_the_server_runs()
     );
     assert!(diff.contains("with the built-in"), "{diff}");
     ada.get("/render/7").await.problem(403, "forbidden");
-    expect(&program, &["policy", "activate", "--comment", "stems for everybody"], 0, &["in force", "number 1 "]);
+    expect(
+        &program,
+        &["policy", "activate", "--comment", "stems for everybody"],
+        0,
+        &["in force", "number 1 "],
+    );
     answers(&ada, 200).await;
     // The same again is no news.
     expect(&program, &["policy", "activate", &path], 0, &["number 1 "]);
@@ -182,7 +192,8 @@ async fn policies_are_compared_activated_and_rolled_back_while_the_server_runs()
     );
 
     // What is wrong changes nothing.
-    std::fs::write(policies.path().join("stems.cedar"), POLICY.replace("stems:render", "stems:rendr")).unwrap();
+    std::fs::write(policies.path().join("stems.cedar"), POLICY.replace("stems:render", "stems:rendr"))
+        .unwrap();
     for command in ["activate", "diff"] {
         expect(&program, &["policy", command, &path], 2, &["stems.cedar:4:"]);
     }
@@ -199,7 +210,8 @@ async fn policies_are_compared_activated_and_rolled_back_while_the_server_runs()
     answers(&ada, 200).await;
     expect(&program, &["policy", "rollback", "--to", "9"], 1, &["no activation 9"]);
     expect(&program, &["policy", "rollback", "--to", "1"], 1, &["in force already"]);
-    let history = expect(&program, &["policy", "history"], 0, &["stems for everybody", "too generous", "command line"]);
+    let history =
+        expect(&program, &["policy", "history"], 0, &["stems for everybody", "too generous", "command line"]);
     assert_eq!(history.lines().count(), 4, "{history}");
     for kind in ["policy.activated", "policy.rolled_back", "policy.refused"] {
         expect(&program, &["audit", "search", "--kind", kind], 0, &[kind]);
@@ -251,7 +263,8 @@ async fn every_node_follows_an_activation() {
     for node in &nodes {
         node.get("/render/7").await.problem(403, "forbidden");
     }
-    std::fs::write(policies.path().join("stems.cedar"), POLICY.replace("Tier::\"pro\"", "Tier::\"free\"")).unwrap();
+    std::fs::write(policies.path().join("stems.cedar"), POLICY.replace("Tier::\"pro\"", "Tier::\"free\""))
+        .unwrap();
     expect(&one, &["policy", "activate"], 0, &["number 1 "]);
     for node in &nodes {
         assert!(answers(node, 200).await < Duration::from_secs(1), "later than a second");

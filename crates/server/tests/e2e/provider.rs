@@ -11,7 +11,9 @@ const FLOW: &str = "__Host-fortissimo-provider";
 const SESSION: &str = "__Host-fortissimo";
 
 fn provider(id: &str, issuer: &str) -> String {
-    format!("[[provider]]\nid = \"{id}\"\nissuer = \"{issuer}\"\nclient_id = \"studio\"\nclient_secret = \"file:secret\"\n")
+    format!(
+        "[[provider]]\nid = \"{id}\"\nissuer = \"{issuer}\"\nclient_id = \"studio\"\nclient_secret = \"file:secret\"\n"
+    )
 }
 
 /// The program with these providers. Its port is not known before, so redirects go to `localhost:<port>`.
@@ -56,12 +58,31 @@ async fn there_and_back(client: &Client, provider_port: u16, id: &str) -> Answer
 async fn attacks_by_providers_and_on_the_way_are_refused() {
     let Some(python) = python() else { return };
     let port = free_port();
-    let _hostile =
-        Service::start(Command::new(python).arg(repository("tests/openid/hostile_provider.py")).arg(port.to_string()), port);
+    let _hostile = Service::start(
+        Command::new(python).arg(repository("tests/openid/hostile_provider.py")).arg(port.to_string()),
+        port,
+    );
     let refused = [
-        "wrong-nonce", "no-nonce", "wrong-aud", "many-aud", "wrong-azp", "wrong-iss", "expired", "future", "empty-sub",
-        "long-sub", "wrong-at-hash", "alg-none", "key-confusion", "embedded-key", "other-key", "no-id-token",
-        "wrong-iss-parameter", "no-iss-parameter", "declined", "unverified",
+        "wrong-nonce",
+        "no-nonce",
+        "wrong-aud",
+        "many-aud",
+        "wrong-azp",
+        "wrong-iss",
+        "expired",
+        "future",
+        "empty-sub",
+        "long-sub",
+        "wrong-at-hash",
+        "alg-none",
+        "key-confusion",
+        "embedded-key",
+        "other-key",
+        "no-id-token",
+        "wrong-iss-parameter",
+        "no-iss-parameter",
+        "declined",
+        "unverified",
     ];
     let unreachable = ["other-metadata", "huge", "redirecting"];
     let secret = secret_file();
@@ -92,7 +113,12 @@ async fn attacks_by_providers_and_on_the_way_are_refused() {
     // The honest ones work, so the refusals above are for their faults.
     for id in ["honest", "rotated", "text-verified", "plain-verified"] {
         let answer = there_and_back(&client, port, id).await;
-        assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/private"), "{id}: {}", answer.text());
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("location")),
+            (303, "/private"),
+            "{id}: {}",
+            answer.text()
+        );
         assert!(set_cookie(&answer, SESSION).is_some(), "{id}");
     }
     assert_eq!(there_and_back(&client, port, "plain").await.status, 403, "an address nobody vouches for");
@@ -124,8 +150,10 @@ async fn attacks_by_providers_and_on_the_way_are_refused() {
 async fn an_address_never_opens_an_existing_account_but_linking_does() {
     let Some(python) = python() else { return };
     let port = free_port();
-    let _hostile =
-        Service::start(Command::new(python).arg(repository("tests/openid/hostile_provider.py")).arg(port.to_string()), port);
+    let _hostile = Service::start(
+        Command::new(python).arg(repository("tests/openid/hostile_provider.py")).arg(port.to_string()),
+        port,
+    );
     let secret = secret_file();
     let sections = provider("honest", &format!("http://127.0.0.1:{port}/honest"))
         .replace("file:secret", &format!("file:{}", secret.path().display()));
@@ -148,7 +176,10 @@ async fn idpyoidc_signs_people_in() {
     let program = program(sections);
     let redirect = format!("http://localhost:{}/auth/oauth/idpy/callback", program.port);
     let _provider = Service::start(
-        Command::new(python).arg(repository("tests/openid/idpyoidc_provider.py")).arg(port.to_string()).arg(redirect),
+        Command::new(python)
+            .arg(repository("tests/openid/idpyoidc_provider.py"))
+            .arg(port.to_string())
+            .arg(redirect),
         port,
     );
     let client = program.client();
@@ -158,7 +189,11 @@ async fn idpyoidc_signs_people_in() {
         assert!(set_cookie(&answer, SESSION).is_some());
     }
     let accounts = program.output(&["account", "list"]);
-    assert_eq!(String::from_utf8_lossy(&accounts.stdout).matches("diana").count(), 1, "one account for two sign-ins");
+    assert_eq!(
+        String::from_utf8_lossy(&accounts.stdout).matches("diana").count(),
+        1,
+        "one account for two sign-ins"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,7 +222,8 @@ async fn a_browser_signs_in_with_oidc_provider_and_links() {
         ("SHOTS", shots.display().to_string()),
     ];
     let told = tokio::task::spawn_blocking(move || {
-        let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let environment: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
         node(&repository("crates/server/tests/browser/provider.cjs"), &environment)
     })
     .await

@@ -34,7 +34,14 @@ async fn verification_mail_arrives_over_smtp_with_starttls() {
     program.client().post("/auth/register", wish).await.expect(202);
     let mail = wait_for_mail(folder.path(), &["ada@example.com", "verify?code="]).await;
     assert!(mail.contains("From: Studio <no-reply@example.com>"), "{mail}");
-    program.client().post("/auth/verify-email", json!({"code": code_in(&mail), "password": "violet thunder under the bridge"})).await.expect(200);
+    program
+        .client()
+        .post(
+            "/auth/verify-email",
+            json!({"code": code_in(&mail), "password": "violet thunder under the bridge"}),
+        )
+        .await
+        .expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
