@@ -187,3 +187,4 @@ passkey-again = Mit einem Passkey bestätigen
 passkey-lead = Einen Passkey bewahrt Ihr Gerät oder Passwort-Manager auf. Er meldet Sie ohne Passwort an.
 passkey-none = Dieser Browser kennt keine Passkeys, oder seine Skripte sind abgeschaltet.
 passkey-failed = Der Passkey wurde nicht angenommen, oder es wurde keiner gewählt.
+linked-accounts = Verknüpfte Konten

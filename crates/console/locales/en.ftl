@@ -187,3 +187,4 @@ passkey-again = Confirm with a passkey
 passkey-lead = A passkey is kept by your device or password manager. It signs you in without a password.
 passkey-none = This browser knows no passkeys, or its scripts are off.
 passkey-failed = The passkey was not accepted, or nothing was chosen.
+linked-accounts = Linked accounts

@@ -7,6 +7,7 @@ use http::{StatusCode, header};
 const FILES: &[(&str, &str, &str)] = &[
     ("style.css", "text/css; charset=utf-8", include_str!("../assets/style.css")),
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
+    ("passkey.js", "text/javascript; charset=utf-8", include_str!("../assets/passkey.js")),
     ("live.js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")),
 ];
 

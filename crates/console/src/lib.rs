@@ -18,6 +18,7 @@ mod log;
 mod mail;
 mod notice;
 mod page;
+mod passkey;
 mod policies;
 mod provider;
 mod recovery;
@@ -88,6 +89,12 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/account/sign-in/second", "public").rate(RateClass::SignIn),
         post("/account/sign-out", own),
         post("/account/language", "public"),
+        post("/account/passkeys/start", "public").rate(RateClass::SignIn),
+        post("/account/passkeys/sign-in", "public").rate(RateClass::SignIn),
+        post("/account/security/passkeys/start", own),
+        post("/account/security/passkeys", own),
+        post("/account/confirm/passkey/start", own),
+        post("/account/confirm/passkey", own).rate(RateClass::SignIn),
         get("/account/security", own),
         get("/account/confirm", own),
         post("/account/confirm", own).rate(RateClass::SignIn),
@@ -160,6 +167,12 @@ pub fn router(console: Console) -> Router {
         .route("/account/providers", get(provider::list))
         .route("/account/providers/{id}/unlink", post(provider::unlink))
         .route("/account/sign-in/second", post(sign_in::second))
+        .route("/account/passkeys/start", post(passkey::start))
+        .route("/account/passkeys/sign-in", post(passkey::sign_in))
+        .route("/account/security/passkeys/start", post(passkey::register_start))
+        .route("/account/security/passkeys", post(passkey::register))
+        .route("/account/confirm/passkey/start", post(passkey::again_start))
+        .route("/account/confirm/passkey", post(passkey::again))
         .route("/account/security", get(security::overview))
         .route("/account/confirm", get(security::again_form).post(security::again))
         .route("/account/security/totp", post(security::totp))

@@ -72,6 +72,7 @@ impl Notice {
             "linked" => "The two accounts are linked.",
             "unlinked" => "That account no longer signs in here.",
             "begin-again" => "That took too long, or the code was wrong too often. Sign in again.",
+            "passkey-added" => "The passkey is added; it signs you in from now on.",
             "factor-added" => "The app is added; it is asked for at sign-in from now on.",
             "factor-removed" => "The second factor is removed.",
             "key-revoked" => "The key is revoked; it opens nothing any more.",

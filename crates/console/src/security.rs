@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use base::{Id, kind};
+use base::{Id, Secret, kind};
 use http::StatusCode;
 use identity::{Again, Error, FactorKind, NewApiKey, TotpSetup};
 use serde::Deserialize;
@@ -57,6 +57,7 @@ struct AgainPage<'a> {
     frame: Frame,
     next: &'a str,
     asks_code: bool,
+    passkey: bool,
     errors: Errors,
 }
 
@@ -150,7 +151,7 @@ const fn kind_words(kind: FactorKind) -> &'static str {
 }
 
 /// What is refused for its age leads to the page that asks again, and from there back.
-fn or_again(error: Error) -> Result<Response, Failure> {
+pub(crate) fn or_again(error: Error) -> Result<Response, Failure> {
     match error {
         Error::ReauthenticationRequired { .. } => Ok(go("/account/confirm?next=/account/security")),
         error => Err(error.into()),
@@ -170,10 +171,17 @@ pub(crate) async fn again_form(
     Query(query): Query<Next>,
     visit: Visit,
 ) -> Result<Response, Failure> {
-    let asks_code = !console.identity.second_factors(visit.account()?).await?.is_empty();
+    let methods = console.identity.second_factors(visit.account()?).await?;
+    let (asks_code, passkey) = (!methods.is_empty(), methods.contains(&FactorKind::Passkey));
     let next = safe(&query.next).unwrap_or("/account/security");
     let page =
-        AgainPage { frame: visit.frame(&console, "security"), next, asks_code, errors: Errors::default() };
+        AgainPage {
+        frame: visit.frame(&console, "security"),
+        next,
+        asks_code,
+        passkey,
+        errors: Errors::default(),
+    };
     Ok(render(&visit, StatusCode::OK, &page))
 }
 
@@ -182,7 +190,8 @@ pub(crate) async fn again(State(console): State<Console>, mut form: Submitted) -
     let (password, code) = (form.secret("password"), form.secret("code"));
     let next = safe(form.text("next")).unwrap_or("/account/security").to_owned();
     let caller = form.visit.account()?;
-    let asks_code = !console.identity.second_factors(caller).await?.is_empty();
+    let methods = console.identity.second_factors(caller).await?;
+    let (asks_code, passkey) = (!methods.is_empty(), methods.contains(&FactorKind::Passkey));
     let again = Again { password: Some(password), code: asks_code.then_some(code) };
     match console.identity.reauthenticate(caller, again, &form.visit.meta).await {
         Ok(()) => Ok(go(&next)),
@@ -194,7 +203,7 @@ pub(crate) async fn again(State(console): State<Console>, mut form: Submitted) -
                 Error::WrongCode => errors.add("code", "This code is wrong, or was used already."),
                 _ => frame.notice = errors.take(&error),
             }
-            let page = AgainPage { frame, next: &next, asks_code, errors };
+            let page = AgainPage { frame, next: &next, asks_code, passkey, errors };
             Ok(render_again(&form.visit, Some(&error.problem()), &page))
         }
     }
@@ -234,13 +243,7 @@ pub(crate) async fn totp_confirm(
     let id = form.text("factor").to_owned();
     let caller = form.visit.account()?;
     match console.identity.confirm_totp(caller, factor_id(&id)?, &code, &form.visit.meta).await {
-        Ok(Some(codes)) => Ok(shown_once(
-            &console,
-            &form.visit,
-            "codes-heading",
-            "codes-lead-first",
-            &codes.iter().map(|code| code.expose().clone()).collect::<Vec<_>>(),
-        )),
+        Ok(Some(codes)) => Ok(shown_codes(&console, &form.visit, &codes)),
         Ok(None) => Ok(go("/account/security?done=factor-added")),
         Err(Error::WrongCode) => {
             let mut errors = Errors::default();
@@ -250,6 +253,12 @@ pub(crate) async fn totp_confirm(
         }
         Err(error) => or_again(error),
     }
+}
+
+/// The first recovery codes of an account.
+pub(crate) fn shown_codes(console: &Console, visit: &Visit, codes: &[Secret<String>]) -> Response {
+    let codes: Vec<String> = codes.iter().map(|code| code.expose().clone()).collect();
+    shown_once(console, visit, "codes-heading", "codes-lead-first", &codes)
 }
 
 fn shown_once(console: &Console, visit: &Visit, heading: &str, lead: &str, values: &[String]) -> Response {

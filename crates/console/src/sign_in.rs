@@ -35,6 +35,7 @@ struct SecondFactorPage<'a> {
     challenge: &'a str,
     next: &'a str,
     recovery: bool,
+    passkey: bool,
     errors: Errors,
 }
 
@@ -110,6 +111,7 @@ pub(crate) fn halfway(visit: &Visit, frame: Frame, next: &str, partial: &Partial
         challenge: partial.challenge.expose(),
         next: safe(next).unwrap_or(""),
         recovery: partial.methods.contains(&FactorKind::RecoveryCode),
+        passkey: partial.methods.contains(&FactorKind::Passkey),
         errors: Errors::default(),
     };
     render(visit, StatusCode::OK, &page)
@@ -153,6 +155,7 @@ pub(crate) async fn second(State(console): State<Console>, mut form: Submitted) 
         challenge: challenge.expose(),
         next: safe(form.text("next")).unwrap_or(""),
         recovery: methods.contains(&FactorKind::RecoveryCode),
+        passkey: methods.contains(&FactorKind::Passkey),
         errors,
     };
     Ok(render_again(&form.visit, Some(&error.problem()), &page))

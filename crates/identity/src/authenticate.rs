@@ -19,7 +19,8 @@ use crate::{Aal, AccountCaller, Error, Identity, Method, SessionKind, secret_tex
 store::sql! {
     /// All that decides about a session, in one read.
     FACTS = "SELECT s.kind, s.authenticated_at, s.last_seen_at, s.expires_at, s.revoked_at, s.epoch, \
-        a.epoch, a.status, a.role, a.tier, a.username, s.aal, s.second_factor_at \
+        a.epoch, a.status, a.role, a.tier, a.username, s.aal, s.second_factor_at, \
+        EXISTS (SELECT 1 FROM factor f WHERE f.account_id = a.account_id AND f.confirmed_at IS NOT NULL) \
         FROM session s JOIN account a ON a.account_id = s.account_id \
         WHERE s.session_id = $1 AND s.account_id = $2";
     BY_COOKIE = "SELECT account_id, session_id, expires_at FROM session WHERE cookie_hash = $1";
@@ -86,7 +87,7 @@ impl Identity {
     pub async fn recheck(&self, caller: &AccountCaller) -> Result<AccountCaller, Error> {
         let AccountCaller { account, session, method, expires_at, .. } = *caller;
         let facts = self.0.live_facts(account, session, method, expires_at).await?;
-        Ok(facts.caller(account, session, method, expires_at))
+        Ok(facts.caller(account, session, method, expires_at, self.0.now()))
     }
 }
 
@@ -105,6 +106,7 @@ impl Facts {
         session: Id<kind::Session>,
         method: Method,
         expires_at: Timestamp,
+        seen_at: Timestamp,
     ) -> AccountCaller {
         AccountCaller {
             account,
@@ -115,6 +117,8 @@ impl Facts {
             method,
             authenticated_at: self.authenticated_at,
             second_factor_at: self.second_factor_at,
+            has_second_factor: self.has_second_factor,
+            seen_at,
             aal: self.aal,
             expires_at: expires_at.min(self.expires_at),
         }
@@ -126,7 +130,7 @@ impl Inner {
         let Credential { account, session, method, expires_at, .. } = credential;
         let facts = self.live_facts(account, session, method, expires_at).await?;
         let now = self.now();
-        let mut caller = facts.caller(account, session, method, expires_at);
+        let mut caller = facts.caller(account, session, method, expires_at, now);
         if facts.aal == Aal::Two {
             let given =
                 facts.second_factor_at.is_some_and(|at| now.since_ms(at) < self.settings.aal2_absolute_ms);
@@ -222,6 +226,7 @@ impl Inner {
             username: row.get::<String>(10)?.parse().map_err(|_| damaged())?,
             aal: Aal::of(row.get(11)?),
             second_factor_at: row.get(12)?,
+            has_second_factor: row.get(13)?,
         });
         self.remembered.keep_facts(session, stamp, &facts);
         Ok(facts)

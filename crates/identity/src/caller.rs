@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use access::{Role, Subject, Tier};
+use access::{Assurance, Role, Subject, Tier};
 use audit::RequestInfo;
 use base::{Actor, Clock, Entropy, Id, Scope, Timestamp, Username, kind};
 
@@ -157,7 +157,7 @@ impl Caller {
     }
 
     /// For access decisions.
-    pub const fn subject(&self) -> Subject {
+    pub fn subject(&self) -> Subject {
         match self {
             Self::Anonymous => Subject::anonymous(),
             Self::Account(caller) => caller.subject(),
@@ -204,6 +204,10 @@ pub struct AccountCaller {
     pub authenticated_at: Timestamp,
     /// When the second factor was last given in this session.
     pub second_factor_at: Option<Timestamp>,
+    /// Whether the account has a second factor, so that one can be demanded.
+    pub has_second_factor: bool,
+    /// When this was found out: now, for whoever has just been let in.
+    pub seen_at: Timestamp,
     /// How strongly the session is proven now.
     pub aal: Aal,
     /// When this proof ends: the token's or the session's end, whichever comes first.
@@ -212,8 +216,18 @@ pub struct AccountCaller {
 
 impl AccountCaller {
     /// For access decisions. A caller exists only for active, verified accounts.
-    pub const fn subject(&self) -> Subject {
-        Subject::account(self.account, self.role, self.tier)
+    pub fn subject(&self) -> Subject {
+        let mfa_age_s = self.second_factor_at.map(|at| {
+            let seconds = self.seen_at.since_ms(at).max(0) / 1000;
+            u32::try_from(seconds).unwrap_or(u32::MAX)
+        });
+        let assurance = Assurance {
+            second_factor: self.has_second_factor,
+            mfa_age_s,
+            expires_at: Some(self.expires_at),
+            ..Assurance::NONE
+        };
+        Subject { assurance, ..Subject::account(self.account, self.role, self.tier) }
     }
 
     /// For transactions that see this person's rows only.

@@ -43,6 +43,7 @@ pub(crate) struct Facts {
     pub(crate) username: Username,
     pub(crate) authenticated_at: Timestamp,
     pub(crate) second_factor_at: Option<Timestamp>,
+    pub(crate) has_second_factor: bool,
     pub(crate) aal: crate::Aal,
     pub(crate) expires_at: Timestamp,
     /// Milliseconds since 1970; moves with use without a new read.

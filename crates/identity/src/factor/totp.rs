@@ -195,8 +195,9 @@ impl Identity {
                 kind: FactorKind::Totp,
             })
             .await?;
-        tx.announce(Change::Session(caller.session));
-        inner.commit_change(tx, Change::Session(caller.session)).await?;
+        // All sessions of the account: a second factor can be demanded from now on.
+        tx.announce(Change::Account(caller.account));
+        inner.commit_change(tx, Change::Account(caller.account)).await?;
         Ok(codes)
     }
 }

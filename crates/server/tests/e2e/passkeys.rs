@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use testkit::{Settings, python};
+use testkit::{Settings, node, node_modules, python};
 
 use crate::{repository, start};
 
@@ -31,4 +31,28 @@ async fn passkeys_sign_in_and_every_lie_is_refused() {
     assert!(endpoints["enroll"].as_str().unwrap().ends_with("/account/security"), "{endpoints}");
     let related = program.client().get("/.well-known/webauthn").await.expect(200).json();
     assert_eq!(related["origins"].as_array().unwrap().len(), 1, "{related}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_registers_a_passkey_and_signs_in_with_it() {
+    if node_modules().is_none() {
+        return;
+    }
+    let program = start(Settings::default());
+    program.artist("ada").await;
+    let shots = repository("target/xtask/screenshots");
+    std::fs::create_dir_all(&shots).unwrap();
+    let environment = [
+        ("BASE", format!("http://localhost:{}", program.port)),
+        ("PASSWORD", "violet thunder under the bridge".to_owned()),
+        ("SHOTS", shots.display().to_string()),
+    ];
+    let told = tokio::task::spawn_blocking(move || {
+        let environment: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        node(&repository("crates/server/tests/browser/passkeys.cjs"), &environment)
+    })
+    .await
+    .unwrap();
+    assert!(told.is_none_or(|told| told.contains("passkeys complete")));
 }

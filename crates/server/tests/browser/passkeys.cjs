@@ -1,0 +1,118 @@
+// Passkeys in a real Chromium with its virtual authenticator, and the pages held against axe-core.
+"use strict";
+const fs = require("fs");
+const path = require("path");
+const { chromium } = require("playwright-core");
+
+const { BASE, PASSWORD, SHOTS, CHROMIUM, NODE_PATH } = process.env;
+const axe = fs.readFileSync(path.join(NODE_PATH, "axe-core/axe.min.js"), "utf8");
+
+function must(condition, what) {
+  if (!condition) throw new Error(what);
+}
+
+(async () => {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  const visit = async (options) => {
+    const context = await browser.newContext({ baseURL: BASE, viewport: { width: 1100, height: 760 }, ...options });
+    return context.newPage();
+  };
+  const shot = (page, name) => page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
+  const check = async (page, name) => {
+    const found = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ["violations"] })`);
+    const grave = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
+    must(grave.length === 0, `axe on ${name}: ${grave.join("\n")}`);
+  };
+  const authenticator = async (page) => {
+    const cdp = await page.context().newCDPSession(page);
+    await cdp.send("WebAuthn.enable");
+    const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", {
+      options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
+    });
+    return { cdp, authenticatorId };
+  };
+  const password = async (page) => {
+    await page.fill("#identifier", "ada");
+    await page.fill("#password", PASSWORD);
+    await page.click("form[action='/account/sign-in'] button");
+  };
+  const sign_out = async (page) => {
+    await page.context().clearCookies();
+  };
+
+  // Registered on the security page.
+  const ada = await visit();
+  const device = await authenticator(ada);
+  await ada.goto("/account/sign-in");
+  await check(ada, "sign-in");
+  await password(ada);
+  await ada.waitForURL("**/account");
+  await ada.goto("/account/security");
+  await check(ada, "security");
+  await ada.fill("#passkey-name", "Studio laptop");
+  await shot(ada, "passkey-1-security");
+  await ada.click("form[data-passkey=create] button");
+  await ada.waitForSelector("text=/[A-Z0-9]{4}-/i");
+  await shot(ada, "passkey-2-codes");
+  await ada.goto("/account/security");
+  must((await ada.inputValue("input[name=name]")) === "Studio laptop", "the passkey has no name");
+  const { credentials } = await device.cdp.send("WebAuthn.getCredentials", { authenticatorId: device.authenticatorId });
+  must(credentials.length === 1 && credentials[0].isResidentCredential, "the passkey is not discoverable");
+
+  // Conditional: the sign-in page signs in by itself once the person picks the passkey (the virtual one picks at once).
+  await sign_out(ada);
+  await ada.goto("/account/sign-in");
+  await ada.waitForURL("**/account", { timeout: 15_000 });
+
+  // By the button, and as the second factor after the password.
+  await sign_out(ada);
+  await device.cdp.send("WebAuthn.setAutomaticPresenceSimulation", { authenticatorId: device.authenticatorId, enabled: false });
+  await ada.goto("/account/sign-in");
+  await password(ada);
+  await ada.waitForSelector("form[action='/account/sign-in/second']");
+  await shot(ada, "passkey-3-second");
+  await check(ada, "second factor");
+  await device.cdp.send("WebAuthn.setAutomaticPresenceSimulation", { authenticatorId: device.authenticatorId, enabled: true });
+  await ada.click("form[data-passkey=get] button");
+  await ada.waitForURL("**/account");
+
+  // Without the person's consent there is no sign-in.
+  await sign_out(ada);
+  await device.cdp.send("WebAuthn.setUserVerified", { authenticatorId: device.authenticatorId, isUserVerified: false });
+  await ada.goto("/account/sign-in");
+  await ada.click("form[data-passkey=get] button");
+  await ada.waitForSelector("[data-failed]:not([hidden])");
+  await shot(ada, "passkey-4-refused");
+  await device.cdp.send("WebAuthn.setUserVerified", { authenticatorId: device.authenticatorId, isUserVerified: true });
+
+  // A copy whose counter went back.
+  await device.cdp.send("WebAuthn.removeCredential", { authenticatorId: device.authenticatorId, credentialId: credentials[0].credentialId });
+  await device.cdp.send("WebAuthn.addCredential", { authenticatorId: device.authenticatorId, credential: { ...credentials[0], signCount: 0 } });
+  await ada.goto("/account/sign-in");
+  await ada.waitForSelector("h1:has-text('The passkey was not accepted')", { timeout: 15_000 });
+
+  // Another origin: the browser itself gives nothing.
+  const elsewhere = await visit({ baseURL: BASE.replace("localhost", "127.0.0.1") });
+  await authenticator(elsewhere);
+  await elsewhere.goto("/account/sign-in");
+  await elsewhere.click("form[data-passkey=get] button");
+  await elsewhere.waitForSelector("[data-failed]:not([hidden])");
+
+  for (const [name, options] of [["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 390, height: 844 } }], ["german", { locale: "de-DE" }]]) {
+    const page = await visit(options);
+    await page.goto("/account/sign-in");
+    await shot(page, `passkey-5-sign-in-${name}`);
+    await check(page, `sign-in ${name}`);
+    await page.goto("/account/sign-up");
+    await check(page, `sign-up ${name}`);
+    if (name === "german") must((await page.textContent("html")).includes("Passwort"), "no German");
+  }
+  await browser.close();
+  console.log("passkeys complete");
+})().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
