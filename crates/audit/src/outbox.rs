@@ -198,8 +198,11 @@ async fn seal(
     let mut first_withheld = false;
     for (account, slot) in bodies(record, &subjects) {
         let mut text = plain(record, &subjects, slot, false, entropy);
+        // The key of whoever is erased goes with this very transaction, but may still be remembered.
+        let gone = slot == Slot::About && matches!(record.event, Event::SubjectErased { .. });
         let under_key = match account {
             None => None,
+            Some(_) if gone => None,
             Some(account) => {
                 let subject = Subject::Account(account);
                 let field = body_field(&id);
