@@ -16,9 +16,8 @@ use crate::sign_in::{entered, halfway, safe};
 /// The question as JSON, or where to go first.
 fn question(asked: Result<PasskeyQuestion, Error>) -> Response {
     match asked {
-        Ok(question) => {
-            Json(json!({ "ceremony": question.ceremony.expose(), "options": question.options })).into_response()
-        }
+        Ok(question) => Json(json!({ "ceremony": question.ceremony.expose(), "options": question.options }))
+            .into_response(),
         Err(Error::ReauthenticationRequired { .. }) => {
             Json(json!({ "location": "/account/confirm?next=/account/security" })).into_response()
         }
@@ -92,7 +91,10 @@ pub(crate) async fn register(State(console): State<Console>, form: Submitted) ->
 }
 
 /// POST /account/confirm/passkey/start
-pub(crate) async fn again_start(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+pub(crate) async fn again_start(
+    State(console): State<Console>,
+    form: Submitted,
+) -> Result<Response, Failure> {
     let purpose = PasskeyPurpose::Again(form.visit.account()?);
     Ok(question(console.identity.passkey_start(purpose, &form.visit.meta).await))
 }

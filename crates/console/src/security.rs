@@ -174,8 +174,7 @@ pub(crate) async fn again_form(
     let methods = console.identity.second_factors(visit.account()?).await?;
     let (asks_code, passkey) = (!methods.is_empty(), methods.contains(&FactorKind::Passkey));
     let next = safe(&query.next).unwrap_or("/account/security");
-    let page =
-        AgainPage {
+    let page = AgainPage {
         frame: visit.frame(&console, "security"),
         next,
         asks_code,

@@ -124,7 +124,7 @@ impl Identity {
         }
         let answer: PublicKeyCredential = parsed(answer)?;
         let result = inner.relying_party()?.finish_passkey_authentication(&answer, &state);
-        let mut stored = inner.right_passkey(result, Some(account), meta).await?;
+        let mut stored = inner.right_passkey(&answer, result, Some(account), meta).await?;
         let (stored, result) = (&mut stored.0, &stored.1);
         let mut tx = inner.db.begin(Scope::System("re-authentication")).await?;
         if !inner.use_passkey(&mut tx, stored, result, meta).await? {
@@ -187,12 +187,12 @@ impl Inner {
                     state,
                     &stored.passkey,
                 );
-                let (mut stored, result) = self.right_passkey(result, Some(owner), meta).await?;
+                let (mut stored, result) = self.right_passkey(&answer, result, Some(owner), meta).await?;
                 self.enter_with_passkey(&mut stored, &result, wish, meta).await
             }
             Ok(Ceremony::Second { challenge, state }) => {
                 let result = self.relying_party()?.finish_passkey_authentication(&answer, &state);
-                let (mut stored, result) = self.right_passkey(result, None, meta).await?;
+                let (mut stored, result) = self.right_passkey(&answer, result, None, meta).await?;
                 self.complete_with_passkey(&challenge, &mut stored, &result, wish.kind, meta).await
             }
             Ok(Ceremony::Register { .. } | Ceremony::Again { .. }) | Err(Error::InvalidChallenge) => {
@@ -205,6 +205,7 @@ impl Inner {
     /// The passkey that was right. Every failure is on disk before the answer.
     async fn right_passkey(
         &self,
+        answer: &PublicKeyCredential,
         result: Result<AuthenticationResult, WebauthnError>,
         owner: Option<Id<kind::Account>>,
         meta: &RequestMeta,
@@ -214,6 +215,9 @@ impl Inner {
             Ok(_) => return self.refuse(owner, "passkey-unverified-user", Error::InvalidPasskey, meta).await,
             Err(error) => {
                 tracing::info!(%error, "a passkey was refused");
+                if matches!(error, WebauthnError::CredentialPossibleCompromise) {
+                    self.suspect_clone(answer, meta).await?;
+                }
                 return self.refuse(owner, "wrong-passkey", Error::InvalidPasskey, meta).await;
             }
         };

@@ -1,12 +1,12 @@
 //! Passkeys at rest, and what their use changes.
 
 use audit::{Event, Outcome, Short};
-use base::{Id, kind};
+use base::{Id, Scope, kind};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crypto::mac::sha256;
 use store::{Tx, params};
-use webauthn_rs::prelude::{AuthenticationResult, Passkey};
+use webauthn_rs::prelude::{AuthenticationResult, Passkey, PublicKeyCredential};
 
 use super::PasskeySignal;
 use crate::service::Inner;
@@ -129,6 +129,40 @@ impl Inner {
         Ok(factor)
     }
 
+    /// A rightly signed answer whose counter did not go up: somebody has a copy.
+    pub(super) async fn suspect_clone(
+        &self,
+        answer: &PublicKeyCredential,
+        meta: &RequestMeta,
+    ) -> Result<(), Error> {
+        let mut tx = self.db.begin(Scope::System("passkey")).await?;
+        if let Some(stored) = self.passkey_by_credential(&mut tx, answer.get_credential_id()).await? {
+            // Authenticator data (WebAuthn, section 6.1): 32 bytes of hash, one of flags, four of counter.
+            let data: &[u8] = answer.response.authenticator_data.as_ref();
+            let counter = data.get(33..37).and_then(|bytes| bytes.try_into().ok());
+            self.note_clone(&mut tx, &stored, counter.map_or(0, u32::from_be_bytes), meta).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn note_clone(
+        &self,
+        tx: &mut Tx,
+        stored: &Stored,
+        received: u32,
+        meta: &RequestMeta,
+    ) -> Result<(), Error> {
+        let event = Event::PasskeyCloneSuspected {
+            credential: Short::new(&stored.factor.to_string()),
+            stored: stored.sign_count,
+            received,
+        };
+        let record = self.record(meta, event).about(stored.account).ended(Outcome::Denied);
+        self.audit.append(tx, &record).await?;
+        Ok(())
+    }
+
     /// Notes a use. A counter that did not go up means that the passkey was copied: it is refused, and said.
     pub(super) async fn use_passkey(
         &self,
@@ -149,13 +183,7 @@ impl Inner {
             received
         ];
         if tx.execute(USED, params).await? == 0 {
-            let event = Event::PasskeyCloneSuspected {
-                credential: Short::new(&stored.factor.to_string()),
-                stored: stored.sign_count,
-                received,
-            };
-            let record = self.record(meta, event).about(stored.account).ended(Outcome::Denied);
-            self.audit.append(tx, &record).await?;
+            self.note_clone(tx, stored, received, meta).await?;
             return Ok(false);
         }
         tx.execute(TOUCH, params![stored.factor, stored.account, self.now()]).await?;

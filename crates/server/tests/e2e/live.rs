@@ -249,9 +249,10 @@ async fn a_change_on_one_node_ends_connections_on_another() {
         ..Settings::default()
     };
     let one = start(settings.clone());
-    let two = Program::start_beside(settings, &one);
     let operator = one.client().bearer(one.operator().await["access_token"].as_str().unwrap());
+    // Before there is a second node, which might deliver the mail into a folder of its own.
     let ada = person(&one, "ada").await;
+    let two = Program::start_beside(settings, &one);
     let account = format!("/v1/accounts/{}", ada.id);
     operator.patch(&account, json!({"tier": "pro"})).await.expect(204);
     tokio::time::sleep(Duration::from_secs(1)).await;
