@@ -33,6 +33,8 @@ pub(crate) fn run() -> Result<()> {
 fn deny() -> Result<()> {
     let deny = tools::cargo_deny()?;
     let root = tools::root();
+    // It reads every crate of the lock file, also those of other platforms, and asks no registry itself.
+    tools::run(Command::new("cargo").current_dir(&root).args(["fetch", "--locked"]))?;
     let run = |checks: &[&str]| {
         let mut command = Command::new(&deny);
         command.current_dir(&root).args(["--offline", "check", "--hide-inclusion-graph"]);

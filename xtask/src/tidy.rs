@@ -43,7 +43,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("argon2", &["crypto"]),
     ("cedar-policy", &["access"]),
     ("axum", &["api", "console", "server", "axum-studio"]),
-    ("hyper", &["gateway", "sinks", "server", "testkit", "axum-studio"]),
+    ("hyper", &["outbound", "gateway", "sinks", "server", "testkit", "axum-studio"]),
     ("lettre", &["identity"]),
 ];
 

@@ -24,7 +24,7 @@ pub enum GeoError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is larger than [`MAX_BYTES`].
+    /// It is larger than 512 MiB.
     #[error("{path} has more than 512 MiB, which no location file has")]
     TooLarge {
         /// The file.

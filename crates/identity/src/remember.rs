@@ -236,6 +236,7 @@ mod tests {
             username: "ada".parse().unwrap(),
             authenticated_at: Timestamp::from_millis(0),
             second_factor_at: None,
+            has_second_factor: false,
             aal: crate::Aal::One,
             expires_at: Timestamp::from_millis(10),
             last_seen_ms: AtomicI64::new(0),

@@ -114,7 +114,7 @@ async fn beyond_key(pipeline: &Pipeline, exchange: &Exchange, action: &str) -> S
         code: "scope",
         rule: None,
         resource: None,
-        policy_version: pipeline.access.version().into(),
+        policy_version: pipeline.access.version(),
     };
     match pipeline.record_critical(exchange, event, Outcome::Denied).await {
         Ok(()) => {
