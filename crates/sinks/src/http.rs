@@ -33,7 +33,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// After what time the other side wants to be asked again.
     pub retry_after: Option<Duration>,
-    /// At most [`MAX_ANSWER`] bytes.
+    /// At most a mebibyte.
     pub body: Vec<u8>,
     /// Whether that is all of it.
     pub whole: bool,

@@ -2,11 +2,11 @@
 //!
 //! Three steps, each useful alone:
 //!
-//! - [`tree`] reads a log in the layout of C2SP tlog-tiles from any [`Source`] (a folder, the database, a web
+//! - [`tree()`] reads a log in the layout of C2SP tlog-tiles from any [`Source`] (a folder, the database, a web
 //!   server) and says what is wrong with it, given the keys that are trusted. No database, no secret.
-//! - [`anchored`] compares it with the newest checkpoint that is kept in a second place: a log that was cut, or
+//! - [`anchored()`] compares it with the newest checkpoint that is kept in a second place: a log that was cut, or
 //!   exchanged for yesterday's copy, is in itself without fault.
-//! - [`rows`] compares the database with the tree, row by row: columns, sealed bodies, and whether whatever
+//! - [`rows()`] compares the database with the tree, row by row: columns, sealed bodies, and whether whatever
 //!   cannot be read any more was erased by an event of the log.
 //!
 //! Memory does not grow with the log. What is found is listed up to a bound; the rest is counted.

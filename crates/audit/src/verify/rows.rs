@@ -1,6 +1,6 @@
 //! Comparing the database's rows with the leaves that they repeat, and the sealed bodies with what was committed.
 //!
-//! Nothing here proves the leaves themselves: that is [`super::tree`]'s work, over the same database.
+//! Nothing here proves the leaves themselves: that is [`super::tree()`]'s work, over the same database.
 
 use std::collections::{BTreeMap, HashMap};
 

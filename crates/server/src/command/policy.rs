@@ -26,7 +26,7 @@ pub(super) enum Policy {
     },
     /// Ask the questions of a TOML file and compare the answers
     Test {
-        /// The file, with [[case]] entries
+        /// The file with its `[[case]]` entries
         cases: PathBuf,
         /// The folder
         folder: Option<PathBuf>,
