@@ -74,6 +74,11 @@ impl Program {
     /// Starts a second node on the same database: its own folder and ports, the first one's root key.
     pub fn start_beside(settings: Settings, first: &Self) -> Self {
         let mut program = Self::prepare(&first.binary.display().to_string(), settings);
+        // Whichever node delivers a message, it is found where the first one keeps its own.
+        let own = format!("{:?}", program.folder().join("mail"));
+        let text = std::fs::read_to_string(program.configuration()).expect("the configuration was written");
+        let text = text.replace(&own, &format!("{:?}", first.folder().join("mail")));
+        std::fs::write(program.configuration(), text).expect("the configuration is written");
         std::fs::create_dir_all(program.data()).expect("a data folder");
         std::fs::set_permissions(program.data(), PermissionsExt::from_mode(0o700)).expect("its mode");
         std::fs::copy(first.data().join("root.key"), program.data().join("root.key"))
