@@ -188,3 +188,4 @@ passkey-lead = Einen Passkey bewahrt Ihr Gerät oder Passwort-Manager auf. Er me
 passkey-none = Dieser Browser kennt keine Passkeys, oder seine Skripte sind abgeschaltet.
 passkey-failed = Der Passkey wurde nicht angenommen, oder es wurde keiner gewählt.
 linked-accounts = Verknüpfte Konten
+passkey-refused = Der Passkey wurde nicht angenommen.

@@ -188,3 +188,4 @@ passkey-lead = A passkey is kept by your device or password manager. It signs yo
 passkey-none = This browser knows no passkeys, or its scripts are off.
 passkey-failed = The passkey was not accepted, or nothing was chosen.
 linked-accounts = Linked accounts
+passkey-refused = The passkey was not accepted.

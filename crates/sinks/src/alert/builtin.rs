@@ -108,7 +108,7 @@ const RULES: &[Line] = &[
     ),
     (
         "break-glass",
-        &["break_glass.*", "setup_link.issued"],
+        &["access.break_glass_opened"],
         1,
         5,
         Group::None,
