@@ -108,7 +108,7 @@ const RULES: &[Line] = &[
     ),
     (
         "break-glass",
-        &["access.break_glass_opened"],
+        &["access.break_glass_opened", "setup_link.issued"],
         1,
         5,
         Group::None,
