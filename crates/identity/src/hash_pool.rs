@@ -20,7 +20,7 @@ use crate::Error;
 /// Hashes that one core does in a second, roughly; only for the advice in `Retry-After`.
 const HASHES_PER_SECOND: usize = 40;
 /// A thread that had nothing to do for this long gives its block of memory back.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(1);
 /// Lower than the default, so that the scheduler prefers everything else.
 const NICE: i32 = 19;
 

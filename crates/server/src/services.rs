@@ -98,8 +98,9 @@ impl Services {
         let db = connect(&config, &clock).await?;
         match mode {
             Mode::Serve => {
-                for name in db.migrate().await? {
-                    tracing::info!(migration = name, "migrated the database");
+                let applied = db.migrate().await?;
+                if let Some(newest) = applied.last() {
+                    tracing::info!(applied = applied.len(), newest, "migrated the database");
                 }
             }
             Mode::Command => {

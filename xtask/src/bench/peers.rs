@@ -22,8 +22,12 @@ pub(crate) const MICRO: &[(&str, &str)] = &[
 pub(crate) const WIDE_LIMITS: &str = include_str!("wide_limits.toml");
 
 const NAME: &str = "bench";
-/// The measured account's password.
-pub(crate) const PASSWORD: &str = "a measured amount of patience";
+/// The password of both accounts.
+const PASSWORD: &str = "a measured amount of patience";
+/// Signs in again and again while the other account's token is measured.
+const FLOODER: &str = "flooder";
+/// `PASSWORD` as another system kept it; the first sign-in replaces it by our own hash.
+const IMPORTED: &str = "{SSHA256}UN1xzTjXPqlLp7lkFPwAPZ+wivm7RdwnSFvgJ6Wo29liZW5jaHNhbHQ=";
 
 /// An nginx of our own in a temporary folder.
 pub(crate) struct Nginx {
@@ -151,6 +155,22 @@ impl Fortissimo {
         Ok(document["access_token"].as_str().context("the sign-in gave no token")?.to_owned())
     }
 
+    /// Makes a second account.
+    pub(crate) fn add_flooder(&self) -> Result<()> {
+        let line = serde_json::json!({"username": FLOODER, "email": "flooder@example.com", "email_verified": true,
+            "password_hash": IMPORTED});
+        let file = self.folder.join("people.jsonl");
+        std::fs::write(&file, format!("{line}\n"))?;
+        tools::run(
+            Command::new(tools::root().join("target/release/fortissimo"))
+                .args(["account", "import"])
+                .arg(&file)
+                .arg("--config")
+                .arg(self.folder.join("fortissimo.toml"))
+                .stdout(Stdio::null()),
+        )
+    }
+
     /// Resident set size in KiB.
     pub(crate) fn resident_kib(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
@@ -182,10 +202,10 @@ impl Drop for Fortissimo {
     }
 }
 
-/// wrk's script for password sign-ins.
-pub(crate) fn sign_in_script(password: &str) -> Result<PathBuf> {
+/// wrk's script for password sign-ins of the second account.
+pub(crate) fn sign_in_script() -> Result<PathBuf> {
     let path = tools::own_folder()?.join("sign_in.lua");
-    let body = serde_json::json!({"identifier": NAME, "password": password});
+    let body = serde_json::json!({"identifier": FLOODER, "password": PASSWORD});
     std::fs::write(
         &path,
         format!(
