@@ -150,6 +150,7 @@ impl Audit {
     /// Starts the writer, the sequencer and, where the settings name a folder, the mirror. Must be called within a
     /// tokio runtime.
     pub fn start_with(db: Db, keys: Keys, clock: Clock, entropy: Entropy, settings: LogSettings) -> Self {
+        let log = log::State::new(&entropy);
         let core = Arc::new(Core {
             db,
             keys,
@@ -160,7 +161,7 @@ impl Audit {
             failure: parking_lot::Mutex::new(None),
             written: Notify::new(),
             head: watch::Sender::new(TreeHead::default()),
-            log: log::State::default(),
+            log,
             checking: checking::Checking::default(),
         });
         let (traffic, traffic_inbox) = mpsc::channel(TRAFFIC_QUEUE);
@@ -187,8 +188,8 @@ impl Audit {
     pub async fn append(&self, tx: &mut Tx, record: &Record) -> Result<Id<ids::Event>, AuditError> {
         let core = &self.0.core;
         let id = Id::at(record.at, &core.entropy);
-        let event = outbox::seal_in(tx, &core.keys, &core.entropy, record, id, Keyless::Refuse).await?;
-        outbox::insert(tx, Packer::of(&event)).await?;
+        let next = outbox::seal_in(tx, &core.keys, &core.entropy, record, id, Keyless::Refuse).await?;
+        outbox::insert(tx, Packer::of(&next.event)).await?;
         core.log.wanted.notify_one();
         Ok(id)
     }

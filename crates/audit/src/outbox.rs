@@ -10,6 +10,7 @@ use store::{DbError, Tx, params, sql};
 use zeroize::Zeroizing;
 
 use crate::leaf::{Commitment, KeyHandle, Leaf, SALT, VERSION};
+use crate::log::Next;
 use crate::opening::body_field;
 use crate::packed::{SealedBody, SealedEvent};
 use crate::{Durability, Event, Place, Record, Threat, Whose};
@@ -169,7 +170,7 @@ pub(crate) async fn seal_in(
     record: &Record,
     id: Id<ids::Event>,
     keyless: Keyless,
-) -> Result<SealedEvent, KeysError> {
+) -> Result<Next, KeysError> {
     let sealed = seal(Some(tx), keys, entropy, record, id, keyless).await?;
     Ok(sealed.expect("with a transaction every key is found or an error"))
 }
@@ -180,7 +181,7 @@ pub(crate) async fn seal_remembered(
     entropy: &Entropy,
     record: &Record,
     id: Id<ids::Event>,
-) -> Result<Option<SealedEvent>, KeysError> {
+) -> Result<Option<Next>, KeysError> {
     seal(None, keys, entropy, record, id, Keyless::Withhold).await
 }
 
@@ -191,7 +192,7 @@ async fn seal(
     record: &Record,
     id: Id<ids::Event>,
     keyless: Keyless,
-) -> Result<Option<SealedEvent>, KeysError> {
+) -> Result<Option<Next>, KeysError> {
     let subjects = Subjects::of(record);
     let mut tx = tx;
     let mut sealed = Vec::with_capacity(1);
@@ -245,7 +246,7 @@ fn event(
     subjects: &Subjects,
     sealed: Vec<(SealedBody, Commitment)>,
     withheld: bool,
-) -> SealedEvent {
+) -> Next {
     let spec = record.event.kind().spec();
     let request = record.request.as_ref();
     // An address of a person without a key is not searchable either.
@@ -272,7 +273,7 @@ fn event(
         bodies: commitments,
         erases: erases(&record.event),
     };
-    SealedEvent {
+    let event = SealedEvent {
         leaf: leaf.encode(),
         account: record.about,
         actor: match record.actor {
@@ -281,7 +282,8 @@ fn event(
         },
         address_index: indexed.map(|address| address_index(keys, address)),
         bodies,
-    }
+    };
+    Next { leaf, event }
 }
 
 /// The keys that an erasure destroyed, as leaves name them.

@@ -13,12 +13,13 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use crate::checking::Checking;
 use crate::gap::{Cause, Losses};
+use crate::log::Next;
 use crate::outbox::{self, Keyless};
-use crate::packed::{Packer, SealedEvent};
+use crate::packed::Packer;
 use crate::{AuditError, LogSettings, Outcome, Record, TreeHead, log};
 
-/// Rows of one transaction at most.
-const BATCH: usize = 512;
+/// Events of one transaction at most. Not more, because on SQLite everybody else who writes waits for it.
+const BATCH: usize = 128;
 /// How long traffic waits for company.
 const GATHER: Duration = Duration::from_millis(20);
 /// How long a durable record waits for the company that the last one had.
@@ -30,7 +31,7 @@ const SEALED_AT_ONCE: usize = 64;
 
 /// An event whose caller waits until it is durable.
 pub(crate) struct Durable {
-    pub(crate) event: SealedEvent,
+    pub(crate) event: Next,
     pub(crate) at: Timestamp,
     pub(crate) reply: oneshot::Sender<Result<(), AuditError>>,
 }
@@ -202,8 +203,7 @@ impl Core {
                 tokio::task::yield_now().await;
             }
         }
-        let all: Vec<&SealedEvent> =
-            durable.iter().map(|d| &d.event).chain(events.iter().map(|(_, e)| e)).collect();
+        let all: Vec<&Next> = durable.iter().map(|d| &d.event).chain(events.iter().map(|(_, e)| e)).collect();
         let count = all.len();
         let written = self.write_events(&all).await;
         drop(all);
@@ -219,7 +219,7 @@ impl Core {
         self.log.handled.fetch_add(traffic.len() as u64, Ordering::SeqCst);
     }
 
-    async fn write_singly(&self, durable: Vec<Durable>, traffic: &[(Timestamp, SealedEvent)]) {
+    async fn write_singly(&self, durable: Vec<Durable>, traffic: &[(Timestamp, Next)]) {
         for durable in durable {
             match self.write_events(&[&durable.event]).await {
                 Ok(()) => answer(durable, Ok(())),
@@ -246,7 +246,7 @@ impl Core {
     }
 
     /// One transaction, with the open gap in it; tried twice if the database asks for it.
-    async fn write_events(&self, events: &[&SealedEvent]) -> Result<(), Refusal> {
+    async fn write_events(&self, events: &[&Next]) -> Result<(), Refusal> {
         let gap = self.losses.take();
         let mut written = self.try_write(events, gap.map(|gap| self.gap_record(&gap))).await;
         if written.as_ref().is_err_and(|refusal| refusal.retryable) {
@@ -256,7 +256,6 @@ impl Core {
             Ok(()) => {
                 *self.failure.lock() = None;
                 metrics::counter!("fortissimo_audit_written_total").increment(events.len() as u64);
-                self.written.notify_one();
             }
             Err(refusal) => {
                 if let Some(gap) = gap {
@@ -276,24 +275,39 @@ impl Core {
         }
     }
 
-    async fn try_write(&self, events: &[&SealedEvent], gap: Option<Record>) -> Result<(), Refusal> {
+    async fn try_write(&self, events: &[&Next], gap: Option<Record>) -> Result<(), Refusal> {
         let gap = match &gap {
             Some(record) => Some(self.seal(record).await?),
             None => None,
         };
-        if events.is_empty() && gap.is_none() {
+        let all: Vec<&Next> = events.iter().copied().chain(&gap).collect();
+        if all.is_empty() || log::straight(self, &all).await? {
             return Ok(());
         }
         let mut packer = Packer::new();
-        events.iter().copied().chain(&gap).for_each(|event| packer.add(event));
+        all.iter().for_each(|next| packer.add(&next.event));
         let packed = packer.finish();
         let mut tx = self.db.begin(Scope::System("audit writer")).await?;
         outbox::insert(&mut tx, packed).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.written.notify_one();
+        Ok(())
+    }
+
+    /// Tells this process' readers of a tree that they do not know yet.
+    pub(crate) fn publish(&self, head: &TreeHead) {
+        metrics::gauge!("fortissimo_log_size").set(head.size as f64);
+        self.head.send_if_modified(|known| {
+            let newer = *known != *head && head.size >= known.size;
+            if newer {
+                known.clone_from(head);
+            }
+            newer
+        });
     }
 
     /// Seals a record that has no transaction of its own.
-    pub(crate) async fn seal(&self, record: &Record) -> Result<SealedEvent, Refusal> {
+    pub(crate) async fn seal(&self, record: &Record) -> Result<Next, Refusal> {
         let id = Id::at(record.at, &self.entropy);
         if let Some(event) = outbox::seal_remembered(&self.keys, &self.entropy, record, id).await? {
             return Ok(event);

@@ -10,10 +10,17 @@ use crate::packed::{self, SealedEvent};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unreadable;
 
-/// An event with what its leaf says, ready to be inserted.
-pub(super) struct Next {
-    pub(super) leaf: Leaf,
-    pub(super) event: SealedEvent,
+/// An event with what its leaf says, ready for the log.
+pub(crate) struct Next {
+    pub(crate) leaf: Leaf,
+    pub(crate) event: SealedEvent,
+}
+
+impl Next {
+    /// Whether the log can take it: what does not fit would stop everything behind it.
+    pub(super) fn fits(&self) -> bool {
+        self.event.leaf.len() <= crate::leaf::MAX_LEAF && self.leaf.bodies.len() == self.event.bodies.len()
+    }
 }
 
 /// The events of one row of the outbox.
@@ -21,8 +28,7 @@ pub(super) fn read(packed: &[u8]) -> Result<Vec<Next>, Unreadable> {
     let events = packed::unpack(packed).map_err(|_| Unreadable)?;
     let read = |event: SealedEvent| {
         let leaf = Leaf::decode(&event.leaf).map_err(|_| Unreadable)?;
-        let fits = event.leaf.len() <= crate::leaf::MAX_LEAF && leaf.bodies.len() == event.bodies.len();
-        if fits { Ok(Next { leaf, event }) } else { Err(Unreadable) }
+        Some(Next { leaf, event }).filter(Next::fits).ok_or(Unreadable)
     };
     events.into_iter().map(read).collect()
 }
@@ -41,7 +47,7 @@ pub(super) struct Growth {
 
 impl Growth {
     /// Appends a batch to a tree.
-    pub(super) fn of(edge: &Edge, batch: &[Next]) -> Self {
+    pub(super) fn of(edge: &Edge, batch: &[&Next]) -> Self {
         let mut after = edge.clone();
         let hashes: Vec<Hash> = batch.iter().map(|next| leaf_hash(&next.event.leaf)).collect();
         let mut tiles = Vec::new();
@@ -57,29 +63,29 @@ impl Growth {
 /// Columns of `audit_event`, in the order of [`row`].
 pub(super) const COLUMNS: usize = 16;
 
-/// The values of one row; the sealed parts are moved out of the event.
-pub(super) fn row(index: u64, next: &mut Next, into: &mut Vec<Value>) {
+/// The values of one row.
+pub(super) fn row(index: u64, next: &Next, into: &mut Vec<Value>) {
     let Next { leaf, event } = next;
     let actor = match event.actor {
         Some(id) => format!("account:{id}"),
-        None => std::mem::take(&mut leaf.actor),
+        None => leaf.actor.clone(),
     };
     into.extend([
         super::reading::integer(index).into(),
         leaf.id.into(),
         leaf.at.into(),
-        std::mem::take(&mut leaf.kind).into(),
+        leaf.kind.as_str().into(),
         leaf.severity.into(),
-        std::mem::take(&mut leaf.outcome).into(),
+        leaf.outcome.as_str().into(),
         event.account.into(),
         actor.into(),
         leaf.request.into(),
-        leaf.method.take().into(),
-        leaf.route.take().into(),
+        leaf.method.as_deref().into(),
+        leaf.route.as_deref().into(),
         leaf.status.into(),
         event.address_index.into(),
         u32::try_from(event.bodies.len()).unwrap_or(u32::MAX).into(),
-        std::mem::take(&mut event.leaf).into(),
-        std::mem::take(&mut event.bodies[0].record).into(),
+        event.leaf.as_slice().into(),
+        event.bodies[0].record.as_slice().into(),
     ]);
 }

@@ -289,9 +289,9 @@ impl Keeper {
         let core = &self.core;
         let record = Record::new(core.clock.now(), event).by(Actor::System("log")).ended(Outcome::Failure);
         let recorded = async {
-            let event = core.seal(&record).await.map_err(|refusal| core.refused(record.at, refusal))?;
+            let next = core.seal(&record).await.map_err(|refusal| core.refused(record.at, refusal))?;
             let mut tx = core.db.begin(Scope::System("audit watch")).await?;
-            outbox::insert(&mut tx, crate::packed::Packer::of(&event)).await?;
+            outbox::insert(&mut tx, crate::packed::Packer::of(&next.event)).await?;
             tx.commit().await?;
             core.written.notify_one();
             Ok::<_, AuditError>(())

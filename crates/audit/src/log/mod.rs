@@ -1,6 +1,7 @@
 //! The Merkle log: the sequencer that grows it, its files, and how it is read.
 
 mod check;
+pub(crate) mod extend;
 mod files;
 mod growth;
 mod keeper;
@@ -11,12 +12,12 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use base::Timestamp;
-use crypto::log::{Hash, empty_root};
+use base::{Entropy, Timestamp};
+use crypto::log::{Edge, Hash, empty_root};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -24,6 +25,8 @@ use tokio::task::JoinHandle;
 use crate::Entry;
 use crate::writer::Core;
 
+pub(crate) use extend::straight;
+pub(crate) use growth::Next;
 pub use reading::MAX_READ;
 pub(crate) use reading::read;
 
@@ -88,8 +91,18 @@ impl Default for TreeHead {
 }
 
 /// What the log's tasks share.
-#[derive(Default)]
 pub(crate) struct State {
+    /// This process, as the tree's leader.
+    pub(crate) me: [u8; 16],
+    /// Whether this process was the tree's leader when it last looked.
+    leads: AtomicBool,
+    /// The log's name, once its keys are there.
+    pub(crate) origin: OnceLock<String>,
+    /// The tree's edge as this process left it last; trusted only while it fits the database.
+    pub(crate) edge: Mutex<Option<Edge>>,
+    /// Where the next batch dies, as if the process had been killed there.
+    #[cfg(test)]
+    pub(crate) cut: Mutex<Option<extend::Cut>>,
     /// Traffic records that were queued and that were dealt with, since the start.
     pub(crate) queued: AtomicU64,
     pub(crate) handled: AtomicU64,
@@ -102,6 +115,30 @@ pub(crate) struct State {
 }
 
 impl State {
+    pub(crate) fn new(entropy: &Entropy) -> Self {
+        Self {
+            me: entropy.bytes(),
+            leads: AtomicBool::new(false),
+            origin: OnceLock::new(),
+            edge: Mutex::new(None),
+            #[cfg(test)]
+            cut: Mutex::new(None),
+            queued: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
+            failure: Mutex::new(None),
+            problems: Mutex::new(BTreeMap::new()),
+            wanted: Notify::new(),
+        }
+    }
+
+    pub(crate) fn leads(&self) -> bool {
+        self.leads.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_leads(&self, leads: bool) {
+        self.leads.store(leads, Ordering::Relaxed);
+    }
+
     /// Everything that is wrong now.
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut all: Vec<String> = self.problems.lock().values().cloned().collect();

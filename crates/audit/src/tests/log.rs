@@ -9,7 +9,8 @@ use store::{params, sql, testing};
 
 use super::{House, SYSTEM};
 use crate::leaf::Leaf;
-use crate::log::sequencer::{Cut, Sequencer, Step};
+use crate::log::extend::Cut;
+use crate::log::sequencer::{Sequencer, Step};
 use crate::packed::Packer;
 use crate::{Audit, Event, LogEntry, Record, outbox};
 
@@ -115,7 +116,7 @@ async fn a_sequencer_that_dies_anywhere_leaves_a_whole_log() {
                 tx.commit().await.unwrap();
                 recorded += 3;
                 let mut dying = Sequencer::new(house.audit.0.core.clone());
-                dying.cut = Some(cut);
+                *house.audit.0.core.log.cut.lock() = Some(cut);
                 // It waits for the one that died before it, as it must.
                 let died = loop {
                     match dying.step().await {
@@ -196,11 +197,11 @@ async fn a_row_written_twice_and_one_that_is_rubbish_do_not_stop_the_log() {
         let (keys, entropy) = (&house.keys, &house.entropy);
         let event =
             outbox::seal_in(&mut tx, keys, entropy, &record, id, outbox::Keyless::Refuse).await.unwrap();
-        outbox::insert(&mut tx, Packer::of(&event)).await.unwrap();
+        outbox::insert(&mut tx, Packer::of(&event.event)).await.unwrap();
         tx.commit().await.unwrap();
         house.audit.settled().await.unwrap();
         let mut tx = house.db.begin(SYSTEM).await.unwrap();
-        outbox::insert(&mut tx, Packer::of(&event)).await.unwrap();
+        outbox::insert(&mut tx, Packer::of(&event.event)).await.unwrap();
         tx.execute(RUBBISH, params![vec![9_u8; 40]]).await.unwrap();
         house.audit.append(&mut tx, &house.critical(ada)).await.unwrap();
         tx.commit().await.unwrap();

@@ -141,7 +141,7 @@ async fn a_page_has_its_limit() {
     for _ in 0..MAX_PAGE + 1 {
         house.audit.record(house.traffic(200));
     }
-    house.audit.record_durable(house.traffic(200)).await.unwrap();
+    house.audit.settled().await.unwrap();
     let filter = Filter { kind: Some(Kind::HttpRequest), ..Filter::default() };
     let page = house.audit.search(&operator(), &filter, None, usize::MAX).await.unwrap();
     assert_eq!(page.entries.len(), MAX_PAGE);
