@@ -22,12 +22,14 @@ use report::Report;
 const ROUNDS: usize = 3;
 
 /// Measures everything and writes docs/performance.md; or one part, which is only shown.
-pub(crate) fn run(seconds: u32, only: Option<&str>, events: u64) -> Result<()> {
+pub(crate) fn run(seconds: u32, only: Option<&str>, events: Option<u64>) -> Result<()> {
+    let through = events.unwrap_or(audit::EVENTS);
     match only {
         None => {}
-        Some("audit") => return audit::measure(&mut Report::default(), seconds, events),
+        Some("audit") => return audit::measure(&mut Report::default(), seconds, through),
+        Some("search") => return audit::search(&mut Report::default(), events.unwrap_or(audit::SEARCHED)),
         Some("login-risk") => return login_risk(),
-        Some(other) => bail!("there is no part {other}; parts are: audit, login-risk"),
+        Some(other) => bail!("there is no part {other}; parts are: audit, search, login-risk"),
     }
     tools::debian(&[("/usr/sbin/nginx", "nginx-light"), ("/usr/bin/wrk", "wrk")])?;
     tools::run(Command::new("cargo").current_dir(tools::root()).args([
@@ -40,7 +42,8 @@ pub(crate) fn run(seconds: u32, only: Option<&str>, events: u64) -> Result<()> {
     start_up(&mut report)?;
     proxying(&mut report, seconds)?;
     sign_ins(&mut report, seconds)?;
-    audit::measure(&mut report, seconds, events)?;
+    audit::measure(&mut report, seconds, through)?;
+    audit::search(&mut report, audit::SEARCHED)?;
     let page = tools::root().join("docs/performance.md");
     // Written twice, so that a failing micro measurement does not take the others with it.
     report.write(&page)?;
