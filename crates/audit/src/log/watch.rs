@@ -133,20 +133,21 @@ impl Watch {
         if self.next_tile >= full {
             self.next_tile = 0;
         }
+        // All tiles were written before the checkpoint that covers them.
+        let checkpoint = folder.join("checkpoint");
+        let found = blocking(move || regular(&checkpoint)).await.ok().flatten();
+        let latest = found.map(|found| Begun { at: (found.ctime(), found.ctime_nsec()), full });
         if self.next_tile == 0 {
-            // The full tiles were written before the checkpoint that covers them.
-            let checkpoint = folder.join("checkpoint");
-            let found = blocking(move || regular(&checkpoint)).await.ok().flatten();
             self.before = self.now;
-            self.now = found.map(|found| Begun { at: (found.ctime(), found.ctime_nsec()), full });
+            self.now = latest;
         }
         let end = full.min(self.next_tile + TILES_AT_ONCE);
         let mut looked_at: Vec<Tile> = (self.next_tile..end).map(|index| Tile::full(0, index)).collect();
         self.next_tile = end;
         looked_at.extend(Tile::partial_in_tree(size));
-        let Looked { wrong, touched } = look_at(folder.clone(), looked_at, self.before).await?;
+        let Looked { wrong, touched } = look_at(folder.clone(), looked_at, self.before, latest).await?;
         for (tile, path, change) in wrong {
-            repair(keeper, folder, tile, path, change).await?;
+            repair(keeper, folder, tile, path, change).await;
         }
         for tile in touched {
             for wanted in keeper.wanted(folder, tile).await? {
@@ -154,7 +155,7 @@ impl Watch {
                 let same = blocking(move || files::holds(&wanted.path, &wanted.bytes)).await;
                 if !matches!(same, Ok(Some(true))) {
                     let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
-                    repair(keeper, folder, tile, name, Change::Altered).await?;
+                    repair(keeper, folder, tile, name, Change::Altered).await;
                 }
             }
         }
@@ -169,9 +170,11 @@ async fn repair(
     tile: Tile,
     path: String,
     change: Change,
-) -> Result<(), AuditError> {
-    let files = keeper.wanted(folder, tile).await?;
-    let rebuilt = keeper::write(files).await;
+) {
+    let rebuilt = match keeper.wanted(folder, tile).await {
+        Ok(files) => keeper::write(files).await,
+        Err(error) => Err(error),
+    };
     let event = |rebuilt: bool| Event::LogFileChanged { file: path.as_str().into(), what: change.name(), rebuilt };
     match &rebuilt {
         Ok(()) => {
@@ -183,23 +186,30 @@ async fn repair(
             keeper.tell(&path, problem, event(false)).await;
         }
     }
-    Ok(())
 }
 
 /// What a look at some files came to.
 struct Looked {
     wrong: Vec<(Tile, String, Change)>,
-    /// Full tiles with a file that somebody has written to since they were complete; their contents are to be compared.
+    /// Tiles with a file that somebody has written to since it was complete; their contents are to be compared.
     touched: Vec<Tile>,
 }
 
 /// The files of these tiles that are missing or cut, and the tiles that somebody has written to; of entries only the
 /// presence is known without reading them.
-async fn look_at(folder: PathBuf, tiles: Vec<Tile>, since: Option<Begun>) -> Result<Looked, AuditError> {
+async fn look_at(
+    folder: PathBuf,
+    tiles: Vec<Tile>,
+    before: Option<Begun>,
+    latest: Option<Begun>,
+) -> Result<Looked, AuditError> {
     let look = move || {
         let mut looked = Looked { wrong: Vec::new(), touched: Vec::new() };
         for tile in tiles {
-            let settled = since.filter(|begun| tile.is_full() && tile.index < begun.full);
+            let settled = match tile.is_full() {
+                true => before.filter(|begun| tile.index < begun.full),
+                false => latest,
+            };
             let mut touched = false;
             let mut paths = vec![(tile.path(), Some(tile.byte_len() as u64))];
             if tile.level == 0 {

@@ -49,7 +49,6 @@ async fn what_is_no_file_is_missing_and_nobody_waits_for_it() {
         let found = tree(&mut source, &log.trust, &[]).await.unwrap();
         assert_eq!(found.findings.listed, [Finding::TileMissing { path: tile.path() }], "{what}");
         assert!(prove(&mut source, Wanted::Index(300)).await.is_err(), "{what}: its tile is not there");
-        assert!(prove(&mut source, Wanted::Index(3)).await.is_err(), "{what}");
         instead(&at.join(tile.entries_path()), what);
         let found = tree(&mut source, &log.trust, &[]).await.unwrap();
         assert!(found.findings.listed.contains(&Finding::Missing { from: 256, to: 512 }), "{:?}", found.findings);
@@ -113,14 +112,14 @@ async fn proofs_are_not_forged() {
     for index in [0, 299, 301, head.size, head.size + 300, u64::MAX, u64::MAX - 211] {
         assert!(refused(&|forged| forged.index = index, &leaf), "{index}");
     }
-    assert!(refused(&|forged| drop(forged.hashes.pop()), &leaf));
+    assert!(refused(&|forged| forged.hashes.truncate(forged.hashes.len() - 1), &leaf));
     assert!(refused(&|forged| forged.hashes.push([0; 32]), &leaf));
     assert!(refused(&|forged| forged.hashes.reverse(), &leaf));
     let mut node = vec![1];
     node.extend_from_slice(&right.hashes[0]);
     node.extend_from_slice(&crypto::log::leaf_hash(&leaf));
     for node in [&node[..], &node[1..]] {
-        assert!(refused(&|forged| drop(forged.hashes.remove(0)), node));
+        assert!(refused(&|forged| _ = forged.hashes.remove(0), node));
     }
     // A checkpoint of one's own, with the log's name, a signature of the log moved over from another text.
     let (stranger, _) = LogSigner::generate(&origin, KeyType::Ed25519, &Entropy::seeded(4)).unwrap();

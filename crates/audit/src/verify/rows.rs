@@ -21,9 +21,9 @@ sql! {
     VERIFY_ROWS = "SELECT idx, id, at, kind, severity, outcome, account_id, actor, request_id, method, route, status, bodies, leaf, body, address_index
                    FROM audit_event WHERE idx >= $1 ORDER BY idx LIMIT $2";
     VERIFY_BODIES = "SELECT slot, account_id, body, id FROM audit_body WHERE idx = $1 ORDER BY slot";
-    // Bodies of events that have none beside the first, or that are not there.
-    VERIFY_STRAY = "SELECT b.idx, b.slot FROM audit_body AS b WHERE NOT EXISTS
-                    (SELECT 1 FROM audit_event AS e WHERE e.idx = b.idx AND e.bodies > 1) ORDER BY b.idx LIMIT 1000";
+    // Bodies of events that have none beside the first, or that never were; of events that are missing, they are not to blame.
+    VERIFY_STRAY = "SELECT b.idx, b.slot FROM audit_body AS b LEFT JOIN audit_event AS e ON e.idx = b.idx
+                    WHERE e.bodies <= 1 OR (e.idx IS NULL AND (b.idx < 0 OR b.idx >= $1)) ORDER BY b.idx LIMIT 1000";
     VERIFY_NOW = "SELECT size, root, checkpoint FROM audit_tree WHERE only_row = 1";
 }
 
@@ -76,7 +76,7 @@ pub async fn rows(db: &Db, keys: &Keys, size: u64, erasures: &[Erasure]) -> Resu
         // The log goes on while it is verified: only rows beyond the tree of this moment were put in by somebody.
         let grown = check.head(&mut tx).await?;
         let Some(last) = rows.last() else {
-            check.stray(&mut tx).await?;
+            check.stray(&mut tx, grown).await?;
             break;
         };
         next = last.get::<i64>(0)?.saturating_add(1);
@@ -126,8 +126,9 @@ impl Check<'_> {
         Ok(signed.map_or(0, |head| head.size))
     }
 
-    async fn stray(&mut self, tx: &mut Tx) -> Result<(), VerifyError> {
-        for row in tx.query_long(VERIFY_STRAY, params![]).await? {
+    async fn stray(&mut self, tx: &mut Tx, size: u64) -> Result<(), VerifyError> {
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        for row in tx.query_long(VERIFY_STRAY, params![size]).await? {
             self.found.findings.add(Finding::BodyInserted { index: row.get(0)?, slot: row.get(1)? });
         }
         Ok(())

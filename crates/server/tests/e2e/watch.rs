@@ -141,7 +141,8 @@ async fn each(program: &Program, desk: &Desk, cases: &[Case<'_>]) -> usize {
         let told = desk.next("of-the-log", before, case.what).await.duration_since(begun);
         println!("{}: told after {} ms", case.what, told.as_millis());
         quick += usize::from(told < Duration::from_secs(5));
-        let details = newest(program, case.kind);
+        // A database that is another one has nothing to say.
+        let details = if case.says.is_empty() { Value::Null } else { newest(program, case.kind) };
         for (field, value) in case.says {
             assert_eq!(details[*field], *value, "{}: {details}", case.what);
         }
