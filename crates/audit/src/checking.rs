@@ -337,9 +337,11 @@ async fn examine(core: &Core) -> Result<Report, VerifyError> {
             report.add(FaultPlace::Database, &verify::anchored(&tree, Some(&files.checkpoint), &trust));
         }
         compare(core, &tree, anchor.as_deref(), &trust, &mut report);
+        beside(core, &tree, &mut report).await?;
     } else {
         let tree = database(core, &trust, &sizes, &mut report).await?;
         compare(core, &tree, anchor.as_deref(), &trust, &mut report);
+        beside(core, &tree, &mut report).await?;
     }
     report.conclude("whole");
     Ok(report)
@@ -357,13 +359,18 @@ async fn database(
     report.signed_by.clone_from(&tree.signed_by);
     report.leaves = tree.leaves;
     report.add(FaultPlace::Database, &tree.findings);
+    Ok(tree)
+}
+
+/// What lies beside the leaves. Looked at last: what an older copy lacks is not the fault, that it is older is.
+async fn beside(core: &Core, tree: &Tree, report: &mut Report) -> Result<(), VerifyError> {
     let rows = verify::rows(&core.db, &core.keys, report.tree_size, &tree.erasures).await?;
     report.bodies = rows.bodies;
     let erased =
         rows.erased.iter().take(FAULTS).map(|(by, bodies)| ErasedBodies { by: *by, bodies: *bodies });
     report.erased = erased.collect();
     report.add(FaultPlace::Database, &rows.findings);
-    Ok(tree)
+    Ok(())
 }
 
 fn compare(core: &Core, tree: &Tree, anchor: Option<&str>, trust: &Trust, report: &mut Report) {

@@ -318,12 +318,12 @@ impl Log {
             Rows => tree(&mut Database::new(self.house.db.clone()), &trust, &[known]).await.unwrap(),
         };
         listed.extend(found.findings.listed.clone());
+        listed.extend(anchored(&found, Some(&anchor), &trust).listed);
         if on == Rows {
             let size = found.head.as_ref().map_or(0, |head| head.size);
             let rows = rows(&self.house.db, &self.house.keys, size, &found.erasures).await.unwrap();
             listed.extend(rows.findings.listed);
         }
-        listed.extend(anchored(&found, Some(&anchor), &trust).listed);
         listed
     }
 

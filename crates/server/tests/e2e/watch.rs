@@ -63,7 +63,7 @@ impl Desk {
             let told = self.told.lock().unwrap();
             let mut of_rule = told.iter().filter(|(_, event)| event["data"]["rule"] == rule);
             if let Some((at, event)) = of_rule.nth(before) {
-                assert_eq!((&event["type"], &event["specversion"]), (&"alert.raised".into(), &"1.0".into()));
+                assert_eq!((&event["type"], &event["specversion"]), (&"fortissimo.alert.raised".into(), &"1.0".into()));
                 assert!(!event["data"]["summary"].as_str().unwrap().is_empty());
                 return *at;
             }

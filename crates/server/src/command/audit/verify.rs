@@ -90,7 +90,10 @@ async fn files_alone(
     let trust = command.trust(config).await?;
     let anchor = match &command.anchor {
         None => None,
-        Some(path) => Some(text(path)?),
+        Some(path) => {
+            let gone = || Failure::Usage(format!("{} is no file that can be read", path.display()));
+            Some(beside(path)?.ok_or_else(gone)?)
+        }
     };
     let others = Others::read(folder, command.timestamp_ca.as_deref())?;
     let found = look(&mut Folder::new(folder.to_owned()), &trust, anchor.as_deref(), &others.sizes()).await?;
