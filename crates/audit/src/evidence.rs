@@ -140,19 +140,23 @@ impl Audit {
         let known = tx.query_opt(STATE, params![who]).await?;
         let before = match &known {
             Some(row) => state(who.to_owned(), row, 0)?,
-            None => EvidenceState { who: who.to_owned(), failing_since: None, disputed: false, failure: None },
+            None => {
+                EvidenceState { who: who.to_owned(), failing_since: None, disputed: false, failure: None }
+            }
         };
         let source = Short::new(who);
         let (after, event) = match heard {
             Heard::Well => {
-                let after = EvidenceState { failing_since: None, disputed: false, failure: None, ..before.clone() };
+                let after =
+                    EvidenceState { failing_since: None, disputed: false, failure: None, ..before.clone() };
                 let since = before.failing_since;
                 (after, since.map(|since| Event::EvidenceRecovered { source, since }))
             }
             Heard::Failing(why) => {
                 let reason = Detail::new(why);
                 // A dispute is not over because the witness is away now.
-                let text = if before.disputed { before.failure.clone() } else { Some(reason.as_str().to_owned()) };
+                let text =
+                    if before.disputed { before.failure.clone() } else { Some(reason.as_str().to_owned()) };
                 let since = Some(before.failing_since.unwrap_or(now));
                 let after = EvidenceState { failing_since: since, failure: text, ..before.clone() };
                 let begins = before.failing_since.is_none();
@@ -175,7 +179,8 @@ impl Audit {
         if let Some(event) = event {
             let well = matches!(event, Event::EvidenceRecovered { .. });
             let outcome = if well { Outcome::Success } else { Outcome::Failure };
-            self.append(&mut tx, &Record::new(now, event).by(Actor::System("evidence")).ended(outcome)).await?;
+            self.append(&mut tx, &Record::new(now, event).by(Actor::System("evidence")).ended(outcome))
+                .await?;
         }
         tx.commit().await?;
         Ok(told)
@@ -238,5 +243,10 @@ fn read(row: &Row) -> Result<Evidence, AuditError> {
 
 /// The columns `failure`, `failing_since` and `disputed`, from column `at` on.
 fn state(who: String, row: &Row, at: usize) -> Result<EvidenceState, store::DbError> {
-    Ok(EvidenceState { who, failure: row.get(at)?, failing_since: row.get(at + 1)?, disputed: row.get(at + 2)? })
+    Ok(EvidenceState {
+        who,
+        failure: row.get(at)?,
+        failing_since: row.get(at + 1)?,
+        disputed: row.get(at + 2)?,
+    })
 }

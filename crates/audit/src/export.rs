@@ -222,7 +222,10 @@ impl Export {
         for row in &rows {
             // A person has few events of each kind: no index is needed to leave the others out.
             let kind: String = row.get(KIND)?;
-            if self.owner().is_some() && !kinds.is_empty() && !kinds.iter().any(|wanted| wanted.name() == kind) {
+            if self.owner().is_some()
+                && !kinds.is_empty()
+                && !kinds.iter().any(|wanted| wanted.name() == kind)
+            {
                 continue;
             }
             lines.extend(self.event(&mut tx, row).await?);

@@ -39,10 +39,14 @@ pub fn read(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
 
 /// A socket, a loop of links, a file where a folder should be: as good as nothing.
 fn is_nothing(error: &io::Error) -> bool {
-    let no_such = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput);
+    let no_such =
+        matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput);
     let errno = rustix::io::Errno::from_io_error(error);
     no_such
-        || matches!(errno, Some(rustix::io::Errno::NXIO | rustix::io::Errno::LOOP | rustix::io::Errno::NAMETOOLONG))
+        || matches!(
+            errno,
+            Some(rustix::io::Errno::NXIO | rustix::io::Errno::LOOP | rustix::io::Errno::NAMETOOLONG)
+        )
 }
 
 #[cfg(test)]
@@ -60,9 +64,12 @@ mod tests {
         assert_eq!(read(&at("link"), 1).unwrap(), Some(vec![7]));
         std::os::unix::fs::symlink(at("loop"), at("loop")).unwrap();
         std::os::unix::fs::symlink("/dev/zero", at("device")).unwrap();
-        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+            .unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
-        for nothing in ["nowhere", "loop", "device", "pipe", "socket", "file/below", ".", &"long".repeat(1_000)] {
+        for nothing in
+            ["nowhere", "loop", "device", "pipe", "socket", "file/below", ".", &"long".repeat(1_000)]
+        {
             assert_eq!(read(&at(nothing), 10).unwrap(), None, "{nothing}");
         }
     }

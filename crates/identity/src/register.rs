@@ -216,7 +216,9 @@ impl Inner {
         let deleted = tx.execute(DELETE_PENDING, params![id]).await?;
         if deleted > 0 {
             // Names the keys, so that verification knows the attempt's events to be erased and not lost.
-            self.audit.erase_subject(tx, id, Erasure::new(Actor::System("registration"), "retention")).await?;
+            self.audit
+                .erase_subject(tx, id, Erasure::new(Actor::System("registration"), "retention"))
+                .await?;
         }
         Ok(deleted)
     }

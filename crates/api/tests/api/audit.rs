@@ -301,9 +301,13 @@ async fn cursors_and_bounds_that_were_made_up_do_no_harm() {
     let bobs: Vec<&Value> = bobs.as_array().unwrap().iter().map(|event| &event["id"]).collect();
     for cursor in &cursors {
         for limit in ["0", "1", "200", "4294967295"] {
-            let page = house.get(&format!("/v1/audit/events?cursor={cursor}&limit={limit}"), &chief).await.ok();
+            let page =
+                house.get(&format!("/v1/audit/events?cursor={cursor}&limit={limit}"), &chief).await.ok();
             assert!(page["events"].as_array().unwrap().len() <= 200, "{cursor} {limit}");
-            let page = house.get(&format!("/auth/events?cursor={cursor}&limit={limit}&kind=session.signed_in"), &bob).await.ok();
+            let page = house
+                .get(&format!("/auth/events?cursor={cursor}&limit={limit}&kind=session.signed_in"), &bob)
+                .await
+                .ok();
             let seen = page["events"].as_array().unwrap();
             assert!(seen.iter().all(|event| bobs.contains(&&event["id"])), "{cursor} {limit}: {page}");
         }

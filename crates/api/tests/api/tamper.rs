@@ -53,8 +53,8 @@ enum Hands {
     EraseWithoutAuthority,
 }
 use Hands::{
-    CutTile, DeleteRow, DeleteTail, DropGap, EditCheckpoint, EraseWithoutAuthority, FlipBody, FlipLeaf, Insert,
-    Resign, Swap, Yesterday,
+    CutTile, DeleteRow, DeleteTail, DropGap, EditCheckpoint, EraseWithoutAuthority, FlipBody, FlipLeaf,
+    Insert, Resign, Swap, Yesterday,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +142,11 @@ impl Log {
         house.audit.record_durable(signed_in(ada)).await.unwrap();
         house.audit.record_durable(signed_in(bob)).await.unwrap();
         for _ in 0..150 {
-            house.audit.record_durable(Record::new(now, Event::ServerStopped { reason: "test".into() })).await.unwrap();
+            house
+                .audit
+                .record_durable(Record::new(now, Event::ServerStopped { reason: "test".into() }))
+                .await
+                .unwrap();
         }
         let gap = Event::AuditGap { dropped: 7, refused: 0, from: now, to: now, reason: "overflow".into() };
         house.audit.record_durable(Record::new(now, gap).by(Actor::System("audit"))).await.unwrap();
@@ -154,7 +158,11 @@ impl Log {
         assert!(house.audit.erase_subject(&mut tx, bob, erasure).await.unwrap());
         tx.commit().await.unwrap();
         for _ in 0..150 {
-            house.audit.record_durable(Record::new(now, Event::ServerStopped { reason: "test".into() })).await.unwrap();
+            house
+                .audit
+                .record_durable(Record::new(now, Event::ServerStopped { reason: "test".into() }))
+                .await
+                .unwrap();
         }
         house.audit.record_durable(signed_in(ada)).await.unwrap();
         let size = settle(&house).await;
@@ -263,7 +271,9 @@ impl Log {
             }
             Swap => self.entries(|all| all.swap(20, 30)),
             Insert => self.entries(|all| all.insert(100, all[5].clone())),
-            Resign => fs::write(&checkpoint, self.resigned(&fs::read_to_string(&checkpoint).unwrap())).unwrap(),
+            Resign => {
+                fs::write(&checkpoint, self.resigned(&fs::read_to_string(&checkpoint).unwrap())).unwrap()
+            }
             EditCheckpoint => {
                 fs::write(&checkpoint, self.edited(&fs::read_to_string(&checkpoint).unwrap())).unwrap();
             }
@@ -282,7 +292,8 @@ impl Log {
     /// Changes the entries and writes well-formed bundles again.
     fn entries(&self, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
         let (folder, size) = (self.folder(), self.size);
-        let tiles: Vec<Tile> = (0..size.div_ceil(256)).map(|at| Tile::in_tree(0, at, size).unwrap()).collect();
+        let tiles: Vec<Tile> =
+            (0..size.div_ceil(256)).map(|at| Tile::in_tree(0, at, size).unwrap()).collect();
         let mut all = Vec::new();
         for tile in &tiles {
             let bytes = fs::read(folder.join(tile.entries_path())).unwrap();
@@ -299,7 +310,8 @@ impl Log {
 
     fn resigned(&self, note: &str) -> String {
         let head = Checkpoint::read_unverified(note).unwrap();
-        let (stranger, _) = LogSigner::generate(&head.origin, KeyType::Ed25519, &Entropy::seeded(99)).unwrap();
+        let (stranger, _) =
+            LogSigner::generate(&head.origin, KeyType::Ed25519, &Entropy::seeded(99)).unwrap();
         head.sign(&[&stranger], self.house.clock.now()).unwrap()
     }
 

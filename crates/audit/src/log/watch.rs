@@ -164,18 +164,13 @@ impl Watch {
 }
 
 /// Writes a tile's files again from the database and tells of it; what cannot be repaired is told once.
-async fn repair(
-    keeper: &mut Keeper,
-    folder: &Path,
-    tile: Tile,
-    path: String,
-    change: Change,
-) {
+async fn repair(keeper: &mut Keeper, folder: &Path, tile: Tile, path: String, change: Change) {
     let rebuilt = match keeper.wanted(folder, tile).await {
         Ok(files) => keeper::write(files).await,
         Err(error) => Err(error),
     };
-    let event = |rebuilt: bool| Event::LogFileChanged { file: path.as_str().into(), what: change.name(), rebuilt };
+    let event =
+        |rebuilt: bool| Event::LogFileChanged { file: path.as_str().into(), what: change.name(), rebuilt };
     match &rebuilt {
         Ok(()) => {
             keeper.record(event(true)).await;

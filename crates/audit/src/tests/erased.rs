@@ -168,7 +168,8 @@ async fn the_task_goes_on_until_nothing_can_come_any_more() {
 
 /// How often the bytes stand in any file of the folder.
 fn contained(folder: &Path, needle: &[u8]) -> usize {
-    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    let files =
+        std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
     files
         .map(|file| {
             let bytes = std::fs::read(file).unwrap();
@@ -222,7 +223,9 @@ async fn columns_that_name_people_cannot_be_changed_unnoticed() {
     let column = |index: u64, name: &str| vec![Finding::Altered { index, part: Part::Column(name.into()) }];
     // 0 is Ada's own; 2 Bob's about Ada; 5 Bob's own; 6 nobody's about Ada.
     for (index, right) in [(0, ada), (2, bob), (5, bob)] {
-        for wrong in ["account", "anonymous", "account:", &format!("account:{}", if right == ada { bob } else { ada })] {
+        for wrong in
+            ["account", "anonymous", "account:", &format!("account:{}", if right == ada { bob } else { ada })]
+        {
             let found = hands(PUT_ACTOR, params![index, wrong]).await;
             assert_eq!(found, column(u64::try_from(index).unwrap(), "actor"), "{wrong}");
         }
@@ -285,7 +288,8 @@ async fn a_person_exports_their_own_part_and_nothing_of_others() {
         // All but those that are Bob's alone; the export of it came later than the tree that it is proven against.
         assert_eq!((export.events(), checked.events), (6, 6));
         let text = String::from_utf8(text).unwrap();
-        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let by_him = lines.iter().find(|line| {
             line["event"]["metadata"]["event_code"] == "account.disabled"
                 && line["event"]["user"]["uid"] == ada.to_string()
@@ -297,7 +301,10 @@ async fn a_person_exports_their_own_part_and_nothing_of_others() {
                 && line["event"]["user"]["uid"] == bob.to_string()
         });
         let bodies = &of_him.unwrap()["bodies"];
-        assert!(bodies[0].is_null() && bodies[1]["text"].as_str().unwrap().contains("203.0.113.77"), "{bodies}");
+        assert!(
+            bodies[0].is_null() && bodies[1]["text"].as_str().unwrap().contains("203.0.113.77"),
+            "{bodies}"
+        );
         let only = Selection { kinds: vec![crate::Kind::SignedIn], ..Selection::default() };
         let mut export = house.audit.export(&owner(ada), only).await.unwrap();
         while export.next().await.unwrap().is_some() {}

@@ -251,12 +251,13 @@ async fn an_erasure_names_its_keys_and_leaves_the_log_whole() {
             ..Erasure::new(base::Actor::Account(operator), "operator")
         };
         assert!(
-            house.audit.erase_subject(&mut tx, ada, Erasure { request: Some(house.request()), ..order() }).await.unwrap()
+            house
+                .audit
+                .erase_subject(&mut tx, ada, Erasure { request: Some(house.request()), ..order() })
+                .await
+                .unwrap()
         );
-        assert!(
-            !house.audit.erase_subject(&mut tx, ada, order()).await.unwrap(),
-            "there is nothing left"
-        );
+        assert!(!house.audit.erase_subject(&mut tx, ada, order()).await.unwrap(), "there is nothing left");
         tx.commit().await.unwrap();
         house.audit.settled().await.unwrap();
         let log = house.audit.read_log(0, 10).await.unwrap();

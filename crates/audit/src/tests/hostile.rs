@@ -51,7 +51,11 @@ async fn what_is_no_file_is_missing_and_nobody_waits_for_it() {
         assert!(prove(&mut source, Wanted::Index(300)).await.is_err(), "{what}: its tile is not there");
         instead(&at.join(tile.entries_path()), what);
         let found = tree(&mut source, &log.trust, &[]).await.unwrap();
-        assert!(found.findings.listed.contains(&Finding::Missing { from: 256, to: 512 }), "{:?}", found.findings);
+        assert!(
+            found.findings.listed.contains(&Finding::Missing { from: 256, to: 512 }),
+            "{:?}",
+            found.findings
+        );
         instead(&at.join("checkpoint"), what);
         let found = tree(&mut source, &log.trust, &[]).await.unwrap();
         assert_eq!(found.findings.listed, [Finding::NoCheckpoint], "{what}");
@@ -74,7 +78,8 @@ async fn what_is_no_file_is_missing_and_nobody_waits_for_it() {
 #[tokio::test]
 async fn a_size_beyond_reason_ends() {
     let folder = tempfile::tempdir().unwrap();
-    let (signer, _) = LogSigner::generate("hostile.example/log", KeyType::Ed25519, &Entropy::seeded(3)).unwrap();
+    let (signer, _) =
+        LogSigner::generate("hostile.example/log", KeyType::Ed25519, &Entropy::seeded(3)).unwrap();
     let trust = Trust { origin: None, keys: vec![signer.verifier().clone()], witnesses: Vec::new() };
     let id: Id<ids::Event> = Id::from_bytes([7; 16]);
     for size in [1 << 40, u64::MAX >> 1, u64::MAX] {

@@ -229,11 +229,15 @@ impl fmt::Display for Finding {
             }
             Self::AnchorInvalid { why } => write!(f, "the checkpoint in the second place: {why}"),
             Self::AnchorMissing => write!(f, "the second place has no checkpoint"),
-            Self::RowInserted { index } => write!(f, "the database has a row {index} outside of the signed tree"),
+            Self::RowInserted { index } => {
+                write!(f, "the database has a row {index} outside of the signed tree")
+            }
             Self::BodyInserted { index, slot } => {
                 write!(f, "the database has a body {slot} of entry {index} that was never signed")
             }
-            Self::HeadAltered => write!(f, "the tree's size and root in the database are not its checkpoint's"),
+            Self::HeadAltered => {
+                write!(f, "the tree's size and root in the database are not its checkpoint's")
+            }
             Self::BodyMissing { index, slot } => {
                 write!(f, "body {slot} of entry {index} is gone, and nothing erased it")
             }

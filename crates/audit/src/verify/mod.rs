@@ -29,12 +29,12 @@ use std::io;
 
 use crypto::log::{Checkpoint, Hash, VerifierKey};
 
+pub use crate::regular::read as read_regular;
 pub use anchor::anchored;
 pub use database::Database;
 pub use export::{ExportFault, Exported, export};
 pub use finding::{Finding, Findings, MAX_FINDINGS, Part};
 pub use folder::Folder;
-pub use crate::regular::read as read_regular;
 pub use prove::{ProveError, Wanted, prove};
 pub use rows::{Erasure, Rows, rows};
 pub use tree::tree;

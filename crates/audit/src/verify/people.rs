@@ -55,9 +55,10 @@ pub(super) fn is_actor(column: &str, leaf: &Leaf, people: &[Person]) -> bool {
 /// The bodies that may be the actor's: after the one of the person whom the event is about comes theirs, then that of a
 /// second person whom the event concerns.
 fn slots(leaf: &Leaf, bodies: usize) -> std::ops::Range<usize> {
-    let concerns = leaf.kind.parse::<Kind>().map_or(true, |kind| {
-        kind.spec().personal.iter().any(|field| field.whose == Whose::Other)
-    });
+    let concerns = leaf
+        .kind
+        .parse::<Kind>()
+        .map_or(true, |kind| kind.spec().personal.iter().any(|field| field.whose == Whose::Other));
     match bodies {
         0 | 1 => 0..1,
         2 if concerns => 0..2,

@@ -60,7 +60,8 @@ fn a_hostile_folder_is_judged_and_nobody_hangs() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let log = at.join("log");
-    let (signer, _) = LogSigner::generate("hostile.example/log", KeyType::Ed25519, &Entropy::seeded(5)).unwrap();
+    let (signer, _) =
+        LogSigner::generate("hostile.example/log", KeyType::Ed25519, &Entropy::seeded(5)).unwrap();
     let vkey = signer.verifier().to_string();
     let verify = || alone(at, &["audit", "verify", "--log", "log", "--key", &vkey, "--anchor", "log/anchor"]);
     let prove = |what: &str| alone(at, &["audit", "prove", what, "--log", "log"]);
@@ -91,10 +92,7 @@ fn a_hostile_folder_is_judged_and_nobody_hangs() {
     // With an authority for time stamps, what lies there is looked at: neither pipe nor device is waited for.
     let key = rcgen::generate_simple_self_signed(vec!["authority.example".to_owned()]).unwrap();
     fs::write(at.join("ca.pem"), key.cert.pem()).unwrap();
-    let output = alone(
-        at,
-        &["audit", "verify", "--log", "log", "--key", &vkey, "--timestamp-ca", "ca.pem"],
-    );
+    let output = alone(at, &["audit", "verify", "--log", "log", "--key", &vkey, "--timestamp-ca", "ca.pem"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("time stamp"), "{}", said(&output));
 
@@ -114,7 +112,11 @@ fn a_hostile_folder_is_judged_and_nobody_hangs() {
     fs::write(&note, evil).unwrap();
     let output = verify();
     assert_eq!(output.status.code(), Some(1));
-    assert!(!output.stdout.contains(&0x1b), "what strangers write does not reach the terminal: {}", said(&output));
+    assert!(
+        !output.stdout.contains(&0x1b),
+        "what strangers write does not reach the terminal: {}",
+        said(&output)
+    );
     // The second place is one, too.
     fs::write(&note, checkpoint(5)).unwrap();
     fs::remove_file(log.join("anchor")).unwrap();
@@ -198,7 +200,8 @@ async fn witnesses_and_authorities_that_mean_harm_are_told_of_and_do_none() {
     let inside = Answering::start(&status("200 OK", "secret"));
     let witness = Answering::start(&redirect(&format!("http://127.0.0.1:{}/", inside.port)));
     let authority = Answering::start(&redirect("file:///etc/passwd"));
-    let (signer, _) = LogSigner::generate("witness.example/w1", KeyType::CosignatureEd25519, &Entropy::seeded(6)).unwrap();
+    let (signer, _) =
+        LogSigner::generate("witness.example/w1", KeyType::CosignatureEd25519, &Entropy::seeded(6)).unwrap();
     let key = rcgen::generate_simple_self_signed(vec!["authority.example".to_owned()]).unwrap();
     let ca = folder.path().join("ca.pem");
     fs::write(&ca, key.cert.pem()).unwrap();
@@ -215,8 +218,10 @@ async fn witnesses_and_authorities_that_mean_harm_are_told_of_and_do_none() {
     until("both failures are on record", || events(&program, "evidence.failing").len() == 2).await;
     desk.next("of-the-log", 0, "a witness that leads elsewhere").await;
     until("the built-in rule tells of it", || desk.count("evidence-failing") > 0).await;
-    let sources: Vec<String> =
-        events(&program, "evidence.failing").iter().map(|event| event["details"]["source"].to_string()).collect();
+    let sources: Vec<String> = events(&program, "evidence.failing")
+        .iter()
+        .map(|event| event["details"]["source"].to_string())
+        .collect();
     assert!(sources.iter().any(|source| source.contains("witness.example/w1")), "{sources:?}");
     assert!(sources.iter().any(|source| source.contains("time stamps")), "{sources:?}");
 
@@ -233,7 +238,8 @@ async fn witnesses_and_authorities_that_mean_harm_are_told_of_and_do_none() {
         let (before, stamps) = (witness.asked(), authority.asked());
         witness.say(&answer);
         authority.say(&answer);
-        until("both are asked again", || witness.asked() > before + 1 && authority.asked() > stamps + 1).await;
+        until("both are asked again", || witness.asked() > before + 1 && authority.asked() > stamps + 1)
+            .await;
     }
     assert_eq!(events(&program, "evidence.failing").len(), 2, "said once, whatever they say");
     assert_eq!(events(&program, "log.disputed").len(), 0, "none of that is a witness' word about the log");

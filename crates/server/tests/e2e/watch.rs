@@ -63,7 +63,10 @@ impl Desk {
             let told = self.told.lock().unwrap();
             let mut of_rule = told.iter().filter(|(_, event)| event["data"]["rule"] == rule);
             if let Some((at, event)) = of_rule.nth(before) {
-                assert_eq!((&event["type"], &event["specversion"]), (&"fortissimo.alert.raised".into(), &"1.0".into()));
+                assert_eq!(
+                    (&event["type"], &event["specversion"]),
+                    (&"fortissimo.alert.raised".into(), &"1.0".into())
+                );
                 assert!(!event["data"]["summary"].as_str().unwrap().is_empty());
                 return *at;
             }
@@ -96,7 +99,10 @@ fn hear(mut socket: TcpStream) -> Option<Value> {
 fn newest(program: &Program, kind: &str) -> Value {
     let output = program.output(&["audit", "search", "--kind", kind, "--limit", "1", "--json"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().next().unwrap_or_else(|| panic!("no {kind}: {}", String::from_utf8_lossy(&output.stderr)));
+    let line = text
+        .lines()
+        .next()
+        .unwrap_or_else(|| panic!("no {kind}: {}", String::from_utf8_lossy(&output.stderr)));
     serde_json::from_str::<Value>(line).unwrap()["details"].clone()
 }
 
@@ -283,7 +289,12 @@ async fn a_full_or_read_only_disk_is_told_within_seconds() {
                     // Until nothing more goes in, and a little back.
                     let _ = fs::write(&filler, vec![7_u8; 16 << 20]);
                     let all = fs::metadata(&filler).unwrap().len();
-                    fs::File::options().write(true).open(&filler).unwrap().set_len(all - (200 << 10)).unwrap();
+                    fs::File::options()
+                        .write(true)
+                        .open(&filler)
+                        .unwrap()
+                        .set_len(all - (200 << 10))
+                        .unwrap();
                 },
             },
             Case {
