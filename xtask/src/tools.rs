@@ -46,6 +46,7 @@ pub(crate) fn prepare_all() -> Result<Tools> {
         ("/usr/bin/python3", "python3"),
         ("/usr/sbin/rsyslogd", "rsyslog"),
         ("/usr/share/doc/rsyslog-openssl", "rsyslog-openssl"),
+        ("/usr/share/doc/libfaketime", "libfaketime"),
     ])?;
     // Debian's Python comes without what makes environments.
     if !answers("python3", &["-m", "ensurepip", "--version"]) {

@@ -265,7 +265,7 @@ pub(crate) fn operator(api: &Api, call: &Call) -> Result<Searcher, Failure> {
 }
 
 /// Everybody sees what is about themselves.
-fn oneself(call: &Call) -> Result<Searcher, Failure> {
+pub(crate) fn oneself(call: &Call) -> Result<Searcher, Failure> {
     let scope = call.account()?.scope();
     Ok(Searcher { actor: call.actor(), scope, request: Some(call.info()) })
 }

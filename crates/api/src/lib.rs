@@ -129,6 +129,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/.well-known/webauthn", open),
         get("/v1/openapi.json", open),
         get("/auth/events", own),
+        get("/auth/events/export", own),
         get("/auth/events/{id}", own),
         get("/auth/events/{id}/proof", own),
         get("/v1/audit/events", "system:logs"),
@@ -225,6 +226,7 @@ fn collected() -> OpenApiRouter<Api> {
         .routes(routes!(events::one_own))
         .routes(routes!(events::proof_own))
         .routes(routes!(report::export))
+        .routes(routes!(report::export_own))
         .routes(routes!(report::aggregates))
         .routes(routes!(verification::start, verification::show))
         .routes(routes!(access_check::check))

@@ -1,6 +1,6 @@
 //! The trail in bulk: exports that prove themselves, and counts by the hour.
 
-use audit::{DAY_MS, Grouping, HOUR_MS, MAX_COUNTS, Selection};
+use audit::{DAY_MS, Grouping, HOUR_MS, MAX_COUNTS, Searcher, Selection};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::Api;
 use crate::call::{Call, Query};
-use crate::events::{Kinds, operator};
+use crate::events::{Kinds, oneself, operator};
 use crate::failure::Failure;
 use crate::strict;
 
@@ -53,8 +53,32 @@ pub(crate) async fn export(
     Query(query): Query<ExportQuery>,
 ) -> Result<impl IntoResponse, Failure> {
     let by = operator(&api, &call)?;
+    handed_out(&api, &by, query).await
+}
+
+/// Export what is about oneself, in the same form. Of events that are about somebody else, too, only one's own part is
+/// shown; the others are `null`.
+///
+/// Needs a session in which all factors were given within the last ten minutes.
+#[utoipa::path(get, path = "/auth/events/export", operation_id = "exportOwnEvents", tag = "audit", params(ExportQuery),
+    responses((status = 200, description = "JSON lines.", body = String, content_type = "application/jsonl")))]
+pub(crate) async fn export_own(
+    State(api): State<Api>,
+    call: Call,
+    Query(query): Query<ExportQuery>,
+) -> Result<impl IntoResponse, Failure> {
+    api.identity.must_be_fresh(call.account()?).await?;
+    let by = oneself(&call)?;
+    handed_out(&api, &by, query).await
+}
+
+async fn handed_out(
+    api: &Api,
+    by: &Searcher,
+    query: ExportQuery,
+) -> Result<impl IntoResponse + use<>, Failure> {
     let selection = Selection { from: query.from, to: query.to, kinds: query.kind.unwrap_or_default().0 };
-    let export = api.audit.export(&by, selection).await?;
+    let export = api.audit.export(by, selection).await?;
     let name = format!("attachment; filename=\"audit-{}.jsonl\"", export.tree_size());
     // The next chunk is read when the client has taken the one before.
     let lines = stream::try_unfold(export, async |mut export| {

@@ -19,6 +19,8 @@ use crate::writer::Core;
 use crate::{Audit, AuditError, Event, Outcome, Searcher};
 
 const SCOPE: Scope = Scope::System("verifying the log");
+/// Bytes of the second place's checkpoint that are read at most.
+const MAX_CHECKPOINT: u64 = 64 * 1024;
 /// Faults that a report lists at most.
 const FAULTS: usize = 200;
 
@@ -287,12 +289,15 @@ const fn index_of(finding: &Finding) -> Option<u64> {
         Finding::Altered { index, .. }
         | Finding::Swapped { index, .. }
         | Finding::Inserted { index }
-        | Finding::RowInserted { index }
         | Finding::BodyMissing { index, .. }
         | Finding::ErasedWithoutAuthority { index, .. }
         | Finding::NotErased { index, .. } => Some(*index),
         Finding::Missing { from, .. } | Finding::Truncated { from, .. } | Finding::Unproven { from, .. } => {
             Some(*from)
+        }
+        // None of a row below the first.
+        Finding::RowInserted { index } | Finding::BodyInserted { index, .. } if *index >= 0 => {
+            Some(index.unsigned_abs())
         }
         // What is gone begins where the log ends.
         Finding::Replayed { size, .. } => Some(*size),
@@ -306,7 +311,7 @@ async fn examine(core: &Core) -> Result<Report, VerifyError> {
     let trust = trust(core);
     // In this order: what is read later is never older.
     let anchor = match &core.settings.anchor {
-        Some(path) => read_text(path).await?,
+        Some(path) => read_text(path)?,
         None => None,
     };
     let earlier: Vec<u64> = anchor.iter().filter_map(|note| size_of(note)).collect();
@@ -319,16 +324,24 @@ async fn examine(core: &Core) -> Result<Report, VerifyError> {
             report.add(FaultPlace::Files, &verify::anchored(&files, anchor.as_deref(), &trust));
         }
         sizes.extend(files.head.iter().map(|head| head.size));
+        let so_far = report.faults.len();
         let tree = database(core, &trust, &sizes, &mut report).await?;
+        if files.head.is_none() && so_far == 0 && tree.head.as_ref().is_some_and(|head| head.size > 0) {
+            let mut gone = Findings::default();
+            gone.add(Finding::NoCheckpoint);
+            report.add(FaultPlace::Files, &gone);
+        }
         // The files follow the database, never the other way round: a database that ends before them was cut, and two
         // trees that are each in order may still be two.
         if !files.signed_by.is_empty() {
             report.add(FaultPlace::Database, &verify::anchored(&tree, Some(&files.checkpoint), &trust));
         }
         compare(core, &tree, anchor.as_deref(), &trust, &mut report);
+        beside(core, &tree, &mut report).await?;
     } else {
         let tree = database(core, &trust, &sizes, &mut report).await?;
         compare(core, &tree, anchor.as_deref(), &trust, &mut report);
+        beside(core, &tree, &mut report).await?;
     }
     report.conclude("whole");
     Ok(report)
@@ -346,13 +359,18 @@ async fn database(
     report.signed_by.clone_from(&tree.signed_by);
     report.leaves = tree.leaves;
     report.add(FaultPlace::Database, &tree.findings);
+    Ok(tree)
+}
+
+/// What lies beside the leaves. Looked at last: what an older copy lacks is not the fault, that it is older is.
+async fn beside(core: &Core, tree: &Tree, report: &mut Report) -> Result<(), VerifyError> {
     let rows = verify::rows(&core.db, &core.keys, report.tree_size, &tree.erasures).await?;
     report.bodies = rows.bodies;
     let erased =
         rows.erased.iter().take(FAULTS).map(|(by, bodies)| ErasedBodies { by: *by, bodies: *bodies });
     report.erased = erased.collect();
     report.add(FaultPlace::Database, &rows.findings);
-    Ok(tree)
+    Ok(())
 }
 
 fn compare(core: &Core, tree: &Tree, anchor: Option<&str>, trust: &Trust, report: &mut Report) {
@@ -370,12 +388,10 @@ fn size_of(note: &str) -> Option<u64> {
     crypto::log::Checkpoint::read_unverified(note).ok().map(|head| head.size)
 }
 
-async fn read_text(path: &std::path::Path) -> Result<Option<String>, VerifyError> {
-    match tokio::fs::read(path).await {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+/// The verification has a thread of its own, which may wait for a disk.
+fn read_text(path: &std::path::Path) -> Result<Option<String>, VerifyError> {
+    let bytes = verify::read_regular(path, MAX_CHECKPOINT)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// A fault's word and sentence.

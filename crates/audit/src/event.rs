@@ -271,8 +271,8 @@ pub enum Event {
     /// An account came from another product; `hash` names its password's scheme.
     AccountImported { source: Short, hash: Short },
     /// A person's key was destroyed. `keys` are its references as leaves have them (hexadecimal); `authority` says who
-    /// may have decided it: `owner`, `operator`, `retention`.
-    SubjectErased { keys: Vec<Short>, authority: &'static str },
+    /// may have decided it: `owner`, `operator`, `retention`; `reason` is what they said, and must name nobody.
+    SubjectErased { keys: Vec<Short>, authority: &'static str, reason: Option<Detail> },
     /// A part of the trail was handed out; `by` names the filters, not their values, `tree_size` the checkpoint.
     AuditExported { by: Vec<&'static str>, tree_size: u64 },
     /// The log (`whole`) or one proof (`proof`) was verified on request; `index` is the first entry at fault.
@@ -289,6 +289,12 @@ pub enum Event {
     SinkRecovered { sink: Short, since: Timestamp, behind: u64 },
     /// A sink refused one record again and again while it took others: it goes on without it.
     SinkRecordSkipped { sink: Short, index: Option<u64>, reason: Short },
+    /// A witness or the authority for time stamps (`source`) does not answer or refuses; said once until it is over.
+    EvidenceFailing { source: Short, reason: Detail },
+    /// … and it says something about the log again.
+    EvidenceRecovered { source: Short, since: Timestamp },
+    /// A witness says that the log of `size` entries is not the one that it has seen before.
+    LogDisputed { source: Short, size: u64, reason: Detail },
     /// A file of the log was `deleted`, `replaced`, `truncated` or `altered` by somebody else; `rebuilt` from the
     /// database or left as it is, as evidence.
     LogFileChanged { file: Short, what: &'static str, rebuilt: bool },
@@ -391,6 +397,9 @@ impl Event {
             Self::SinkFailing { .. } => Kind::SinkFailing,
             Self::SinkRecovered { .. } => Kind::SinkRecovered,
             Self::SinkRecordSkipped { .. } => Kind::SinkRecordSkipped,
+            Self::EvidenceFailing { .. } => Kind::EvidenceFailing,
+            Self::EvidenceRecovered { .. } => Kind::EvidenceRecovered,
+            Self::LogDisputed { .. } => Kind::LogDisputed,
             Self::LogFileChanged { .. } => Kind::LogFileChanged,
             Self::LogRolledBack { .. } => Kind::LogRolledBack,
             Self::LogInconsistent { .. } => Kind::LogInconsistent,

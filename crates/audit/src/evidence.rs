@@ -1,18 +1,22 @@
 //! What others say about the log: cosignatures of witnesses, time stamps of an authority. Who fetches it is another
 //! crate's matter (this one has no network); here it is kept, and one node at a time is told to fetch.
 
-use base::{Scope, Timestamp};
+use base::{Actor, Scope, Timestamp};
 use crypto::log::{Hash, consistency_proof};
 use store::{Row, Tx, params, sql};
 
 use crate::log::reading::{integer, with_nodes};
-use crate::{Audit, AuditError};
+use crate::{Audit, AuditError, Detail, Event, Outcome, Record, Short};
 
 sql! {
     ADD_SOURCE = "INSERT INTO audit_evidence_source (source, next_at) VALUES ($1, 0) ON CONFLICT DO NOTHING";
     CLAIM = "UPDATE audit_evidence_source SET next_at = $3 WHERE source = $1 AND next_at <= $2";
-    FAILED = "UPDATE audit_evidence_source SET failure = $2 WHERE source = $1";
-    FAILURE = "SELECT failure FROM audit_evidence_source WHERE source = $1";
+    SOON = "UPDATE audit_evidence_source SET next_at = $2 WHERE source = $1 AND next_at > $2";
+    STATE = "SELECT failure, failing_since, disputed FROM audit_evidence_source WHERE source = $1";
+    STATES = "SELECT source, failure, failing_since, disputed FROM audit_evidence_source WHERE source <> 'witnesses' ORDER BY source LIMIT 100";
+    NOTE = "INSERT INTO audit_evidence_source (source, next_at, failure, failing_since, disputed) VALUES ($1, 0, $2, $3, $4)
+            ON CONFLICT (source) DO UPDATE SET failure = excluded.failure, failing_since = excluded.failing_since,
+            disputed = excluded.disputed";
     KEEP = "INSERT INTO audit_evidence (source, size, checkpoint, evidence, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     NEWEST = "SELECT source, size, checkpoint, evidence, at FROM audit_evidence WHERE source = $1 ORDER BY size DESC LIMIT 1";
     // The earliest that covers an entry says most about when it was there.
@@ -54,6 +58,30 @@ pub struct Evidence {
     pub at: Timestamp,
 }
 
+/// How asking somebody went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// They said what they were asked for.
+    Well,
+    /// They did not answer, or refused.
+    Failing(String),
+    /// They say that this log is not the one that they have seen before.
+    Disputed(String),
+}
+
+/// How somebody is who is asked about the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvidenceState {
+    /// Who: `time stamps`, or `witness` and its name.
+    pub who: String,
+    /// Since when nothing good was heard; `None` if all is well.
+    pub failing_since: Option<Timestamp>,
+    /// Whether they say that the log is another one.
+    pub disputed: bool,
+    /// What is wrong.
+    pub failure: Option<String>,
+}
+
 impl Audit {
     /// Whether this node is to ask this source now; the next time will be `every_ms` later. Of all nodes, one is told so.
     ///
@@ -68,7 +96,19 @@ impl Audit {
         Ok(claimed)
     }
 
-    /// Keeps what was said, and that asking went well.
+    /// Has a source asked again after `within_ms` at the latest, because something failed.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn ask_again(&self, source: EvidenceSource, within_ms: i64) -> Result<(), AuditError> {
+        let soon = self.core().clock.now().plus_ms(within_ms);
+        let mut tx = self.core().db.begin(SCOPE).await?;
+        tx.execute(SOON, params![source.name(), soon]).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Keeps what was said.
     ///
     /// # Errors
     /// If the database fails.
@@ -85,22 +125,75 @@ impl Audit {
         if source == EvidenceSource::Witnesses {
             tx.execute(PRUNE, params![source.name()]).await?;
         }
-        tx.execute(FAILED, params![source.name(), None::<String>]).await?;
         tx.commit().await?;
         Ok(())
     }
 
-    /// Remembers why asking did not go well; `true` if it is not what is remembered already.
+    /// Notes how asking `who` about the tree of `size` entries went. That they begin to fail, that they are well again, and
+    /// that they dispute the log are events, each said once; `true` if there was one.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn evidence_failed(&self, source: EvidenceSource, why: &str) -> Result<bool, AuditError> {
+    pub async fn heard(&self, who: &str, size: u64, heard: &Heard) -> Result<bool, AuditError> {
+        let now = self.core().clock.now();
         let mut tx = self.core().db.begin(SCOPE).await?;
-        let known = tx.query_opt(FAILURE, params![source.name()]).await?;
-        let known: Option<String> = known.map(|row| row.get(0)).transpose()?.flatten();
-        tx.execute(FAILED, params![source.name(), why]).await?;
+        let known = tx.query_opt(STATE, params![who]).await?;
+        let before = match &known {
+            Some(row) => state(who.to_owned(), row, 0)?,
+            None => {
+                EvidenceState { who: who.to_owned(), failing_since: None, disputed: false, failure: None }
+            }
+        };
+        let source = Short::new(who);
+        let (after, event) = match heard {
+            Heard::Well => {
+                let after =
+                    EvidenceState { failing_since: None, disputed: false, failure: None, ..before.clone() };
+                let since = before.failing_since;
+                (after, since.map(|since| Event::EvidenceRecovered { source, since }))
+            }
+            Heard::Failing(why) => {
+                let reason = Detail::new(why);
+                // A dispute is not over because the witness is away now.
+                let text =
+                    if before.disputed { before.failure.clone() } else { Some(reason.as_str().to_owned()) };
+                let since = Some(before.failing_since.unwrap_or(now));
+                let after = EvidenceState { failing_since: since, failure: text, ..before.clone() };
+                let begins = before.failing_since.is_none();
+                (after, begins.then_some(Event::EvidenceFailing { source, reason }))
+            }
+            Heard::Disputed(why) => {
+                let reason = Detail::new(why);
+                let failure = Some(reason.as_str().to_owned());
+                let since = Some(before.failing_since.unwrap_or(now));
+                let after = EvidenceState { failing_since: since, disputed: true, failure, ..before.clone() };
+                (after, (!before.disputed).then_some(Event::LogDisputed { source, size, reason }))
+            }
+        };
+        if known.is_some() && after == before {
+            return Ok(false);
+        }
+        let EvidenceState { who, failing_since, disputed, failure } = after;
+        tx.execute(NOTE, params![who, failure, failing_since, disputed]).await?;
+        let told = event.is_some();
+        if let Some(event) = event {
+            let well = matches!(event, Event::EvidenceRecovered { .. });
+            let outcome = if well { Outcome::Success } else { Outcome::Failure };
+            self.append(&mut tx, &Record::new(now, event).by(Actor::System("evidence")).ended(outcome))
+                .await?;
+        }
         tx.commit().await?;
-        Ok(known.as_deref() != Some(why))
+        Ok(told)
+    }
+
+    /// How everybody is who was asked about the log.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn evidence_states(&self) -> Result<Vec<EvidenceState>, AuditError> {
+        let mut tx = self.core().db.begin_read(SCOPE).await?;
+        let rows = tx.query(STATES, params![]).await?;
+        rows.iter().map(|row| Ok(state(row.get(0)?, row, 1)?)).collect()
     }
 
     /// The newest that was said; `None` if there is nothing yet.
@@ -146,4 +239,14 @@ pub(crate) async fn cosigned(tx: &mut Tx, index: u64) -> Result<Option<(u64, Str
 
 fn read(row: &Row) -> Result<Evidence, AuditError> {
     Ok(Evidence { size: row.get(1)?, checkpoint: row.get(2)?, evidence: row.get(3)?, at: row.get(4)? })
+}
+
+/// The columns `failure`, `failing_since` and `disputed`, from column `at` on.
+fn state(who: String, row: &Row, at: usize) -> Result<EvidenceState, store::DbError> {
+    Ok(EvidenceState {
+        who,
+        failure: row.get(at)?,
+        failing_since: row.get(at + 1)?,
+        disputed: row.get(at + 2)?,
+    })
 }

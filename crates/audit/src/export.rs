@@ -23,9 +23,12 @@ use crate::{Audit, AuditError, Event, Filter, Kind, SEARCH_WAIT, Searcher, TreeH
 pub const FORMAT: &str = "fortissimo-audit-export/1";
 /// Events of one chunk.
 const CHUNK: usize = 128;
+/// Bodies of one event at most: the form of the outbox counts them in one byte.
+const MAX_BODIES: u32 = 255;
 /// Hashes of the tree that are remembered: neighbours share nearly all of them.
 const REMEMBERED: usize = 8_192;
 const LEAF: usize = 14;
+const KIND: usize = 2;
 
 const SCOPE: Scope = Scope::System("exporting the audit trail");
 
@@ -35,7 +38,13 @@ sql! {
         WHERE id > $1 AND id < $2 AND +idx < $3 ORDER BY id LIMIT $4");
     BY_KIND = concat!("SELECT ", entry_columns!(), ", leaf FROM audit_event \
         WHERE id > $1 AND id < $2 AND +idx < $3 AND kind = $5 ORDER BY id LIMIT $4");
-    FURTHER = "SELECT account_id, body FROM audit_body WHERE idx = $1 ORDER BY slot";
+    // What a person sees: what is about them, and what has a body of theirs beside somebody else's.
+    OWN_ABOUT = concat!("SELECT ", entry_columns!(), ", leaf FROM audit_event \
+        WHERE id > $1 AND id < $2 AND +idx < $3 AND account_id = $5 ORDER BY id LIMIT $4");
+    OWN_FURTHER = concat!("WITH own AS MATERIALIZED (SELECT b.idx AS i FROM audit_body AS b \
+        WHERE b.account_id = $5 AND b.id > $1 AND b.id < $2 AND b.idx < $3 ORDER BY b.id LIMIT $4) \
+        SELECT ", entry_columns!(), ", leaf FROM own CROSS JOIN audit_event WHERE idx = i ORDER BY id");
+    FURTHER = "SELECT slot, account_id, body FROM audit_body WHERE idx = $1 ORDER BY slot";
 }
 
 /// What is exported.
@@ -52,6 +61,7 @@ pub struct Selection {
 /// An export under way.
 pub struct Export {
     audit: Audit,
+    scope: Scope,
     selection: Selection,
     head: TreeHead,
     origin: String,
@@ -62,7 +72,8 @@ pub struct Export {
 
 enum State {
     Head,
-    /// Which of the selected kinds, and the last event of it that was given.
+    /// Which of the selected kinds (or of the two ways in which an event is somebody's own), and the last event of it that
+    /// was given.
     Events(usize, Id<ids::Event>),
     End,
     Done,
@@ -84,7 +95,7 @@ struct BodyText {
 }
 
 impl Audit {
-    /// Begins an export. That it was done is durable before this returns, with the tree that everything is proven
+    /// Begins an export; an account's scope gets its own events, with its own bodies only. That it was done is durable before this returns, with the tree that everything is proven
     /// against; what comes into the log later is not in it.
     ///
     /// # Errors
@@ -107,7 +118,8 @@ impl Audit {
         let origin = head.checkpoint.lines().next().unwrap_or_default().to_owned();
         let selection = Selection { kinds: filter.all_kinds(), ..selection };
         let prover = Prover::new(head.size);
-        Ok(Export { audit: self.clone(), selection, head, origin, prover, state: State::Head, events: 0 })
+        let (audit, scope) = (self.clone(), by.scope);
+        Ok(Export { audit, scope, selection, head, origin, prover, state: State::Head, events: 0 })
     }
 }
 
@@ -138,7 +150,7 @@ impl Export {
                         return Ok(Some(lines));
                     }
                     let next = way + 1;
-                    let more = next < self.selection.kinds.len();
+                    let more = next < self.ways();
                     self.state = if more { State::Events(next, self.start()) } else { State::End };
                 }
                 State::End => {
@@ -148,6 +160,19 @@ impl Export {
                 State::Done => return Ok(None),
             }
         }
+    }
+
+    /// Whose events these are, if not everybody's.
+    const fn owner(&self) -> Option<Id<ids::Account>> {
+        match self.scope {
+            Scope::Account(own) => Some(own),
+            Scope::System(_) => None,
+        }
+    }
+
+    /// How many lists of events there are, one after the other.
+    fn ways(&self) -> usize {
+        if self.owner().is_some() { 2 } else { self.selection.kinds.len() }
     }
 
     /// Below every id that is wanted.
@@ -180,35 +205,58 @@ impl Export {
         let audit = self.audit.clone();
         let core = audit.core();
         let until = self.selection.to.map_or(Id::<ids::Event>::from_bytes([0xff; 16]), first_id);
-        let mut tx = core.db.begin_read(SCOPE).await?;
+        let mut tx = core.db.begin_read(self.scope).await?;
         let (size, limit) = (reading::integer(self.head.size), i64::try_from(CHUNK).unwrap_or(i64::MAX));
-        let rows = match self.selection.kinds.get(way) {
-            None => tx.query(BY_TIME, params![after, until, size, limit]).await?,
-            Some(kind) => tx.query(BY_KIND, params![after, until, size, limit, kind.name()]).await?,
+        let rows = match (self.owner(), self.selection.kinds.get(way)) {
+            (Some(own), _) => {
+                let statement = if way == 0 { OWN_ABOUT } else { OWN_FURTHER };
+                tx.query(statement, params![after, until, size, limit, own]).await?
+            }
+            (None, None) => tx.query(BY_TIME, params![after, until, size, limit]).await?,
+            (None, Some(kind)) => tx.query(BY_KIND, params![after, until, size, limit, kind.name()]).await?,
         };
         let Some(last) = rows.last() else { return Ok(None) };
         self.state = State::Events(way, last.get(0)?);
         let mut lines = Vec::with_capacity(rows.len() * 4_096);
+        let kinds = self.selection.kinds.clone();
         for row in &rows {
+            // A person has few events of each kind: no index is needed to leave the others out.
+            let kind: String = row.get(KIND)?;
+            if self.owner().is_some()
+                && !kinds.is_empty()
+                && !kinds.iter().any(|wanted| wanted.name() == kind)
+            {
+                continue;
+            }
             lines.extend(self.event(&mut tx, row).await?);
+            self.events += 1;
         }
-        self.events += rows.len() as u64;
         Ok(Some(lines))
     }
 
     async fn event(&mut self, tx: &mut Tx, row: &Row) -> Result<Vec<u8>, AuditError> {
         let keys = &self.audit.core().keys;
-        let entry = opening::entry(tx, keys, row, SCOPE).await?;
+        let (scope, owner) = (self.scope, self.owner());
+        let entry = opening::entry(tx, keys, row, scope).await?;
         let index = entry.index.unwrap_or_default();
         let leaf: Vec<u8> = row.get(LEAF)?;
+        // As many as the leaf commits to; those of people who were erased may be gone.
         let mut sealed: Vec<(Option<Id<ids::Account>>, Vec<u8>)> = vec![(entry.account, row.get(13)?)];
-        if row.get::<u32>(12)? > 1 {
+        let count: u32 = row.get(12)?;
+        if count > 1 {
+            sealed.resize(count.min(MAX_BODIES) as usize, (None, Vec::new()));
             for further in tx.query(FURTHER, params![reading::integer(index)]).await? {
-                sealed.push((further.get(0)?, further.get(1)?));
+                if let Some(slot) = sealed.get_mut(further.get::<u32>(0)? as usize) {
+                    *slot = (further.get(1)?, further.get(2)?);
+                }
             }
         }
         let mut bodies = Vec::with_capacity(sealed.len());
         for (account, record) in sealed {
+            if owner.is_some() && account != owner {
+                bodies.push(None);
+                continue;
+            }
             // What cannot be opened is told from what was never there; whether it was erased or altered is for the
             // verification of the log to say.
             let opened = open_body(tx, keys, &entry.id, account, &record).await.ok();

@@ -43,6 +43,7 @@ sql! {
     MOVE = "UPDATE audit_hour_cursor SET idx = $2 WHERE only_row = 1 AND idx = $1";
     ADD = "INSERT INTO audit_hour (hour, kind, outcome, severity, country, events) VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (hour, kind, outcome, severity, country) DO UPDATE SET events = audit_hour.events + excluded.events";
+    SWEEP = "DELETE FROM audit_hour WHERE hour < $1";
     BY_KIND = counts!("kind");
     BY_OUTCOME = counts!("outcome");
     BY_SEVERITY = counts!("CAST(severity AS TEXT)");
@@ -113,6 +114,22 @@ impl Audit {
         };
         let counts = rows.iter().take(MAX_COUNTS).map(count).collect::<Result<_, _>>()?;
         Ok(Counts { counts, cut, counted_to })
+    }
+
+    /// Removes the counts of hours that began more than `keep_ms` ago; how many. An event that arrives later than that is
+    /// counted all the same, until the next time.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn sweep_hours(&self, keep_ms: i64) -> Result<u64, AuditError> {
+        let core = self.core();
+        let oldest = core.clock.now().plus_ms(keep_ms.saturating_neg());
+        let mut tx = core.db.begin(SCOPE).await?;
+        let swept = tx.execute(SWEEP, params![hour_of(oldest)]).await?;
+        if swept > 0 {
+            tx.commit().await?;
+        }
+        Ok(swept)
     }
 
     /// Counts what comes, until `stop` becomes true. One such task in each server.

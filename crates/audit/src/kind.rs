@@ -214,6 +214,9 @@ catalogue! {
     SinkFailing            "sink.failing"                     6008 1  4 Critical Long   [];
     SinkRecovered          "sink.recovered"                   6008 99 2 Critical Long   [];
     SinkRecordSkipped      "sink.record_skipped"              6008 1  4 Critical Long   [];
+    EvidenceFailing        "evidence.failing"                 6008 1  4 Critical Long   [];
+    EvidenceRecovered      "evidence.recovered"               6008 99 2 Critical Long   [];
+    LogDisputed            "log.disputed"                     6008 1  6 Critical Long   [];
     LogFileChanged         "log.file_changed"                 6008 1  5 Critical Long   [];
     LogRolledBack          "log.rolled_back"                  6008 1  6 Critical Long   [];
     LogInconsistent        "log.inconsistent"                 6008 1  6 Critical Long   [];

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use base::{Id, Scope, kind as ids};
-use keys::{Field, Keys, KeysError, Purpose, Subject};
+use crypto::envelope;
+use keys::{Field, KeyState, Keys, KeysError, Purpose, Subject};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use store::{Row, Tx, params, sql};
@@ -66,6 +67,8 @@ pub(crate) async fn entry(tx: &mut Tx, keys: &Keys, row: &Row, scope: Scope) -> 
             let opened = open_body(tx, keys, &entry.id, account, &record).await;
             add(&mut entry, read(opened)?);
         }
+        // The bodies of those who were erased are gone (see `forget.rs`).
+        entry.erased |= reader.is_none() && further.len() + 1 < bodies as usize;
     }
     Ok(entry)
 }
@@ -111,12 +114,37 @@ pub(crate) async fn open_body(
     account: Option<Id<ids::Account>>,
     record: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, KeysError> {
+    open_with_owner(tx, keys, id, account, record).await.map(|(plain, _)| plain)
+}
+
+/// As [`open_body`]; says, too, whether it was under the key of the account, and thus surely theirs.
+pub(crate) async fn open_with_owner(
+    tx: &mut Tx,
+    keys: &Keys,
+    id: &Id<ids::Event>,
+    account: Option<Id<ids::Account>>,
+    record: &[u8],
+) -> Result<(Zeroizing<Vec<u8>>, bool), KeysError> {
+    if record.is_empty() {
+        // Removed when its key was destroyed; whether with authority is for the verification to say.
+        return Err(KeysError::Destroyed);
+    }
     match (keys.open_system(Purpose::Audit, body_field(id), record), account) {
         (Err(KeysError::UnknownKey), Some(account)) => {
-            keys.open_field(tx, Subject::Account(account), body_field(id), record).await
+            let opened = keys.open_field(tx, Subject::Account(account), body_field(id), record).await;
+            opened.map(|plain| (plain, true))
         }
-        (opened, _) => opened,
+        // Whose it was is forgotten already, the body not yet.
+        (Err(KeysError::UnknownKey), None) => Err(gone(tx, keys, record).await?),
+        (opened, _) => opened.map(|plain| (plain, false)),
     }
+}
+
+/// Why a body that is nobody's does not open.
+async fn gone(tx: &mut Tx, keys: &Keys, record: &[u8]) -> Result<KeysError, KeysError> {
+    let Ok(key) = envelope::key_ref(record) else { return Ok(KeysError::Unreadable) };
+    let destroyed = keys.key_state(tx, key).await? == KeyState::Destroyed;
+    Ok(if destroyed { KeysError::Destroyed } else { KeysError::UnknownKey })
 }
 
 fn add(entry: &mut Entry, opened: Opened) {

@@ -1,14 +1,18 @@
 //! What happened in one's own account lately, in words, with the reasons of risk (AUTH-10).
 
 use askama::Template;
-use audit::{Entry, Filter, Searcher};
+use audit::{AuditError, Entry, Filter, Searcher, Selection};
+use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use base::{Actor, Scope};
+use futures_util::stream;
 use http::StatusCode;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use identity::Error;
 
 use crate::Console;
-use crate::page::{Failure, Frame, render};
+use crate::page::{Failure, Frame, go, render};
 use crate::view::{device, filters};
 use crate::visit::Visit;
 
@@ -35,18 +39,41 @@ struct Line {
 
 /// GET /account/activity
 pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Result<Response, Failure> {
-    let caller = visit.account()?;
-    let by = Searcher {
-        actor: Actor::Account(caller.account),
-        scope: Scope::Account(caller.account),
-        request: Some(visit.meta.info()),
-    };
+    let by = oneself(&visit)?;
     let found = console.audit.search(&by, &Filter::default(), None, LOOKED_AT).await?;
     let page = ActivityPage {
         frame: visit.frame(&console, "account"),
         lines: found.entries.iter().filter_map(Line::of).collect(),
     };
     Ok(render(&visit, StatusCode::OK, &page))
+}
+
+/// GET /account/activity/export: everything about oneself, in the form of `docs/audit-export.md`.
+pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Result<Response, Failure> {
+    match console.identity.must_be_fresh(visit.account()?).await {
+        Ok(()) => {}
+        Err(Error::ReauthenticationRequired { .. }) => {
+            return Ok(go("/account/confirm?next=/account/activity"));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let export = console.audit.export(&oneself(&visit)?, Selection::default()).await?;
+    let name = format!("attachment; filename=\"activity-{}.jsonl\"", export.tree_size());
+    let lines = stream::try_unfold(export, async |mut export| {
+        let chunk = export.next().await.inspect_err(|error| tracing::error!(%error, "an export broke off"));
+        Ok::<_, AuditError>(chunk?.map(|chunk| (chunk, export)))
+    });
+    let head = [(CONTENT_TYPE, "application/jsonl".to_owned()), (CONTENT_DISPOSITION, name)];
+    Ok((head, Body::from_stream(lines)).into_response())
+}
+
+fn oneself(visit: &Visit) -> Result<Searcher, Failure> {
+    let caller = visit.account()?;
+    Ok(Searcher {
+        actor: Actor::Account(caller.account),
+        scope: Scope::Account(caller.account),
+        request: Some(visit.meta.info()),
+    })
 }
 
 impl Line {

@@ -113,6 +113,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/account/sign-in-notice", "public"),
         post("/account/sign-in-notice", "public").rate(RateClass::SignIn),
         get("/account/activity", own),
+        get("/account/activity/export", own),
         get("/account/forgot", "public"),
         post("/account/forgot", "public").rate(RateClass::Registration),
         get("/account/reset", "public"),
@@ -189,6 +190,7 @@ pub fn router(console: Console) -> Router {
         .route("/account/sign-out", post(sign_in::sign_out))
         .route("/account/sign-in-notice", get(notice::form).post(notice::answer))
         .route("/account/activity", get(activity::page))
+        .route("/account/activity/export", get(activity::export))
         .route("/account/forgot", get(recovery::forgot_form).post(recovery::forgot))
         .route("/account/reset", get(recovery::reset_form).post(recovery::reset))
         .route("/account/password", get(recovery::change_form).post(recovery::change))

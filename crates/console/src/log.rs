@@ -33,6 +33,7 @@ struct LogPage {
     verdict: Option<Verdict>,
     sinks: Vec<SinkRow>,
     seals: Vec<Seal>,
+    asked: Vec<AskedRow>,
     events: Vec<EventRow>,
 }
 
@@ -52,6 +53,13 @@ struct Seal {
     who: &'static str,
     size: u64,
     at: String,
+}
+
+/// Somebody who is asked about the log.
+struct AskedRow {
+    who: String,
+    tone: &'static str,
+    state: String,
 }
 
 struct Figure {
@@ -88,6 +96,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Result
         verdict,
         sinks: sinks(&console).await,
         seals: seals(&console).await?,
+        asked: asked(&console).await?,
         events: found.entries.iter().map(EventRow::of).collect(),
     };
     Ok(render(&visit, StatusCode::OK, &page))
@@ -135,6 +144,25 @@ async fn seals(console: &Console) -> Result<Vec<Seal>, Failure> {
     Ok(seals)
 }
 
+/// How everybody is who is asked about the log.
+async fn asked(console: &Console) -> Result<Vec<AskedRow>, Failure> {
+    let states = console.audit.evidence_states().await?;
+    let row = |one: audit::EvidenceState| {
+        let since = one.failing_since.map(minute).unwrap_or_default();
+        let why = one.failure.unwrap_or_default();
+        AskedRow {
+            tone: if one.failing_since.is_some() { "bad" } else { "good" },
+            state: match (one.failing_since, one.disputed) {
+                (None, _) => "well".to_owned(),
+                (Some(_), true) => format!("says since {since} that this is another log: {why}"),
+                (Some(_), false) => format!("failing since {since}: {why}"),
+            },
+            who: one.who,
+        }
+    };
+    Ok(states.into_iter().map(row).collect())
+}
+
 fn minute(at: Timestamp) -> String {
     at.to_rfc3339().replace('T', " ").chars().take(16).collect()
 }
@@ -146,6 +174,7 @@ fn of_itself() -> Vec<Kind> {
         .filter(|kind| {
             let name = kind.name();
             name.starts_with("log.")
+                || name.starts_with("evidence.")
                 || matches!(
                     kind,
                     Kind::AuditGap | Kind::AuditVerified | Kind::AuditExported | Kind::SubjectErased

@@ -9,7 +9,7 @@
 //! an account already".
 
 use access::Role;
-use audit::{Event, Outcome};
+use audit::{Erasure, Event, Outcome};
 use base::{Actor, Id, Scope, Secret, Username, kind};
 use keys::Purpose;
 use store::{Change, Tx, params};
@@ -216,7 +216,9 @@ impl Inner {
         let deleted = tx.execute(DELETE_PENDING, params![id]).await?;
         if deleted > 0 {
             // Names the keys, so that verification knows the attempt's events to be erased and not lost.
-            self.audit.erase_subject(tx, id, Actor::System("registration"), "retention", None).await?;
+            self.audit
+                .erase_subject(tx, id, Erasure::new(Actor::System("registration"), "retention"))
+                .await?;
         }
         Ok(deleted)
     }

@@ -102,6 +102,8 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
     ];
     let (audit, stop_counting) = (services.audit.clone(), stopped.clone());
     tasks.push(tokio::spawn(async move { audit.count_hours(stop_counting).await }));
+    let (audit, stop_forgetting) = (services.audit.clone(), stopped.clone());
+    tasks.push(tokio::spawn(async move { audit.forget_erased(stop_forgetting).await }));
     tasks.extend(sinks.start(&stopped)?);
     if let Some(asking) = asking {
         tasks.push(tokio::spawn(asking.run(stopped.clone())));

@@ -137,6 +137,11 @@ async fn perform(services: &Services, job: &Job) -> Result<(), String> {
             if swept != identity::Swept::default() {
                 tracing::info!(?swept, "removed what had its time");
             }
+            let keep = services.config.audit.keep_counts.as_ms_i64();
+            let swept = services.audit.sweep_hours(keep).await.map_err(|error| error.to_string())?;
+            if swept > 0 {
+                tracing::info!(rows = swept, "removed counts of long ago");
+            }
             let swept = services.relations.sweep().await.map_err(|error| error.to_string())?;
             if swept > 0 {
                 tracing::info!(rows = swept, "removed relations that ended long ago");

@@ -1,5 +1,6 @@
 //! The product's own binary on a temporary folder.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -126,9 +127,15 @@ impl Program {
 
     /// Starts the program again on the same folder and ports.
     pub fn run(&mut self) {
+        self.run_with(&[]);
+    }
+
+    /// As [`Program::run`], with these variables in its environment.
+    pub fn run_with(&mut self, environment: &[(&str, &OsStr)]) {
         let log = std::fs::File::options().create(true).append(true).open(self.folder().join("stderr"));
         let mut child = self
             .command(&["serve"])
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log.expect("a log file"))
             .spawn()

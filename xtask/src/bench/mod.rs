@@ -21,18 +21,36 @@ use report::Report;
 /// Rounds of each comparison; the peers take turns, so that a slow minute hits both.
 const ROUNDS: usize = 3;
 
+/// One part of the whole measurement.
+type Part = fn(&mut Report, &Effort) -> Result<()>;
+
+/// The parts in the order of the page; `--only` takes one name. Those that measure our own program build it first.
+const PARTS: &[(&str, Part)] = &[("gateway", gateway), ("audit", audit::measure), ("search", audit::search)];
+
+/// How much is measured.
+pub(crate) struct Effort {
+    /// Seconds for each load run.
+    pub(crate) seconds: u32,
+    /// Events that go through the audit trail, or lie in the log that is searched; each part has its own default.
+    pub(crate) events: Option<u64>,
+}
+
 /// Measures everything and writes docs/performance.md; or one part, which is only shown.
-pub(crate) fn run(seconds: u32, only: Option<&str>, events: u64) -> Result<()> {
-    match only {
-        None => {}
-        Some("gateway") => return gateway(&mut Report::default(), seconds),
-        Some("audit") => return audit::measure(&mut Report::default(), seconds, events),
-        Some("login-risk") => return login_risk(),
-        Some(other) => bail!("there is no part {other}; parts are: audit, gateway, login-risk"),
+pub(crate) fn run(effort: &Effort, only: Option<&str>) -> Result<()> {
+    if only == Some("login-risk") {
+        return login_risk();
     }
     let mut report = Report::default();
-    gateway(&mut report, seconds)?;
-    audit::measure(&mut report, seconds, events)?;
+    if let Some(only) = only {
+        let Some((_, part)) = PARTS.iter().find(|(name, _)| *name == only) else {
+            let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).chain(["login-risk"]).collect();
+            bail!("there is no part {only}; parts are: {}", names.join(", "));
+        };
+        return part(&mut report, effort);
+    }
+    for (_, part) in PARTS {
+        part(&mut report, effort)?;
+    }
     let page = tools::root().join("docs/performance.md");
     // Written twice, so that a failing micro measurement does not take the others with it.
     report.write(&page)?;
@@ -40,18 +58,23 @@ pub(crate) fn run(seconds: u32, only: Option<&str>, events: u64) -> Result<()> {
     report.write(&page)
 }
 
-/// The program under load, beside nginx.
-fn gateway(report: &mut Report, seconds: u32) -> Result<()> {
+/// The load generator, the peer, and our own program as it is released.
+fn programs() -> Result<()> {
     tools::debian(&[("/usr/sbin/nginx", "nginx-light"), ("/usr/bin/wrk", "wrk")])?;
     tools::run(Command::new("cargo").current_dir(tools::root()).args([
         "build",
         "--release",
         "--package",
         "fortissimo",
-    ]))?;
+    ]))
+}
+
+/// The program under load, beside nginx.
+fn gateway(report: &mut Report, effort: &Effort) -> Result<()> {
+    programs()?;
     start_up(report)?;
-    proxying(report, seconds)?;
-    sign_ins(report, seconds)
+    proxying(report, effort.seconds)?;
+    sign_ins(report, effort.seconds)
 }
 
 /// The risk of sign-ins on the development set; needs no server.

@@ -282,3 +282,55 @@ async fn what_is_wrong_in_a_question_is_named() {
         assert_eq!(answer.problem(), (400, "invalid-field", pointer), "{body}");
     }
 }
+
+/// Whatever a client says where it is: an answer, no more than there is, and never somebody else's.
+#[tokio::test]
+async fn cursors_and_bounds_that_were_made_up_do_no_harm() {
+    let (house, chief) = log().await;
+    house.person("bob").await;
+    let bob = house.token("bob").await;
+    let (low, high) = ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff");
+    let mut cursors: Vec<String> = Vec::new();
+    for at in ["0", "-1", "9223372036854775807", "-9223372036854775808"] {
+        cursors.extend([low, high].map(|id| format!("{at}.{id}")));
+    }
+    // The place of an event that is not Bob's.
+    let others = house.get("/v1/audit/events?kind=session.signed_in&limit=1", &chief).await.ok();
+    cursors.push(others["next"].as_str().unwrap().to_owned());
+    let bobs = house.get("/auth/events?limit=200", &bob).await.ok()["events"].clone();
+    let bobs: Vec<&Value> = bobs.as_array().unwrap().iter().map(|event| &event["id"]).collect();
+    for cursor in &cursors {
+        for limit in ["0", "1", "200", "4294967295"] {
+            let page =
+                house.get(&format!("/v1/audit/events?cursor={cursor}&limit={limit}"), &chief).await.ok();
+            assert!(page["events"].as_array().unwrap().len() <= 200, "{cursor} {limit}");
+            let page = house
+                .get(&format!("/auth/events?cursor={cursor}&limit={limit}&kind=session.signed_in"), &bob)
+                .await
+                .ok();
+            let seen = page["events"].as_array().unwrap();
+            assert!(seen.iter().all(|event| bobs.contains(&&event["id"])), "{cursor} {limit}: {page}");
+        }
+    }
+    for path in [
+        "/v1/audit/events?from=1970-01-01T00:00:00Z&to=9999-12-31T23:59:59Z&limit=1",
+        "/v1/audit/events?from=9999-12-31T23:59:59Z&to=1970-01-01T00:00:00Z",
+        "/v1/audit/export?from=9999-12-31T23:59:59Z&to=1970-01-01T00:00:00Z",
+        "/v1/audit/export?from=9999-12-31T23:59:59Z",
+    ] {
+        assert_eq!(house.get(path, &chief).await.status, 200, "{path}");
+    }
+    let own = house.get("/auth/events/export", &bob).await;
+    let own = String::from_utf8(own.bytes).unwrap();
+    let lines: Vec<Value> = own.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events = &lines[1..lines.len() - 1];
+    let bobs = house.get("/auth/events?limit=200", &bob).await.ok()["events"].clone();
+    let bobs: Vec<&Value> = bobs.as_array().unwrap().iter().map(|event| &event["id"]).collect();
+    assert!(!events.is_empty() && events.len() <= bobs.len());
+    assert!(events.iter().all(|line| bobs.contains(&&line["event"]["metadata"]["uid"])), "{own}");
+    // What he exports is his to show, but only he may ask for it now: not with a session that is ten minutes old.
+    house.clock.advance_ms(11 * 60_000);
+    let refused = house.get("/auth/events/export", &bob).await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    assert_eq!(house.get_raw("/auth/events/export").await.status, 401);
+}

@@ -1,10 +1,11 @@
 //! The program without sockets.
 
+use std::path::Path;
 use std::time::Duration;
 
 use access::Access;
 use api::Api;
-use audit::Audit;
+use audit::{Audit, LogSettings};
 use axum::Router;
 use base::{Clock, Entropy, Id, Scope, Secret};
 use bytes::Bytes;
@@ -24,6 +25,7 @@ pub(crate) struct House {
     pub(crate) entropy: Entropy,
     pub(crate) identity: Identity,
     pub(crate) audit: audit::Audit,
+    pub(crate) keys: Keys,
     guard: Guard,
     front: Front,
     pub(crate) db: Db,
@@ -79,12 +81,28 @@ impl House {
     }
 
     pub(crate) async fn with(access: Access) -> Self {
+        Self::with_log(access, |_| LogSettings::default()).await
+    }
+
+    /// With the log's files and its second place in `dir`, which nobody looks after while a test runs.
+    pub(crate) async fn with_files() -> Self {
+        let settings = |dir: &Path| LogSettings {
+            folder: Some(dir.join("log")),
+            anchor: Some(dir.join("anchor/checkpoint")),
+            watch_every: Duration::from_secs(3_600),
+            ..LogSettings::default()
+        };
+        Self::with_log(Access::builtin().unwrap(), settings).await
+    }
+
+    async fn with_log(access: Access, log: impl FnOnce(&Path) -> LogSettings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (clock, entropy) = (Clock::controlled(1_800_000_000_000), Entropy::seeded(11));
         let db = Db::memory();
         let root = FileRoot::open_or_create(&dir.path().join("root.key"), None, &entropy).unwrap();
         let keys = Keys::open(&db, &RootKey::File(root), clock.clone(), entropy.clone()).await.unwrap();
-        let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
+        let log = log(dir.path());
+        let audit = Audit::start_with(db.clone(), keys.clone(), clock.clone(), entropy.clone(), log);
         let public_url = "https://music.example";
         let settings = Settings {
             public_url: public_url.into(),
@@ -133,10 +151,10 @@ impl House {
             audit: audit.clone(),
             access,
             relations: relations.clone(),
-            keys,
+            keys: keys.clone(),
             clock: clock.clone(),
         };
-        Self { clock, entropy, identity, audit, guard, front: Front(api::router(api)), db, dir }
+        Self { clock, entropy, identity, audit, keys, guard, front: Front(api::router(api)), db, dir }
     }
 
     pub(crate) async fn send_raw(&self, request: Request<Body>) -> Answer {

@@ -11,3 +11,4 @@ mod log;
 mod operators;
 mod relations;
 mod strictness;
+mod tamper;

@@ -1,8 +1,10 @@
 //! Files of the log: written whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use crate::regular;
 
 /// Bytes of a checkpoint file that are read at most.
 const MAX_CHECKPOINT: u64 = 64 * 1024;
@@ -32,7 +34,12 @@ fn write(file: &Wanted) -> io::Result<()> {
     let mut name = file.path.as_os_str().to_owned();
     name.push(".new");
     let beside = PathBuf::from(name);
-    let mut out = File::create(&beside)?;
+    // What lies there is left from a crash, or somebody else's: a link would lead us to write over another file.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut out = File::create_new(&beside)?;
     out.write_all(&file.bytes)?;
     if file.durable {
         out.sync_data()?;
@@ -51,14 +58,11 @@ fn write(file: &Wanted) -> io::Result<()> {
 /// # Errors
 /// If it is there and cannot be read, or is no text of a checkpoint's length.
 pub(super) fn read_checkpoint(path: &Path) -> io::Result<Option<String>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut text = String::new();
-    file.take(MAX_CHECKPOINT).read_to_string(&mut text)?;
-    Ok(Some(text))
+    match regular::read(path, MAX_CHECKPOINT)? {
+        Some(bytes) => String::from_utf8(bytes).map(Some).map_err(io::Error::other),
+        None if fs::symlink_metadata(path).is_ok() => Err(io::Error::other("it is no regular file")),
+        None => Ok(None),
+    }
 }
 
 /// Whether a file holds exactly these bytes; `None` if there is no such file.
@@ -66,14 +70,11 @@ pub(super) fn read_checkpoint(path: &Path) -> io::Result<Option<String>> {
 /// # Errors
 /// If it is there and cannot be read.
 pub(super) fn holds(path: &Path, bytes: &[u8]) -> io::Result<Option<bool>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut found = Vec::with_capacity(bytes.len() + 1);
-    file.take(bytes.len() as u64 + 1).read_to_end(&mut found)?;
-    Ok(Some(found == bytes))
+    Ok(match regular::read(path, bytes.len() as u64 + 1)? {
+        Some(found) => Some(found == bytes),
+        // Something else stands in its place.
+        None => fs::symlink_metadata(path).is_ok().then_some(false),
+    })
 }
 
 /// Runs something that blocks where that is allowed.

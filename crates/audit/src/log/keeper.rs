@@ -223,6 +223,9 @@ impl Keeper {
             write(vec![durable(anchor.to_owned(), checkpoint)]).await?;
         }
         self.written = Some(head);
+        for place in ["mirror/checkpoint", "anchor/checkpoint"] {
+            self.over(place);
+        }
         Ok(())
     }
 
@@ -272,6 +275,11 @@ impl Keeper {
     pub(super) async fn tell(&mut self, key: &str, problem: String, event: Event) {
         tracing::error!(problem, "the log watches itself");
         self.core.log.problems.lock().insert(key.to_owned(), problem);
+        self.tell_once(key, event).await;
+    }
+
+    /// Records an event, once until it is over; `/ready` does not care, because it is repaired.
+    pub(super) async fn tell_once(&mut self, key: &str, event: Event) {
         if self.told.insert(key.to_owned()) {
             self.record(event).await;
         }

@@ -15,7 +15,7 @@ use crate::writer::Core;
 use crate::{AuditError, Event};
 
 /// Full tiles whose files are looked at in one round; the rounds go through the whole mirror again and again.
-const TILES_AT_ONCE: u64 = 128;
+const TILES_AT_ONCE: u64 = 256;
 /// The clock may be set back by this much (a leap second, a time server's correction) without a word.
 const CLOCK_TOLERANCE_MS: i64 = 2_000;
 /// Below this share and this size of free space a disk is nearly full.
@@ -27,6 +27,17 @@ pub(super) struct Watch {
     clock: (Timestamp, Instant),
     /// The full tile where the next round goes on.
     next_tile: u64,
+    /// The last time that a way through the mirror began, and this time.
+    before: Option<Begun>,
+    now: Option<Begun>,
+}
+
+/// When a way through the mirror began, by the clock that files are stamped with, and how many full tiles had been written
+/// before that: nobody writes to those any more.
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    at: (i64, i64),
+    full: u64,
 }
 
 struct Seen {
@@ -61,7 +72,8 @@ impl Watch {
             let found = std::fs::metadata(path).ok()?;
             Some(Seen { path: path.clone(), inode: found.ino(), size: found.size() })
         });
-        Self { database, clock: (core.clock.now(), Instant::now()), next_tile: 0 }
+        let clock = (core.clock.now(), Instant::now());
+        Self { database, clock, next_tile: 0, before: None, now: None }
     }
 
     /// One round. What it finds is told of; what can be rebuilt is.
@@ -121,51 +133,119 @@ impl Watch {
         if self.next_tile >= full {
             self.next_tile = 0;
         }
+        // All tiles were written before the checkpoint that covers them.
+        let checkpoint = folder.join("checkpoint");
+        let found = blocking(move || regular(&checkpoint)).await.ok().flatten();
+        let latest = found.map(|found| Begun { at: (found.ctime(), found.ctime_nsec()), full });
+        if self.next_tile == 0 {
+            self.before = self.now;
+            self.now = latest;
+        }
         let end = full.min(self.next_tile + TILES_AT_ONCE);
         let mut looked_at: Vec<Tile> = (self.next_tile..end).map(|index| Tile::full(0, index)).collect();
         self.next_tile = end;
         looked_at.extend(Tile::partial_in_tree(size));
-        let wrong = wrong_files(folder.clone(), looked_at).await?;
+        let Looked { wrong, touched } = look_at(folder.clone(), looked_at, self.before, latest).await?;
         for (tile, path, change) in wrong {
-            let files = keeper.wanted(folder, tile).await?;
-            keeper::write(files).await?;
-            let event = Event::LogFileChanged { file: path.into(), what: change.name(), rebuilt: true };
-            keeper.record(event).await;
+            repair(keeper, folder, tile, path, change).await;
+        }
+        for tile in touched {
+            for wanted in keeper.wanted(folder, tile).await? {
+                let path = wanted.path.clone();
+                let same = blocking(move || files::holds(&wanted.path, &wanted.bytes)).await;
+                if !matches!(same, Ok(Some(true))) {
+                    let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+                    repair(keeper, folder, tile, name, Change::Altered).await;
+                }
+            }
         }
         Ok(())
     }
 }
 
-/// The files of these tiles that are missing or cut; of entries only the presence is known without reading them.
-async fn wrong_files(folder: PathBuf, tiles: Vec<Tile>) -> Result<Vec<(Tile, String, Change)>, AuditError> {
+/// Writes a tile's files again from the database and tells of it; what cannot be repaired is told once.
+async fn repair(keeper: &mut Keeper, folder: &Path, tile: Tile, path: String, change: Change) {
+    let rebuilt = match keeper.wanted(folder, tile).await {
+        Ok(files) => keeper::write(files).await,
+        Err(error) => Err(error),
+    };
+    let event =
+        |rebuilt: bool| Event::LogFileChanged { file: path.as_str().into(), what: change.name(), rebuilt };
+    match &rebuilt {
+        Ok(()) => {
+            keeper.record(event(true)).await;
+            keeper.over(&path);
+        }
+        Err(error) => {
+            let problem = format!("{path} was {} and cannot be written again: {error}", change.name());
+            keeper.tell(&path, problem, event(false)).await;
+        }
+    }
+}
+
+/// What a look at some files came to.
+struct Looked {
+    wrong: Vec<(Tile, String, Change)>,
+    /// Tiles with a file that somebody has written to since it was complete; their contents are to be compared.
+    touched: Vec<Tile>,
+}
+
+/// The files of these tiles that are missing or cut, and the tiles that somebody has written to; of entries only the
+/// presence is known without reading them.
+async fn look_at(
+    folder: PathBuf,
+    tiles: Vec<Tile>,
+    before: Option<Begun>,
+    latest: Option<Begun>,
+) -> Result<Looked, AuditError> {
     let look = move || {
-        let mut wrong = Vec::new();
+        let mut looked = Looked { wrong: Vec::new(), touched: Vec::new() };
         for tile in tiles {
-            if let Some(change) = changed(&folder.join(tile.path()), Some(tile.byte_len() as u64))? {
-                wrong.push((tile, tile.path(), change));
-            } else if tile.level == 0
-                && let Some(change) = changed(&folder.join(tile.entries_path()), None)?
-            {
-                wrong.push((tile, tile.entries_path(), change));
+            let settled = match tile.is_full() {
+                true => before.filter(|begun| tile.index < begun.full),
+                false => latest,
+            };
+            let mut touched = false;
+            let mut paths = vec![(tile.path(), Some(tile.byte_len() as u64))];
+            if tile.level == 0 {
+                paths.push((tile.entries_path(), None));
+            }
+            for (path, size) in paths {
+                let found = regular(&folder.join(&path))?;
+                if let Some(change) = changed(found.as_ref(), size) {
+                    looked.wrong.push((tile, path, change));
+                    touched = false;
+                    break;
+                }
+                let written = found.map(|found| (found.ctime(), found.ctime_nsec()));
+                touched |= settled.is_some_and(|begun| written.is_some_and(|at| at > begun.at));
+            }
+            if touched {
+                looked.touched.push(tile);
             }
         }
-        Ok(wrong)
+        Ok(looked)
     };
     blocking(look).await.map_err(|error| AuditError::Files(error.to_string()))
 }
 
-fn changed(path: &Path, size: Option<u64>) -> io::Result<Option<Change>> {
-    let found: Metadata = match std::fs::metadata(path) {
-        Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Change::Deleted)),
-        Err(error) => return Err(error),
-    };
-    Ok(match size {
+/// What is known of a file without opening it; `None` if there is none, or something else in its place.
+fn regular(path: &Path) -> io::Result<Option<Metadata>> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(Some(found).filter(Metadata::is_file)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+fn changed(found: Option<&Metadata>, size: Option<u64>) -> Option<Change> {
+    let Some(found) = found else { return Some(Change::Deleted) };
+    match size {
         Some(size) if found.size() < size => Some(Change::Truncated),
         Some(size) if found.size() > size => Some(Change::Altered),
         None if found.size() == 0 => Some(Change::Truncated),
         _ => None,
-    })
+    }
 }
 
 /// The two places of the newest checkpoint: do they hold what was written? Asked before a newer one is written there, too:
@@ -179,8 +259,12 @@ pub(super) async fn checkpoints(keeper: &mut Keeper) {
     for (place, path) in [("mirror", mirror), ("anchor", anchor)] {
         let Some(path) = path else { continue };
         let text = written.checkpoint.clone();
+        let key = format!("{place}/checkpoint");
         let change = match blocking(move || files::holds(&path, text.as_bytes())).await {
-            Ok(Some(true)) => continue,
+            Ok(Some(true)) => {
+                keeper.over(&key);
+                continue;
+            }
             Ok(Some(false)) => Change::Altered,
             Ok(None) => Change::Deleted,
             Err(error) => {
@@ -188,8 +272,9 @@ pub(super) async fn checkpoints(keeper: &mut Keeper) {
                 continue;
             }
         };
-        let file = format!("{place}/checkpoint");
-        keeper.record(Event::LogFileChanged { file: file.into(), what: change.name(), rebuilt: true }).await;
+        // Said once until it is right again: what cannot be repaired is not said every two seconds.
+        let event = Event::LogFileChanged { file: key.as_str().into(), what: change.name(), rebuilt: true };
+        keeper.tell_once(&key, event).await;
         keeper.rewrite();
     }
 }

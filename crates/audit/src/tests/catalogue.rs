@@ -188,7 +188,11 @@ fn sign_in_samples(at: Timestamp) -> Vec<Event> {
         Event::AccountLocked { reason: "failed_sign_ins", until: Some(at) },
         Event::AccountUnlocked { reason: "time" },
         Event::AccountImported { source: "keycloak".into(), hash: "bcrypt".into() },
-        Event::SubjectErased { keys: vec!["6b1d".into()], authority: "owner" },
+        Event::SubjectErased {
+            keys: vec!["6b1d".into()],
+            authority: "operator",
+            reason: Some("asked for by letter".into()),
+        },
     ]
 }
 
@@ -206,6 +210,13 @@ fn trail_samples(at: Timestamp) -> Vec<Event> {
         Event::SinkFailing { sink: "siem".into(), since: at, behind: 1_200, reason: "refused".into() },
         Event::SinkRecovered { sink: "siem".into(), since: at, behind: 1_200 },
         Event::SinkRecordSkipped { sink: "siem".into(), index: Some(7), reason: "400".into() },
+        Event::EvidenceFailing { source: "time stamps".into(), reason: "503 Service Unavailable".into() },
+        Event::EvidenceRecovered { source: "witness witness.example/w1".into(), since: at },
+        Event::LogDisputed {
+            source: "witness witness.example/w1".into(),
+            size: 70_000,
+            reason: "it has seen 80000 entries".into(),
+        },
         Event::LogFileChanged { file: "tile/0/000".into(), what: "truncated", rebuilt: true },
         Event::LogRolledBack { place: "anchor", known: 70_000, found: 65_000 },
         Event::LogInconsistent { place: "mirror", size: 70_000, reason: "another root".into() },

@@ -11,7 +11,7 @@ use store::{Db, DbConfig, params, sql};
 use tempfile::TempDir;
 
 use super::{House, START, SYSTEM, eventually};
-use crate::{Audit, Filter, Kind, LogSettings};
+use crate::{Audit, Erasure, Filter, Kind, LogSettings};
 
 sql! {
     DROP_TAIL = "DELETE FROM audit_event WHERE idx >= $1";
@@ -246,20 +246,25 @@ async fn an_erasure_names_its_keys_and_leaves_the_log_whole() {
         house.audit.record_durable(house.critical(ada)).await.unwrap();
         let mut tx = house.db.begin(SYSTEM).await.unwrap();
         let keys = house.keys.subject_keys(&mut tx, Subject::Account(ada)).await.unwrap();
-        let by = base::Actor::Account(operator);
+        let order = || Erasure {
+            reason: Some("a letter of 3 May"),
+            ..Erasure::new(base::Actor::Account(operator), "operator")
+        };
         assert!(
-            house.audit.erase_subject(&mut tx, ada, by, "operator", Some(house.request())).await.unwrap()
+            house
+                .audit
+                .erase_subject(&mut tx, ada, Erasure { request: Some(house.request()), ..order() })
+                .await
+                .unwrap()
         );
-        assert!(
-            !house.audit.erase_subject(&mut tx, ada, by, "operator", None).await.unwrap(),
-            "there is nothing left"
-        );
+        assert!(!house.audit.erase_subject(&mut tx, ada, order()).await.unwrap(), "there is nothing left");
         tx.commit().await.unwrap();
         house.audit.settled().await.unwrap();
         let log = house.audit.read_log(0, 10).await.unwrap();
         let erased = &log.last().unwrap().entry;
         assert_eq!(erased.kind, "subject.erased");
         assert_eq!(erased.details["authority"], "operator");
+        assert_eq!(erased.details["reason"], "a letter of 3 May");
         assert!(erased.agent.is_some() && !erased.erased, "what the operator's key keeps is the operator's");
         let bundle = house.audit.tile(&format!("tile/entries/000.p/{}", log.len())).await.unwrap().unwrap();
         let leaves = decode_bundle(u16::try_from(log.len()).unwrap(), &bundle).unwrap();
@@ -273,6 +278,6 @@ async fn an_erasure_names_its_keys_and_leaves_the_log_whole() {
             .await;
         let nobody = Id::new(&house.clock, &house.entropy);
         let mut tx = house.db.begin(SYSTEM).await.unwrap();
-        assert!(!house.audit.erase_subject(&mut tx, nobody, by, "operator", None).await.unwrap());
+        assert!(!house.audit.erase_subject(&mut tx, nobody, order()).await.unwrap());
     }
 }

@@ -78,3 +78,22 @@ async fn a_late_event_is_counted_in_the_hour_in_which_it_happened() {
     let counted = counts(&house, Grouping::Kind, HOUR_MS).await;
     assert_eq!(counted, [(START / HOUR_MS * HOUR_MS, "http.request".to_owned(), 1)]);
 }
+
+#[tokio::test]
+async fn counts_are_removed_when_their_time_is_over() {
+    for db in testing::databases().await {
+        let house = House::new(db).await;
+        for _ in 0..3 {
+            house.audit.record_durable(house.traffic(200)).await.unwrap();
+            house.clock.advance_ms(HOUR_MS);
+        }
+        house.audit.settled().await.unwrap();
+        while house.audit.count_step().await.unwrap() > 0 {}
+        assert_eq!(house.audit.sweep_hours(5 * HOUR_MS).await.unwrap(), 0);
+        // The clock stands within the fourth hour: of the third and later ones everything stays.
+        assert_eq!(house.audit.sweep_hours(HOUR_MS).await.unwrap(), 2);
+        let left = counts(&house, Grouping::Kind, HOUR_MS).await;
+        assert_eq!(left, [((START / HOUR_MS + 2) * HOUR_MS, "http.request".to_owned(), 1)]);
+        assert_eq!(house.audit.sweep_hours(i64::MAX).await.unwrap(), 0);
+    }
+}

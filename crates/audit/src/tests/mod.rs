@@ -12,9 +12,11 @@ use crate::{Audit, Entry, Event, Filter, Page, Record, RequestInfo, Searcher, St
 
 mod append;
 mod catalogue;
+mod erased;
 mod evidence;
 mod export;
 mod files;
+mod hostile;
 mod hourly;
 mod live;
 mod log;

@@ -84,7 +84,8 @@ impl Log {
         let key = Leaf::decode(&leaf(&house, of_bob).await).unwrap().bodies[0].key;
         let mut tx = house.db.begin(SYSTEM).await.unwrap();
         assert!(house.keys.destroy_subject(&mut tx, Subject::Account(bob)).await.unwrap());
-        let erased = Event::SubjectErased { keys: vec![key.to_hex().as_str().into()], authority: "owner" };
+        let keys = vec![key.to_hex().as_str().into()];
+        let erased = Event::SubjectErased { keys, authority: "owner", reason: None };
         let erased = Record::new(at, erased).by(Actor::System("privacy")).about(bob);
         house.audit.append(&mut tx, &erased).await.unwrap();
         tx.commit().await.unwrap();
@@ -408,7 +409,7 @@ async fn hands_on_rows_and_keys_are_named() {
     let found = log
         .with_database(async |log| log.execute(ADD_ROW, params![integer(3), integer(end), id]).await)
         .await;
-    assert_eq!(found, [Finding::RowInserted { index: end }]);
+    assert_eq!(found, [Finding::RowInserted { index: integer(end) }]);
     log.execute(DROP_ROW, params![integer(end)]).await;
     let found =
         log.with_database(async |log| log.execute(CUT_TILE, params![1_i64, &b"short"[..]]).await).await;

@@ -6,7 +6,7 @@
 use crypto::log::{Edge, Hash, Malformed, Tile, empty_root, hashes_from_bytes, leaf_hash, perfect_root};
 
 use super::align::Aligner;
-use super::tree::{read_bundle, read_hashes};
+use super::tree::{MISSING_IN_A_ROW, read_bundle, read_hashes};
 use super::{Finding, Findings, Source, VerifyError};
 
 /// What is wrong with a tree of `size` entries that should have `root`. `from_entries` is the root that the entries
@@ -36,10 +36,16 @@ pub(super) async fn diagnose(
         return without_authority(source, size, signed.findings).await;
     }
     let mut aligner = Aligner::default();
+    let mut missing = 0;
     for index in 0..size.div_ceil(256) {
         let Some(tile) = Tile::in_tree(0, index, size) else { break };
         let base = index * 256;
         let bundle = read_bundle(source, tile).await?;
+        missing = if bundle.is_none() { missing + 1 } else { 0 };
+        if missing > MISSING_IN_A_ROW {
+            aligner.absent(base, size - base);
+            break;
+        }
         let have: Option<Vec<Hash>> = bundle.as_deref().map(|bytes| lenient(bytes).map(leaf_hash).collect());
         let want = match signed.tile(source, 0, index).await? {
             Some(want) => want,
@@ -74,10 +80,16 @@ async fn without_authority(
     tiles: Findings,
 ) -> Result<Findings, VerifyError> {
     let mut aligner = Aligner::default();
+    let mut missing = 0;
     for index in 0..size.div_ceil(256) {
         let Some(tile) = Tile::in_tree(0, index, size) else { break };
         let (base, width) = (index * 256, u64::from(tile.width));
         let have = read_bundle(source, tile).await?;
+        missing = if have.is_none() { missing + 1 } else { 0 };
+        if missing > MISSING_IN_A_ROW {
+            aligner.absent(base, size - base);
+            break;
+        }
         let want = read_hashes(source, tile).await?;
         let want = want.as_deref().and_then(|bytes| hashes_from_bytes(tile, bytes).ok());
         match (have, want) {

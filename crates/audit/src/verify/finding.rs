@@ -112,11 +112,20 @@ pub enum Finding {
     },
     /// The second place has no checkpoint.
     AnchorMissing,
-    /// A row beyond the tree.
+    /// A row outside of the tree.
     RowInserted {
-        /// Which.
-        index: u64,
+        /// Which; below 0 no tree has one.
+        index: i64,
     },
+    /// A body that no leaf commits to.
+    BodyInserted {
+        /// The row that it is said to belong to.
+        index: i64,
+        /// Its number there.
+        slot: i64,
+    },
+    /// The row of the tree says another size or root than the checkpoint in it.
+    HeadAltered,
     /// A sealed body is gone, and no event erased it.
     BodyMissing {
         /// Of which entry.
@@ -161,11 +170,11 @@ impl Finding {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::NoCheckpoint | Self::Missing { .. } | Self::BodyMissing { .. } => "missing",
-            Self::CheckpointMalformed { .. } | Self::CheckpointEdited { .. } => "edited",
+            Self::CheckpointMalformed { .. } | Self::CheckpointEdited { .. } | Self::HeadAltered => "edited",
             Self::SignedByAnother { .. } | Self::OtherLog { .. } => "foreign",
             Self::Altered { .. } | Self::Unproven { .. } => "altered",
             Self::Swapped { .. } => "swapped",
-            Self::Inserted { .. } | Self::RowInserted { .. } => "inserted",
+            Self::Inserted { .. } | Self::RowInserted { .. } | Self::BodyInserted { .. } => "inserted",
             Self::Truncated { .. } => "truncated",
             Self::Rewritten { .. } | Self::Forked { .. } => "rewritten",
             Self::TileMissing { .. } | Self::TileCut { .. } | Self::TileAltered { .. } => "tile",
@@ -220,7 +229,15 @@ impl fmt::Display for Finding {
             }
             Self::AnchorInvalid { why } => write!(f, "the checkpoint in the second place: {why}"),
             Self::AnchorMissing => write!(f, "the second place has no checkpoint"),
-            Self::RowInserted { index } => write!(f, "the database has a row {index} beyond the signed tree"),
+            Self::RowInserted { index } => {
+                write!(f, "the database has a row {index} outside of the signed tree")
+            }
+            Self::BodyInserted { index, slot } => {
+                write!(f, "the database has a body {slot} of entry {index} that was never signed")
+            }
+            Self::HeadAltered => {
+                write!(f, "the tree's size and root in the database are not its checkpoint's")
+            }
             Self::BodyMissing { index, slot } => {
                 write!(f, "body {slot} of entry {index} is gone, and nothing erased it")
             }

@@ -18,6 +18,7 @@ mod diagnose;
 mod export;
 mod finding;
 mod folder;
+mod people;
 mod prove;
 mod rows;
 mod signature;
@@ -28,6 +29,7 @@ use std::io;
 
 use crypto::log::{Checkpoint, Hash, VerifierKey};
 
+pub use crate::regular::read as read_regular;
 pub use anchor::anchored;
 pub use database::Database;
 pub use export::{ExportFault, Exported, export};

@@ -6,7 +6,7 @@ use crypto::log::{
 };
 
 use super::diagnose::lenient;
-use super::tree::{read_bundle, read_hashes};
+use super::tree::{MISSING_IN_A_ROW, read_bundle, read_hashes};
 use super::{Source, VerifyError};
 use crate::leaf::Leaf;
 
@@ -81,9 +81,17 @@ async fn search(
     size: u64,
 ) -> Result<Option<(u64, Vec<u8>)>, ProveError> {
     let text = id.to_string();
+    let mut missing = 0;
     for index in (0..size.div_ceil(256)).rev() {
         let Some(tile) = Tile::in_tree(0, index, size) else { continue };
-        let Some(bundle) = read_bundle(source, tile).await? else { continue };
+        let Some(bundle) = read_bundle(source, tile).await? else {
+            missing += 1;
+            if missing > MISSING_IN_A_ROW {
+                return Err(ProveError::Damaged("most of its entries are missing".into()));
+            }
+            continue;
+        };
+        missing = 0;
         for (at, entry) in (index * 256..).zip(lenient(&bundle)) {
             // Parsed only where the text occurs at all.
             let near = entry.windows(text.len()).any(|window| window == text.as_bytes());

@@ -6,18 +6,25 @@ use std::collections::{BTreeMap, HashMap};
 
 use base::{Id, Scope, Timestamp, kind as ids};
 use crypto::KeyRef;
+use crypto::log::{Checkpoint, Hash};
 use keys::{KeyState, Keys, KeysError};
 use store::{Db, Row, Tx, params, sql};
 
+use super::people::{Address, Owner, Person, is_actor};
 use super::{Finding, Findings, Part, VerifyError};
+use crate::forget::NOBODY;
 use crate::leaf::{Commitment, KeyHandle, Leaf};
-use crate::opening::open_body;
+use crate::opening::open_with_owner;
+use crate::outbox::address_index;
 
 sql! {
-    VERIFY_ROWS = "SELECT idx, id, at, kind, severity, outcome, account_id, actor, request_id, method, route, status, bodies, leaf, body
+    VERIFY_ROWS = "SELECT idx, id, at, kind, severity, outcome, account_id, actor, request_id, method, route, status, bodies, leaf, body, address_index
                    FROM audit_event WHERE idx >= $1 ORDER BY idx LIMIT $2";
-    VERIFY_BODIES = "SELECT slot, account_id, body FROM audit_body WHERE idx = $1 ORDER BY slot";
-    VERIFY_SIZE = "SELECT size FROM audit_tree WHERE only_row = 1";
+    VERIFY_BODIES = "SELECT slot, account_id, body, id FROM audit_body WHERE idx = $1 ORDER BY slot";
+    // Bodies of events that have none beside the first, or that never were; of events that are missing, they are not to blame.
+    VERIFY_STRAY = "SELECT b.idx, b.slot FROM audit_body AS b LEFT JOIN audit_event AS e ON e.idx = b.idx
+                    WHERE e.bodies <= 1 OR (e.idx IS NULL AND (b.idx < 0 OR b.idx >= $1)) ORDER BY b.idx LIMIT 1000";
+    VERIFY_NOW = "SELECT size, root, checkpoint FROM audit_tree WHERE only_row = 1";
 }
 
 /// Rows of one page.
@@ -61,21 +68,28 @@ pub async fn rows(db: &Db, keys: &Keys, size: u64, erasures: &[Erasure]) -> Resu
         states: HashMap::new(),
         found: Rows::default(),
     };
-    let mut next = 0_i64;
+    // From below the first index: the search would find a row there as well.
+    let mut next = i64::MIN;
     loop {
         let mut tx = db.begin_read(SCOPE).await?;
         let rows = tx.query(VERIFY_ROWS, params![next, PAGE]).await?;
-        let Some(last) = rows.last() else { break };
-        next = last.get::<i64>(0)?.saturating_add(1);
         // The log goes on while it is verified: only rows beyond the tree of this moment were put in by somebody.
-        let grown: i64 = tx.query_one(VERIFY_SIZE, params![]).await?.get(0)?;
+        let grown = check.head(&mut tx).await?;
+        let Some(last) = rows.last() else {
+            check.stray(&mut tx, grown).await?;
+            break;
+        };
+        next = last.get::<i64>(0)?.saturating_add(1);
         for row in &rows {
-            let index = u64::try_from(row.get::<i64>(0)?).unwrap_or(u64::MAX);
-            if index < size {
-                check.row(&mut tx, index, row).await?;
-            } else if index >= u64::try_from(grown).unwrap_or(0) {
-                check.found.findings.add(Finding::RowInserted { index });
+            let index = row.get::<i64>(0)?;
+            match u64::try_from(index) {
+                Ok(index) if index < size => check.row(&mut tx, index, row).await?,
+                Ok(index) if index < grown => {}
+                _ => check.found.findings.add(Finding::RowInserted { index }),
             }
+        }
+        if next == i64::MAX {
+            break;
         }
     }
     Ok(check.found)
@@ -88,40 +102,89 @@ struct Check<'a> {
     found: Rows,
 }
 
+/// What is stored of one body.
+struct Stored {
+    account: Option<Id<ids::Account>>,
+    record: Vec<u8>,
+}
+
 impl Check<'_> {
+    /// The size of the tree now. What the row of the tree repeats of its checkpoint must be the same.
+    async fn head(&mut self, tx: &mut Tx) -> Result<u64, VerifyError> {
+        let row = tx.query_one(VERIFY_NOW, params![]).await?;
+        let (size, root, note): (i64, Hash, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let signed = Checkpoint::read_unverified(&note).ok();
+        let same = match &signed {
+            None => size == 0 && note.is_empty(),
+            Some(head) => u64::try_from(size) == Ok(head.size) && root == head.root,
+        };
+        let finding = Finding::HeadAltered;
+        // A checkpoint that is none is found where its signature is checked.
+        if !same && (signed.is_some() || note.is_empty()) && !self.found.findings.listed.contains(&finding) {
+            self.found.findings.add(finding);
+        }
+        Ok(signed.map_or(0, |head| head.size))
+    }
+
+    async fn stray(&mut self, tx: &mut Tx, size: u64) -> Result<(), VerifyError> {
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        for row in tx.query_long(VERIFY_STRAY, params![size]).await? {
+            self.found.findings.add(Finding::BodyInserted { index: row.get(0)?, slot: row.get(1)? });
+        }
+        Ok(())
+    }
+
     async fn row(&mut self, tx: &mut Tx, index: u64, row: &Row) -> Result<(), VerifyError> {
         self.found.rows += 1;
         let leaf: Vec<u8> = row.get(13)?;
         // Altered leaves are found by their hash; of a newer version's the columns are not known here.
         let Ok(leaf) = Leaf::decode(&leaf) else { return Ok(()) };
-        for column in different_columns(row, &leaf)? {
-            self.found.findings.add(Finding::Altered { index, part: Part::Column(column.into()) });
-        }
-        let account: Option<Id<ids::Account>> = row.get(6)?;
-        let mut bodies: Vec<(u32, Option<Id<ids::Account>>, Vec<u8>)> = vec![(0, account, row.get(14)?)];
+        let mut stored: HashMap<i64, Stored> = HashMap::with_capacity(leaf.bodies.len());
+        stored.insert(0, Stored { account: row.get(6)?, record: row.get(14)? });
+        let mut columns = different_columns(row, &leaf)?;
         if leaf.bodies.len() > 1 {
-            for row in tx.query(VERIFY_BODIES, params![row.get::<i64>(0)?]).await? {
-                bodies.push((row.get(0)?, row.get(1)?, row.get(2)?));
+            for body in tx.query(VERIFY_BODIES, params![row.get::<i64>(0)?]).await? {
+                let slot: i64 = body.get(0)?;
+                if !(1..leaf.bodies.len() as i64).contains(&slot) {
+                    self.found.findings.add(Finding::BodyInserted { index: row.get(0)?, slot });
+                    continue;
+                }
+                if body.get::<Id<ids::Event>>(3)? != leaf.id {
+                    columns.push("body id");
+                }
+                stored.insert(slot, Stored { account: body.get(1)?, record: body.get(2)? });
             }
         }
+        let mut people = Vec::with_capacity(leaf.bodies.len());
+        let mut address = Address::default();
+        let mut findings = Vec::new();
         for (slot, commitment) in (0_u32..).zip(&leaf.bodies) {
             self.found.bodies += 1;
-            let stored = bodies.iter().find(|(of, ..)| *of == slot);
-            let finding = match stored.filter(|(_, _, record)| !record.is_empty()) {
-                None => self.without_body(index, slot, commitment),
-                Some((_, account, record)) => {
-                    self.body(tx, &leaf.id, (index, slot), commitment, *account, record).await?
-                }
+            let body = stored.get(&i64::from(slot)).filter(|body| !body.record.is_empty());
+            let account = stored.get(&i64::from(slot)).and_then(|body| body.account);
+            let (owner, finding) = match body {
+                None => match self.erased(commitment) {
+                    true => (Owner::Gone, None),
+                    false => (Owner::Unclear, Some(Finding::BodyMissing { index, slot })),
+                },
+                Some(body) => self.body(tx, &leaf.id, (index, slot), commitment, body, &mut address).await?,
             };
-            if let Some(finding) = finding {
-                self.found.findings.add(finding);
-            }
+            findings.extend(finding);
+            people.push(Person { account: account.filter(|id| *id != NOBODY), owner });
+            address.see(people.last());
         }
+        if !is_actor(&row.get::<String>(7)?, &leaf, &people) {
+            columns.push("actor");
+        }
+        let address_column: Option<Vec<u8>> = row.get(15)?;
+        if !address.is(address_column.as_deref()) {
+            columns.push("address_index");
+        }
+        for column in columns {
+            self.found.findings.add(Finding::Altered { index, part: Part::Column(column.into()) });
+        }
+        findings.into_iter().for_each(|finding| self.found.findings.add(finding));
         Ok(())
-    }
-
-    fn without_body(&mut self, index: u64, slot: u32, commitment: &Commitment) -> Option<Finding> {
-        if self.erased(commitment) { None } else { Some(Finding::BodyMissing { index, slot }) }
     }
 
     async fn body(
@@ -130,34 +193,41 @@ impl Check<'_> {
         id: &Id<ids::Event>,
         (index, slot): (u64, u32),
         commitment: &Commitment,
-        account: Option<Id<ids::Account>>,
-        record: &[u8],
-    ) -> Result<Option<Finding>, VerifyError> {
-        let altered = Ok(Some(Finding::Altered { index, part: Part::Body(slot) }));
+        stored: &Stored,
+        address: &mut Address,
+    ) -> Result<(Owner, Option<Finding>), VerifyError> {
+        let record = &stored.record;
+        let altered = Ok((Owner::Unclear, Some(Finding::Altered { index, part: Part::Body(slot) })));
         if !commitment.is_of_record(record) {
             return altered;
         }
         let key = commitment.key;
         if self.state(tx, key).await? != KeyState::Live {
             return Ok(if self.erased(commitment) {
-                None
+                (Owner::Gone, None)
             } else {
-                Some(Finding::ErasedWithoutAuthority { index, slot, key: key.to_hex() })
+                let finding = Finding::ErasedWithoutAuthority { index, slot, key: key.to_hex() };
+                (Owner::Unclear, Some(finding))
             });
         }
         if self.erasures.contains_key(&key) {
-            return Ok(Some(Finding::NotErased { index, slot, key: key.to_hex() }));
+            return Ok((Owner::Unclear, Some(Finding::NotErased { index, slot, key: key.to_hex() })));
         }
-        match open_body(tx, self.keys, id, account, record).await {
-            Ok(plain) if commitment.is_of_body(&plain) => Ok(None),
+        match open_with_owner(tx, self.keys, id, stored.account, record).await {
+            Ok((plain, of_person)) if commitment.is_of_body(&plain) => {
+                address.read(|address| address_index(self.keys, address), &plain);
+                Ok((if of_person { Owner::Person } else { Owner::Nobody }, None))
+            }
             Ok(_) => altered,
             // The record is the signed one and its key is there: then the owner's column is another.
             Err(KeysError::Unreadable | KeysError::UnknownKey | KeysError::NoKey | KeysError::Destroyed) => {
-                Ok(Some(Finding::Altered { index, part: Part::Column("account_id".into()) }))
+                let column = Part::Column("account_id".into());
+                Ok((Owner::Unclear, Some(Finding::Altered { index, part: column })))
             }
             // The key's own row was spoilt: as good as destroyed.
             Err(KeysError::Damaged(_)) => {
-                Ok(Some(Finding::ErasedWithoutAuthority { index, slot, key: key.to_hex() }))
+                let finding = Finding::ErasedWithoutAuthority { index, slot, key: key.to_hex() };
+                Ok((Owner::Unclear, Some(finding)))
             }
             Err(error) => Err(error.into()),
         }
@@ -187,9 +257,6 @@ impl Check<'_> {
 
 /// The columns that do not say what the leaf says.
 fn different_columns(row: &Row, leaf: &Leaf) -> Result<Vec<&'static str>, store::DbError> {
-    let actor: String = row.get(7)?;
-    // The leaf does not say which account; the column does.
-    let actor = if actor.starts_with("account:") { "account" } else { &actor };
     let bodies: u32 = row.get(12)?;
     let same = [
         ("id", row.get::<Id<ids::Event>>(1)? == leaf.id),
@@ -197,7 +264,6 @@ fn different_columns(row: &Row, leaf: &Leaf) -> Result<Vec<&'static str>, store:
         ("kind", row.get::<String>(3)? == leaf.kind),
         ("severity", row.get::<u8>(4)? == leaf.severity),
         ("outcome", row.get::<String>(5)? == leaf.outcome),
-        ("actor", actor == leaf.actor),
         ("request_id", row.get::<Option<Id<ids::Request>>>(8)? == leaf.request),
         ("method", row.get::<Option<String>>(9)? == leaf.method),
         ("route", row.get::<Option<String>>(10)? == leaf.route),

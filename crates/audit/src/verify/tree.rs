@@ -9,6 +9,10 @@ use super::{Finding, Findings, Source, Tree, Trust, VerifyError};
 use crate::Kind;
 use crate::leaf::Leaf;
 
+/// Bundles that may be missing one after the other before the rest counts as missing, too, without looking: nothing is
+/// known of a checkpoint's size before its signature is, and one that claims 2^63 entries must not keep us for ever.
+pub(super) const MISSING_IN_A_ROW: u64 = 65_536;
+
 /// Verifies a log: the checkpoint's signatures, and that entries, tiles and root are one tree. `earlier` are sizes
 /// whose roots the caller wants to compare (see [`super::anchored`]).
 ///
@@ -50,10 +54,15 @@ pub async fn tree(source: &mut impl Source, trust: &Trust, earlier: &[u64]) -> R
 
     let mut pass = Pass { edge: Edge::new(), tiles: Findings::default(), completed: Vec::new() };
     let mut whole = true;
+    let mut missing = 0;
     for index in 0..size.div_ceil(256) {
         let Some(tile) = Tile::in_tree(0, index, size) else { break };
         let bundle = read_bundle(source, tile).await?;
         let base = index * 256;
+        missing = if bundle.is_none() { missing + 1 } else { 0 };
+        if missing > MISSING_IN_A_ROW {
+            break;
+        }
         let Some(entries) = bundle.as_deref().and_then(|bytes| decode_bundle(tile.width, bytes).ok()) else {
             // The tree ends here, but what later entries say of erasures is still needed.
             whole = false;

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use access::{Permit, Role, Tier};
+use audit::Erasure;
 use base::{Actor, Id, Scope, kind};
 use clap::Subcommand;
 use identity::{AccountQuery, AccountStatus, AccountView, RequestMeta};
@@ -52,7 +53,7 @@ pub(super) enum Account {
     Erase {
         /// Username, e-mail address or id
         account: String,
-        /// Why; it is said in the program's own log
+        /// Why; the event of the erasure keeps it, so it must not name the person
         #[arg(long, value_name = "TEXT")]
         reason: String,
         /// Really: there is no way back, not even with a backup of the database
@@ -153,14 +154,17 @@ async fn erase(
         Err(error) => return Err(error.into()),
     }
     let mut tx = services.db.begin(Scope::System("erasing a person")).await?;
-    if !services.audit.erase_subject(&mut tx, id, Actor::System(PART), "operator", None).await? {
+    let erasure = Erasure { reason: Some(reason), ..Erasure::new(Actor::System(PART), "operator") };
+    if !services.audit.erase_subject(&mut tx, id, erasure).await? {
         return Err(Failure::Runtime(
             "there is no key of such an account left: it was erased already".to_owned(),
         ));
     }
     tx.commit().await?;
-    tracing::warn!(account = %id, reason, "a person was erased");
     services.audit.settled().await?;
+    // A server does this, too, and goes on with it for a while; here nobody has to wait for one.
+    let rows = services.audit.forget_now(id).await?;
+    tracing::warn!(rows, "a person was erased");
     Ok(())
 }
 

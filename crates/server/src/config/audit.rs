@@ -48,6 +48,8 @@ pub struct Audit {
     pub timestamp_ca_file: Option<PathBuf>,
     /// How often the newest checkpoint is stamped.
     pub timestamp_every: Period,
+    /// For how long the counts of events by the hour are kept. They hold no person.
+    pub keep_counts: Period,
 }
 
 /// A witness of the log.
@@ -70,12 +72,13 @@ impl Default for Audit {
             folder: None,
             anchor: None,
             post_quantum: false,
-            watch_every: Period::from_secs(5),
+            watch_every: Period::from_secs(2),
             witnesses: Vec::new(),
             witness_every: Period::from_secs(30),
             timestamp_url: None,
             timestamp_ca_file: None,
             timestamp_every: Period::from_minutes(60),
+            keep_counts: Period::from_days(5 * 366),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Asks others about the log, behind everybody's back: witnesses for cosignatures, an authority for time stamps.
-//! Nothing waits for the answers; what fails is tried again with the next round.
+//! Nothing waits for the answers; what fails is an event, and is tried again soon.
 
 mod stamps;
 mod witnesses;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use audit::{Evidence, EvidenceSource};
+use audit::{Evidence, EvidenceSource, Heard};
 use sinks::{Http, TlsConfig};
 use tokio::sync::watch;
 
@@ -20,8 +21,25 @@ pub(crate) use stamps::certificates;
 
 /// How often it is looked whether a source is to be asked.
 const LOOK: Duration = Duration::from_secs(1);
+/// Who failed is asked again after this time at the latest.
+const AGAIN_MS: i64 = 60_000;
 /// Time for one exchange.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What came of one round.
+pub(super) struct Answers {
+    /// What is to be kept; `None` if there was nothing to ask, or nobody said anything.
+    pub(super) evidence: Option<Evidence>,
+    /// How it went with each who was asked.
+    pub(super) heard: Vec<(String, Heard)>,
+    /// The size of the tree that they were asked about.
+    pub(super) size: u64,
+}
+
+impl Answers {
+    /// Nobody was asked.
+    pub(super) const NONE: Self = Self { evidence: None, heard: Vec::new(), size: 0 };
+}
 
 /// Who is asked.
 pub(crate) struct Asking {
@@ -65,7 +83,7 @@ impl Asking {
         &self,
         source: EvidenceSource,
         every_ms: i64,
-        ask: impl Future<Output = Result<Option<Evidence>, String>>,
+        ask: impl Future<Output = Result<Answers, audit::AuditError>>,
     ) {
         let audit = &self.services.audit;
         match audit.claim_evidence(source, every_ms).await {
@@ -75,20 +93,37 @@ impl Asking {
                 return tracing::debug!(%error, ?source, "cannot see whether somebody is to be asked");
             }
         }
-        let outcome = match ask.await {
-            Ok(None) => Ok(()),
-            Ok(Some(said)) => {
-                self.publish(source, &said).await;
-                audit.keep_evidence(source, &said).await
-            }
-            Err(why) => match audit.evidence_failed(source, &why).await {
-                Ok(true) => return tracing::warn!(?source, why, "nobody said anything about the log"),
-                other => other.map(drop),
-            },
-        };
-        if let Err(error) = outcome {
+        if let Err(error) = self.ask(source, ask).await {
             tracing::warn!(%error, ?source, "what was said about the log could not be kept");
         }
+    }
+
+    async fn ask(
+        &self,
+        source: EvidenceSource,
+        ask: impl Future<Output = Result<Answers, audit::AuditError>>,
+    ) -> Result<(), audit::AuditError> {
+        let audit = &self.services.audit;
+        let Answers { evidence, heard, size } = ask.await?;
+        let mut failed = false;
+        for (who, heard) in &heard {
+            failed |= *heard != Heard::Well;
+            if audit.heard(who, size, heard).await? {
+                match heard {
+                    Heard::Well => tracing::info!(who, "says something about the log again"),
+                    Heard::Failing(why) => tracing::warn!(who, why, "says nothing about the log"),
+                    Heard::Disputed(why) => tracing::error!(who, why, "says that the log is another one"),
+                }
+            }
+        }
+        if failed {
+            audit.ask_again(source, AGAIN_MS).await?;
+        }
+        if let Some(said) = evidence {
+            self.publish(source, &said).await;
+            audit.keep_evidence(source, &said).await?;
+        }
+        Ok(())
     }
 
     /// Puts it beside the log's files, for whoever verifies from files alone.
@@ -121,7 +156,12 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let beside = PathBuf::from(name);
-    std::fs::write(&beside, bytes)?;
+    // What lies there is left from a crash, or somebody else's: a link would lead us to write over another file.
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::File::create_new(&beside)?.write_all(bytes)?;
     std::fs::rename(beside, path)
 }
 

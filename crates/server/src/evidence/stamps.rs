@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use audit::Evidence;
+use audit::{AuditError, Evidence, EvidenceSource, Heard};
 use bytes::Bytes;
 use crypto::log::Checkpoint;
 use crypto::timestamp::StampRequest;
@@ -12,9 +12,12 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use sinks::Http;
 
-use super::{address, client};
+use super::{Answers, address, client};
 use crate::config::Resolved;
 use crate::services::Services;
+
+/// Its name in events and on the page.
+const WHO: &str = "time stamps";
 
 /// One authority.
 pub(super) struct Authority {
@@ -34,15 +37,26 @@ impl Authority {
         Ok(Some(Self { http: client(None)?, url: address(url)?, roots: certificates(file)?, every_ms }))
     }
 
-    /// Has the newest checkpoint stamped; `None` if there is none, or it is stamped already.
-    pub(super) async fn ask(&self, services: &Services) -> Result<Option<Evidence>, String> {
-        let internal = |error: audit::AuditError| error.to_string();
-        let Some(note) = services.audit.checkpoint().await.map_err(internal)? else { return Ok(None) };
-        let size = Checkpoint::read_unverified(&note).map_err(|error| error.to_string())?.size;
-        let last = services.audit.evidence(audit::EvidenceSource::TimeStamps).await.map_err(internal)?;
+    /// Has the newest checkpoint stamped, unless there is none or it is stamped already.
+    pub(super) async fn ask(&self, services: &Services) -> Result<Answers, AuditError> {
+        let Some(note) = services.audit.checkpoint().await? else { return Ok(Answers::NONE) };
+        let Ok(head) = Checkpoint::read_unverified(&note) else { return Ok(Answers::NONE) };
+        let size = head.size;
+        let last = services.audit.evidence(EvidenceSource::TimeStamps).await?;
         if last.is_some_and(|last| last.size >= size) {
-            return Ok(None);
+            return Ok(Answers::NONE);
         }
+        let (evidence, heard) = match self.stamp(services, &note).await {
+            Ok(token) => {
+                let at = services.clock.now();
+                (Some(Evidence { size, checkpoint: note, evidence: token, at }), Heard::Well)
+            }
+            Err(why) => (None, Heard::Failing(why)),
+        };
+        Ok(Answers { evidence, heard: vec![(WHO.to_owned(), heard)], size })
+    }
+
+    async fn stamp(&self, services: &Services, note: &str) -> Result<Vec<u8>, String> {
         let request = StampRequest::new(note.as_bytes(), &services.entropy);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/timestamp-query"));
@@ -50,9 +64,12 @@ impl Authority {
         if answer.status != StatusCode::OK {
             return Err(answer.describe());
         }
+        if !answer.whole {
+            return Err("its answer is longer than any time stamp".to_owned());
+        }
         let (stamp, token) = request.accept(&answer.body, &self.roots).map_err(|error| error.to_string())?;
-        tracing::info!(size, at = %stamp.at, "a checkpoint was time-stamped");
-        Ok(Some(Evidence { size, checkpoint: note, evidence: token, at: services.clock.now() }))
+        tracing::info!(at = %stamp.at, "a checkpoint was time-stamped");
+        Ok(token)
     }
 }
 

@@ -250,6 +250,7 @@ const TABLE: &[Row] = &[
     ),
     ("DELETE", "/auth/api-keys/{id}", Self_, "/auth/api-keys/00000000-0000-7000-8000-000000000000", "", 404),
     ("GET", "/auth/events", Self_, "/auth/events", "", 200),
+    ("GET", "/auth/events/export", Self_, "/auth/events/export", "", 200),
     ("GET", "/auth/events/{id}", Self_, "/auth/events/00000000-0000-7000-8000-000000000000", "", 404),
     (
         "GET",
@@ -287,6 +288,7 @@ const TABLE: &[Row] = &[
     ("POST", "/v1/audit/verify", Operator, "/v1/audit/verify", "{}", 200),
     ("GET", "/v1/audit/verify", Operator, "/v1/audit/verify", "", 200),
     ("GET", "/account/activity", Self_, "/account/activity", "", 200),
+    ("GET", "/account/activity/export", Self_, "/account/activity/export", "", 200),
     ("GET", "/account/providers", Self_, "/account/providers", "", 200),
     (
         "POST",

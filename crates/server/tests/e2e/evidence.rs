@@ -25,7 +25,18 @@ async fn eventually(path: &Path, mut holds: impl FnMut(&str) -> bool) -> String 
     panic!("{} never became as it should: {:?}", path.display(), fs::read_to_string(path));
 }
 
-fn log_key(program: &Program) -> VerifierKey {
+/// Waits until something is so.
+async fn until(mut holds: impl FnMut() -> bool) {
+    for _ in 0..300 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it never became so");
+}
+
+pub(crate) fn log_key(program: &Program) -> VerifierKey {
     let listed = String::from_utf8(program.output(&["keys", "list"]).stdout).unwrap();
     listed.lines().find_map(|line| line.strip_prefix("log")).unwrap().trim().parse().unwrap()
 }
@@ -106,9 +117,18 @@ async fn a_witness_cosigns_and_remembers_when_it_is_killed() {
 
     let _ = witness.child.kill();
     let _ = witness.child.wait();
+    // That it is silent is on record, once, and that it is there again.
+    let told = |kind: &str| {
+        let output = program.output(&["audit", "search", "--kind", kind, "--json"]);
+        String::from_utf8_lossy(&output.stdout).lines().map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    until(|| told("evidence.failing").len() == 1).await;
+    assert!(told("evidence.failing")[0].contains("witness.example/w1"), "{:?}", told("evidence.failing"));
     witness.child = Witness::spawn(&witness.folder);
     witness.greet();
     assert_eq!(trusted[1], witness.keys[0]);
+    until(|| told("evidence.recovered").len() == 1).await;
+    assert_eq!((told("evidence.failing").len(), told("log.disputed").len()), (1, 0));
     // More events; the witness goes on from where it was.
     for _ in 0..20 {
         program.client().get("/").await;

@@ -8,6 +8,7 @@ mod crash;
 mod evidence;
 mod factors;
 mod faults;
+mod hostile;
 mod import;
 mod journey;
 mod live;
@@ -23,6 +24,7 @@ mod smtp;
 mod studio;
 mod tokens;
 mod verify;
+mod watch;
 
 use testkit::{Program, Settings};
 

@@ -182,15 +182,20 @@ fn errors(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("rsyslog.err")).unwrap_or_default()
 }
 
-/// How often each key is in the file that rsyslog wrote; a line that a kill cut in half counts for nothing.
+/// How often each key is in the file that rsyslog wrote; a line that a kill cut in half counts for nothing, and the next one
+/// stands on the same line behind it. One key is one event and one event has one key: whoever removes what has the same key
+/// has every event once.
 fn written(folder: &Path) -> BTreeMap<String, usize> {
     let text = std::fs::read(folder.join("received.log")).unwrap_or_default();
-    let mut keys = BTreeMap::new();
+    let (mut keys, mut uids, mut keys_of) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for line in String::from_utf8_lossy(&text).lines() {
-        let Some((head, event)) = line.split_once('\u{feff}') else { continue };
+        let Some((head, event)) = line.rsplit_once('\u{feff}') else { continue };
         let Ok(event) = serde_json::from_str::<Value>(event) else { continue };
         let key = event["unmapped"]["dedup"].as_str().unwrap();
         assert!(head.starts_with('<') && head.contains(&format!("dedup=\"{key}\"")), "{head}");
+        let uid = event["metadata"]["uid"].as_str().unwrap_or(key).to_owned();
+        assert_eq!(*uids.entry(key.to_owned()).or_insert_with(|| uid.clone()), uid, "{key} is two events");
+        assert_eq!(*keys_of.entry(uid.clone()).or_insert_with(|| key.to_owned()), key, "{uid} has two keys");
         *keys.entry(key.to_owned()).or_default() += 1;
     }
     keys

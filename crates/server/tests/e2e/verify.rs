@@ -135,10 +135,15 @@ async fn a_log_is_verified_and_proven_offline() {
     fs::write(&bundle, &bytes).unwrap();
     expect(&program.output(&["audit", "verify"]), 0);
 
-    // The second place remembers even if database and files were both put back.
+    // The files are written before the second place: behind it are only those that somebody put back, or took away.
+    let today = program.folder().join("today");
+    copy(&data.join("log"), &today);
     fs::remove_dir_all(data.join("log")).unwrap();
+    assert!(expect(&program.output(&["audit", "verify"]), 1).contains("files: replayed: the log ends at 0"));
     copy(&yesterday.join("log"), &data.join("log"));
-    // Files that are behind are what a crash leaves; they are made up at the next start.
+    assert!(expect(&program.output(&["audit", "verify"]), 1).contains("files: replayed: "));
+    fs::remove_dir_all(data.join("log")).unwrap();
+    copy(&today, &data.join("log"));
     expect(&program.output(&["audit", "verify"]), 0);
     fs::remove_file(data.join("anchor/checkpoint")).unwrap();
     assert!(

@@ -15,7 +15,8 @@ const RULES: &[Line] = &[
         5,
         Group::None,
         5,
-        "The log's files were changed, cut off, replaced or made read-only. Run `fortissimo audit verify` against a copy \
+        "The log's files were changed, cut off, replaced or made read-only, or a witness says that the log is not the one \
+         that it has seen (log.disputed). Run `fortissimo audit verify` against a copy \
          and the anchor, keep the disk as evidence, and find out who had access to the data folder.",
     ),
     (
@@ -27,6 +28,17 @@ const RULES: &[Line] = &[
         4,
         "The log's disk is nearly full, or the clock was set back. Make room: without it, requests that must be recorded \
          are refused. Check the machine's time service.",
+    ),
+    (
+        "evidence-failing",
+        &["evidence.failing"],
+        1,
+        5,
+        Group::None,
+        4,
+        "A witness or the authority for time stamps says nothing about the log any more. Until it does, nobody outside can \
+         tell that newer entries were not rewritten. The console's page about the log says why; check the network and the \
+         address in the settings.",
     ),
     (
         "audit-gap",

@@ -10,12 +10,14 @@ use crypto::timestamp::verify_stamp;
 use rustls_pki_types::CertificateDer;
 use serde_json::json;
 
-use super::verify::{Report, bytes, text};
+use super::verify::{Report, beside, bytes_beside};
 use crate::evidence::certificates;
 use crate::output::Failure;
 
 /// Time stamps that are looked at: the newest ones.
 const STAMPS: usize = 100;
+/// Names in their folder that are looked at.
+const LISTED: usize = 200_000;
 
 /// Everything found beside the files. A log without any of it is no worse; it can only claim less.
 #[derive(Default)]
@@ -33,18 +35,19 @@ impl Others {
     /// # Errors
     /// If a file is there and cannot be read.
     pub(super) fn read(folder: &Path, ca: Option<&Path>) -> Result<Self, Failure> {
-        let cosigned = folder.join("cosigned");
-        let cosigned = if cosigned.exists() { Some(text(&cosigned)?) } else { None };
+        let cosigned = beside(&folder.join("cosigned"))?;
         let roots = ca.map(certificates).transpose().map_err(Failure::Usage)?.unwrap_or_default();
         let mut stamps = Vec::new();
         if !roots.is_empty() {
-            let files = fs::read_dir(folder.join("timestamps")).into_iter().flatten().flatten();
+            let files = fs::read_dir(folder.join("timestamps")).into_iter().flatten().flatten().take(LISTED);
             let size = |name: &str| name.strip_suffix(".token")?.parse::<u64>().ok();
             let mut sizes: Vec<u64> = files.filter_map(|file| size(file.file_name().to_str()?)).collect();
             sizes.sort_unstable_by(|a, b| b.cmp(a));
             for size in sizes.into_iter().take(STAMPS) {
                 let path = |kind: &str| folder.join("timestamps").join(format!("{size}.{kind}"));
-                stamps.push((text(&path("checkpoint"))?, bytes(&path("token"))?));
+                // One without the other is judged as what it is: nothing that was stamped.
+                let note = beside(&path("checkpoint"))?.unwrap_or_default();
+                stamps.push((note, bytes_beside(&path("token"))?.unwrap_or_default()));
             }
         }
         Ok(Self { cosigned, stamps, roots })

@@ -4,12 +4,15 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use audit::verify::{Database, Folder, Source, Wanted, prove};
+use audit::verify::{Database, Folder, ProveError, Source, Wanted, prove};
 use base::{Id, kind as ids};
 
 use super::verify::open;
 use crate::config::Loaded;
 use crate::output::Failure;
+
+/// How long a proof that could not be made is left alone.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Which event.
 #[derive(Debug, clap::Args)]
@@ -57,7 +60,16 @@ pub(super) fn run(command: Prove, loaded: Loaded, out: &mut impl Write) -> Resul
 }
 
 async fn find(source: &mut impl Source, event: Wanted) -> Result<String, Failure> {
-    let found = prove(source, event).await.map_err(|error| Failure::Runtime(error.to_string()))?;
+    let mut found = prove(source, event).await;
+    // A log that grows replaces its newest files: what was there a moment ago is now in a longer one.
+    for _ in 0..5 {
+        if !matches!(found, Err(ProveError::Damaged(_))) {
+            break;
+        }
+        tokio::time::sleep(AGAIN).await;
+        found = prove(source, event).await;
+    }
+    let found = found.map_err(|error| Failure::Runtime(error.to_string()))?;
     let found = found.ok_or_else(|| Failure::Runtime("the log has no such event".into()))?;
     Ok(found.to_text())
 }

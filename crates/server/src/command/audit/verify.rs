@@ -90,7 +90,10 @@ async fn files_alone(
     let trust = command.trust(config).await?;
     let anchor = match &command.anchor {
         None => None,
-        Some(path) => Some(text(path)?),
+        Some(path) => {
+            let gone = || Failure::Usage(format!("{} is no file that can be read", path.display()));
+            Some(beside(path)?.ok_or_else(gone)?)
+        }
     };
     let others = Others::read(folder, command.timestamp_ca.as_deref())?;
     let found = look(&mut Folder::new(folder.to_owned()), &trust, anchor.as_deref(), &others.sizes()).await?;
@@ -114,8 +117,8 @@ async fn installation(
     let mut trust = command.given();
     trust.keys.extend(keys.log_verifiers());
     trust.witnesses.extend(config.audit.witnesses.iter().map(|witness| witness.vkey.0.clone()));
-    let path = command.anchor.as_ref().unwrap_or(&config.log_anchor);
-    let anchor = if path.exists() { Some(text(path)?) } else { None };
+    // In this order: what is read later is never older.
+    let anchor = beside(command.anchor.as_ref().unwrap_or(&config.log_anchor))?;
 
     let mut files = Folder::new(config.log_folder.clone());
     let mut tables = Database::new(db.clone());
@@ -123,9 +126,14 @@ async fn installation(
     let others = Others::read(&config.log_folder, ca)?;
     let mut sizes = others.sizes();
     sizes.extend([size_of(&mut files).await?, size_of(&mut tables).await?]);
-    let of_files = if config.log_folder.exists() {
+    // Where there is a second place, there were files: the folder may not be gone as a whole.
+    let of_files = if config.log_folder.exists() || anchor.is_some() {
         let found = look(&mut files, &trust, anchor.as_deref(), &sizes).await?;
         report.findings("files", &found.findings, out)?;
+        // They are written before the second place, so that they are never behind it by themselves.
+        if anchor.is_some() && found.findings.none() {
+            report.findings("files", &anchored(&found, anchor.as_deref(), &trust), out)?;
+        }
         Some(found)
     } else {
         None
@@ -292,6 +300,17 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
 
 pub(super) fn text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes(path)?).map_err(|_| Failure::Usage(format!("{} is not a text", path.display())))
+}
+
+/// A small file that lies beside a log, put there by whomever; `None` if there is none. What is no text is no checkpoint
+/// either, and is judged as one.
+pub(super) fn beside(path: &Path) -> Result<Option<String>, Failure> {
+    Ok(bytes_beside(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+pub(super) fn bytes_beside(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    let read = audit::verify::read_regular(path, MAX_BYTES);
+    read.map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
 }
 
 /// Writes lines and counts what was found.
