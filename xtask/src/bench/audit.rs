@@ -1,34 +1,12 @@
 //! The audit trail: durable events, proofs, `append`, verification, memory. The crate's own bench measures, beside a bare
 //! `fdatasync` and a bare rusqlite loop on the same disk; here its lines become rows of the page.
 
-use std::process::Command;
-
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::report::Report;
-use crate::tools;
 
 /// Runs the bench and takes over its figures.
 pub(crate) fn measure(report: &mut Report, seconds: u32, events: u64) -> Result<()> {
-    let output = Command::new("cargo")
-        .current_dir(tools::root())
-        .args(["bench", "--quiet", "--package", "fortissimo-audit", "--bench", "log", "--"])
-        .args(["--seconds", &seconds.to_string(), "--events", &events.to_string()])
-        .output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    ensure!(
-        output.status.success(),
-        "the audit bench failed:\n{text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    for line in text.lines() {
-        if let Some(row) = line.strip_prefix("row|") {
-            let mut parts = row.split('|').map(str::to_owned);
-            let (what, goal) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-            report.row(&what, &goal, parts.next().unwrap_or_default());
-        } else if let Some(note) = line.strip_prefix("note ") {
-            report.note(note.to_owned());
-        }
-    }
-    Ok(())
+    let (seconds, events) = (seconds.to_string(), events.to_string());
+    report.run("fortissimo-audit", "log", &["--seconds", &seconds, "--events", &events])
 }

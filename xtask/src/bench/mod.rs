@@ -26,8 +26,9 @@ pub(crate) fn run(seconds: u32, only: Option<&str>, events: u64) -> Result<()> {
     match only {
         None => {}
         Some("audit") => return audit::measure(&mut Report::default(), seconds, events),
+        Some("access") => return access(&mut Report::default()),
         Some("login-risk") => return login_risk(),
-        Some(other) => bail!("there is no part {other}; parts are: audit, login-risk"),
+        Some(other) => bail!("there is no part {other}; parts are: access, audit, login-risk"),
     }
     tools::debian(&[("/usr/sbin/nginx", "nginx-light"), ("/usr/bin/wrk", "wrk")])?;
     tools::run(Command::new("cargo").current_dir(tools::root()).args([
@@ -41,11 +42,17 @@ pub(crate) fn run(seconds: u32, only: Option<&str>, events: u64) -> Result<()> {
     proxying(&mut report, seconds)?;
     sign_ins(&mut report, seconds)?;
     audit::measure(&mut report, seconds, events)?;
+    access(&mut report)?;
     let page = tools::root().join("docs/performance.md");
     // Written twice, so that a failing micro measurement does not take the others with it.
     report.write(&page)?;
     micro(&mut report)?;
     report.write(&page)
+}
+
+/// Decisions and lists beside plain Cedar and Casbin; the crate's own bench measures.
+fn access(report: &mut Report) -> Result<()> {
+    report.run("fortissimo-access", "decide", &[])
 }
 
 /// The risk of sign-ins on the development set; needs no server.

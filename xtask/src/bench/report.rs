@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+
+use crate::tools;
 
 /// Rows of the table, remarks and the output of micro benchmarks.
 #[derive(Default)]
@@ -24,6 +27,32 @@ impl Report {
     pub(crate) fn note(&mut self, text: String) {
         println!("bench: {text}");
         self.notes.push(text);
+    }
+
+    /// Runs a crate's own bench and takes over its `row|what|goal|measured` and `note …` lines.
+    pub(crate) fn run(&mut self, package: &str, bench: &str, arguments: &[&str]) -> Result<()> {
+        let output = Command::new("cargo")
+            .current_dir(tools::root())
+            .args(["bench", "--quiet", "--package", package, "--bench", bench, "--"])
+            .args(arguments)
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        ensure!(
+            output.status.success(),
+            "cargo bench -p {package} --bench {bench} failed:\n{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        for line in text.lines() {
+            if let Some(row) = line.strip_prefix("row|") {
+                let mut parts = row.split('|');
+                let mut part = || parts.next().unwrap_or_default().to_owned();
+                let (what, goal) = (part(), part());
+                self.row(&what, &goal, part());
+            } else if let Some(note) = line.strip_prefix("note ") {
+                self.note(note.to_owned());
+            }
+        }
+        Ok(())
     }
 
     /// The output of a micro benchmark.

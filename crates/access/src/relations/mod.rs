@@ -9,6 +9,7 @@ mod check;
 mod glass;
 mod list;
 mod objects;
+mod offers;
 mod owned;
 mod people;
 mod read;
@@ -33,6 +34,7 @@ pub use check::Question;
 pub use glass::{Glass, Opened};
 pub use list::{Listed, ListedSubject, ObjectPage, SubjectPage};
 pub use objects::{ObjectView, Registration};
+pub use offers::{Giving, Offer, OfferView, Offered, Offering};
 pub use owned::Owned;
 pub use settings::RelationSettings;
 pub use shares::{Share, ShareView};
@@ -64,12 +66,19 @@ pub enum AccessError {
         /// What would be right.
         reason: &'static str,
     },
+    /// It is not the asker's, and people do not register objects of their own here. Whether somebody else registered it
+    /// is not told.
+    #[error("objects are registered by the services that make them")]
+    NotRegistered,
     /// It is right in itself but does not fit how things stand.
     #[error("{0}")]
     Conflict(&'static str),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::DbError),
+    /// A key could not be used.
+    #[error(transparent)]
+    Keys(#[from] keys::KeysError),
     /// The audit trail failed, so nothing was changed.
     #[error(transparent)]
     Audit(#[from] audit::AuditError),

@@ -324,6 +324,17 @@ impl Inner {
         residual.is_some_and(|sets| sets.contains(&Relation::Token.bit()))
     }
 
+    /// The actions about such an object that a token of the subject's can name.
+    pub(crate) fn token_actions(&self, subject: &Subject, facts: &Facts) -> Vec<Action> {
+        let bundle = self.access.bundle();
+        let actions = bundle.actions().filter_map(|name| bundle.action(name).ok());
+        actions
+            .filter(|action| bundle.is_about(action, &facts.resource.kind))
+            .filter(|action| self.is_given_by_tokens(action, &facts.resource.kind))
+            .filter(|action| self.access.decide(subject, action, Some(facts)).allowed)
+            .collect()
+    }
+
     async fn try_redeem(&self, by: &Asker, token: &str) -> Result<Redeemed, Refused> {
         let asker = by.account()?;
         let fault = |reason| Refused::Fault(None, reason);

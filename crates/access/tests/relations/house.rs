@@ -93,7 +93,7 @@ impl House {
             access: Access::builtin().unwrap(),
             clock: clock.clone(),
             entropy: entropy.clone(),
-            settings: RelationSettings::default(),
+            settings: RelationSettings { self_registration: true, ..RelationSettings::default() },
         };
         house(Relations::open(parts))
     }
@@ -107,7 +107,7 @@ impl House {
             access: Access::builtin().unwrap(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
-            settings: RelationSettings::default(),
+            settings: RelationSettings { self_registration: true, ..RelationSettings::default() },
         })
     }
 
