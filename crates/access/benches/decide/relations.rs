@@ -110,7 +110,8 @@ impl House {
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
         let access = sixty();
         let open = |remember_ms| {
-            let settings = RelationSettings { remember_ms, ..RelationSettings::default() };
+            let settings =
+                RelationSettings { remember_ms, self_registration: true, ..RelationSettings::default() };
             Relations::open(RelationParts {
                 db: db.clone(),
                 keys: keys.clone(),

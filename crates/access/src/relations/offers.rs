@@ -145,7 +145,7 @@ impl Relations {
         };
         let until = shares::until(until, reach.limit, change.now)?;
         if receiver == Some(asker) {
-            return Err(invalid("name", "is yourself"));
+            return Err(invalid("name", "must be somebody else"));
         }
         // To a collaborator the page must not say whose an address is: the owner simply finds nothing new.
         let receiver = receiver.filter(|receiver| *receiver != known.owner);
