@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The kind that stands for "no object named". Not a word that a route may use.
-const PLATFORM: &str = "platform";
+pub(crate) const PLATFORM: &str = "platform";
 /// A person as an object.
 const USER: &str = "user";
 /// The group of the actions that ask for more than a session.
@@ -39,6 +39,20 @@ pub struct Bundle {
     /// In the order of the name, for messages.
     actions: BTreeMap<String, ActionEntry>,
     files: Arc<[PolicyFile]>,
+    /// For proofs about the policies.
+    #[cfg(feature = "solver")]
+    schema: cedar_policy::Schema,
+}
+
+/// Everything that there is about one action on one kind of object.
+#[cfg(feature = "solver")]
+pub(crate) struct Question<'a> {
+    pub(crate) action: &'a str,
+    /// `platform` stands for no object.
+    pub(crate) kind: &'a str,
+    pub(crate) entry: &'a ActionEntry,
+    pub(crate) type_name: &'a EntityTypeName,
+    pub(crate) slice: &'a Slice,
 }
 
 pub(crate) struct ActionEntry {
@@ -126,7 +140,15 @@ impl Bundle {
             tier: name("Fortissimo::Tier"),
             user: name("Fortissimo::User"),
         };
-        Ok(Self { version: loaded.version, policies: loaded.policies, types, actions, files: files.into() })
+        Ok(Self {
+            version: loaded.version,
+            policies: loaded.policies,
+            types,
+            actions,
+            files: files.into(),
+            #[cfg(feature = "solver")]
+            schema: loaded.schema,
+        })
     }
 
     /// Short hash of schema and policies: the same on every node that loaded the same.
@@ -301,8 +323,7 @@ impl Bundle {
         }
         decision.code = verdict.code;
         decision.allowed = verdict.code == code::GRANTED;
-        decision.rule =
-            verdict.policy.and_then(|at| self.policies.get(at as usize)).map(|loaded| Arc::clone(&loaded.id));
+        decision.rule = self.rule(verdict);
         if decision.allowed {
             decision.expires_at = case.end();
         } else {
@@ -311,8 +332,13 @@ impl Bundle {
         decision
     }
 
+    /// The `@id` of the policy that decided.
+    pub(crate) fn rule(&self, verdict: Verdict) -> Option<Arc<str>> {
+        verdict.policy.and_then(|at| self.policies.get(at as usize)).map(|loaded| Arc::clone(&loaded.id))
+    }
+
     /// The question, as far as it can be put: `None` if there is no such action, or it is not about such objects.
-    fn case<'a>(
+    pub(crate) fn case<'a>(
         &'a self,
         conditions: &'a Conditions,
         subject: &'a Subject,
@@ -412,6 +438,42 @@ impl Bundle {
         let context = Context::from_pairs(context).ok()?;
         let request = Request::new(account, action.uid(), object, context, None).ok()?;
         Some((request, entities))
+    }
+}
+
+#[cfg(feature = "solver")]
+impl Bundle {
+    pub(crate) fn schema(&self) -> &cedar_policy::Schema {
+        &self.schema
+    }
+
+    /// The type of everybody who asks.
+    pub(crate) fn account_type(&self) -> &EntityTypeName {
+        &self.types.account
+    }
+
+    /// Every question that can be put, in the order of actions and kinds.
+    pub(crate) fn questions(&self) -> Vec<Question<'_>> {
+        let mut questions: Vec<_> = self.actions.keys().flat_map(|action| self.questions_about(action)).collect();
+        questions.sort_by_key(|one| (one.action, one.kind));
+        questions
+    }
+
+    /// The same question, if it can be put here.
+    pub(crate) fn question_about(&self, action: &str, kind: &str) -> Option<Question<'_>> {
+        self.questions_about(action).find(|one| one.kind == kind)
+    }
+
+    fn questions_about(&self, action: &str) -> impl Iterator<Item = Question<'_>> {
+        self.actions.get_key_value(action).into_iter().flat_map(|(action, entry)| {
+            entry.slices.iter().map(move |(kind, (type_name, slice))| Question {
+                action,
+                kind,
+                entry,
+                type_name,
+                slice,
+            })
+        })
     }
 }
 

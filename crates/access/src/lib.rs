@@ -43,6 +43,8 @@ mod relations;
 mod requirement;
 mod resource_type;
 mod slice;
+#[cfg(feature = "solver")]
+pub mod solver;
 mod source;
 mod subject;
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Decisions against a model that knows nothing of Cedar: SPEC's words in plain Rust, over random stores and requests.
 //!
-//! In CI 10⁴ questions; `FORTISSIMO_LONG=1 cargo test -p fortissimo-access` (when it compiles) asks 10⁶.
+//! In CI 10⁴ questions; with `FORTISSIMO_LONG=1` in its environment, 10⁶.
 
 use base::{Id, Timestamp, kind};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::tests::{relation_suffices, role_grants, tier_grants};
+use crate::tests::{is_long_run, relation_suffices, role_grants, tier_grants};
 use crate::*;
 
 const ACCOUNTS: usize = 4;
@@ -17,8 +17,8 @@ const KINDS: &[&str] = &["track", "playlist", "project", "generation"];
 const MOMENTS: i64 = 6;
 
 /// Stores, and questions put to each.
-const fn amount() -> (usize, usize) {
-    if option_env!("FORTISSIMO_LONG").is_some() { (22_000, 100) } else { (220, 100) }
+fn amount() -> (usize, usize) {
+    if is_long_run() { (22_000, 100) } else { (220, 100) }
 }
 
 /// One person.

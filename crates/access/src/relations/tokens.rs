@@ -172,6 +172,9 @@ impl Relations {
             }
         }
         let longest = change.now.plus_ms(inner.settings.invitation_max_ms);
+        if wanted.expires_at.is_some_and(|end| end > longest) {
+            return Err(invalid("expires_at", "is later than an invitation lasts here"));
+        }
         let limit = reach.limit.min(Hold::Until(longest));
         let expires_at = shares::until(wanted.expires_at, limit, change.now)?.unwrap_or(longest);
         if change.tx.query_one(OPEN, params![known.id, change.now]).await?.get::<i64>(0)? >= MAX_OPEN {
