@@ -1,7 +1,7 @@
 //! Who may do what: Cedar policies, decisions with reasons, permits.
 //!
-//! Three gates must all pass: capability (the role **or** the tier grants the action), relation (later; see
-//! [`ResourceRef`]), conditions (has a role, not suspended, verified). Deny by default; what is unknown is a deny, and so
+//! Three gates must all pass: capability (the role **or** the tier grants the action), relation (what the person has to do
+//! with the object: [`Facts`]), conditions (has a role, not suspended, verified, a session strong enough). Deny by default; what is unknown is a deny, and so
 //! is a policy that fails to evaluate: then the [`Decision`] carries [`code::EVALUATION_ERROR`] and the caller records a
 //! critical event.
 //!

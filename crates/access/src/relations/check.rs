@@ -83,8 +83,9 @@ impl Inner {
         };
         drop(tx);
         let facts = Arc::new(known.facts);
-        // A token stands on its inviter's account too, of whose changes this cache does not hear.
-        if facts.token.is_none() {
+        // A token stands on its inviter's account too, of whose changes this cache does not hear. And who may not know of
+        // the object must not learn of it by an answer that is older than one about nothing.
+        if facts.token.is_none() && facts.is_known() {
             self.cache.keep(before, subject.account, known.id, &facts);
         }
         Ok(facts)
