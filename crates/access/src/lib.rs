@@ -1,9 +1,9 @@
 //! Who may do what: Cedar policies, decisions with reasons, permits.
 //!
-//! Three gates must all pass: capability (the role **or** the tier grants the action), relation (what the person has to do
-//! with the object: [`Facts`]), conditions (has a role, not suspended, verified, a session strong enough). Deny by default; what is unknown is a deny, and so
-//! is a policy that fails to evaluate: then the [`Decision`] carries [`code::EVALUATION_ERROR`] and the caller records a
-//! critical event.
+//! Three gates must all pass: capability (the role **or** the tier grants the action), relation (what the person has to
+//! do with the object: [`Facts`]), conditions (has a role, not suspended, verified, a session strong enough). Deny by
+//! default; what is unknown is a deny, and so is a policy that fails to evaluate: then the [`Decision`] carries
+//! [`code::EVALUATION_ERROR`] and the caller records a critical event.
 //!
 //! The rules are Cedar policies: `policies/` at the root of the repository, built in. This crate does no IO but in
 //! [`Access::load`], knows no HTTP, keeps no state but the bundle in force and verdicts that cannot change, and writes no audit.

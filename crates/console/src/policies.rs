@@ -55,6 +55,11 @@ struct PolicyPage {
     wider: usize,
     in_force: bool,
     may_change: bool,
+    /// What the changes are compared with.
+    present: String,
+    comment: String,
+    confirmed: bool,
+    errors: Errors,
 }
 
 struct ChangeRow {
@@ -165,12 +170,16 @@ pub(crate) async fn show(
     Path(number): Path<String>,
     visit: Visit,
 ) -> Result<Response, Failure> {
-    let serial = serial(&number)?;
+    let page = policy_page(&console, &visit, serial(&number)?).await?;
+    Ok(render(&visit, StatusCode::OK, &page))
+}
+
+async fn policy_page(console: &Console, visit: &Visit, serial: i64) -> Result<PolicyPage, Failure> {
     let bundle = console.policies.bundle_of(serial).await.map_err(failed)?;
     let present = console.access.bundle();
     let changes = Matrix::of(&present).changes(&Matrix::of(&bundle));
-    let page = PolicyPage {
-        frame: visit.frame(&console, "policies"),
+    Ok(PolicyPage {
+        frame: visit.frame(console, "policies"),
         serial,
         version: bundle.version().to_string(),
         files: bundle.files().to_vec(),
@@ -192,10 +201,16 @@ pub(crate) async fn show(
             })
             .collect(),
         in_force: bundle.version() == present.version(),
-        may_change: may_change(&console, &visit),
-    };
-    Ok(render(&visit, StatusCode::OK, &page))
+        may_change: may_change(console, visit),
+        present: present.version().to_string(),
+        comment: String::new(),
+        confirmed: false,
+        errors: Errors::default(),
+    })
 }
+
+/// Characters of a reason, at least: a word is none.
+const REASON: usize = 5;
 
 /// POST /console/policies/{serial}/activate
 pub(crate) async fn activate(
@@ -205,6 +220,23 @@ pub(crate) async fn activate(
 ) -> Result<Response, Failure> {
     let serial = serial(&number)?;
     let permit = console.access.permit::<SystemConfig>(&form.visit.caller.subject())?;
+    let mut errors = Errors::default();
+    if form.text("comment").chars().count() < REASON {
+        errors.add("comment", "Say why, for those who read the history.");
+    }
+    if form.text("confirm") != "yes" {
+        errors.add("confirm", "Look at the changes, and say that you did.");
+    }
+    // What was looked at must be what happens: somebody else may have put other policies in force meanwhile.
+    if form.text("present") != console.access.bundle().version() {
+        errors.add("confirm", "Other policies are in force by now. Look at the changes again.");
+    }
+    if !errors.is_empty() {
+        let mut page = policy_page(&console, &form.visit, serial).await?;
+        page.comment = form.text("comment").to_owned();
+        page.errors = errors;
+        return Ok(render_again(&form.visit, None, &page));
+    }
     match console.policies.roll_back(permit, Some(serial), form.text("comment")).await {
         Ok(_) => Ok(go("/console/policies?done=policies")),
         Err(error) => Err(failed(error)),
