@@ -95,7 +95,7 @@ async fn giving_something_away_asks_for_the_factors_again() {
     studio.house.clock.advance_ms(11 * 60_000);
     let wish = json!({"to": bob_id});
     let refused = studio.ask("POST", &format!("{track}/transfer"), &ada, wish).await;
-    assert_eq!(refused.problem(), (401, "reauthentication-required", "-"));
+    assert_eq!(refused.problem(), (403, "reauthentication-required", "-"));
     let seen = studio.ask("GET", track, &ada, Value::Null).await.ok();
     assert_eq!(seen["relations"], json!(["owner"]));
 }

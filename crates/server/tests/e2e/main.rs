@@ -16,6 +16,7 @@ mod malformed;
 mod pages;
 mod passkeys;
 mod policies;
+mod policy_pages;
 mod provider;
 mod rights;
 mod risk;
