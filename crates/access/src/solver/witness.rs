@@ -134,6 +134,32 @@ impl Asked<'_> {
         says(self.new) == Some(wanted) && (wanted != code::GRANTED || says(self.old) != Some(code::GRANTED))
     }
 
+    /// The least one about whom the bundles differ in the same way: of the least role, with the least relation.
+    fn least(&self, found: &Witness, wanted: &'static str) -> Option<Witness> {
+        const ORDINARY: [Relation; 6] = [
+            Relation::Shared,
+            Relation::Public,
+            Relation::Collaborator,
+            Relation::Owner,
+            Relation::BreakGlass,
+            Relation::Token,
+        ];
+        let sets = || [0].into_iter().chain(ORDINARY.map(Relation::bit)).chain([found.bits]);
+        let roles = [None].into_iter().chain(Role::ALL.iter().copied().map(Some));
+        let tiers = || [None].into_iter().chain(Tier::ALL.iter().copied().map(Some));
+        for role in roles {
+            for (bits, tier) in sets().flat_map(|bits| tiers().map(move |tier| (bits, tier))) {
+                let standing = Standing { role, tier, ..found.standing };
+                let least = Witness { standing, bits, ..found.clone() };
+                // Where no object is named there is nothing to have a relation to.
+                if (bits == 0 || found.what.is_some()) && self.is_so(&least, wanted) {
+                    return Some(least);
+                }
+            }
+        }
+        None
+    }
+
     /// Makes them more ordinary for as long as the bundles still differ about them.
     fn simplify(&self, witness: &mut Witness, wanted: &'static str) {
         let mut attempt = |change: &dyn Fn(&mut Witness)| {
@@ -148,16 +174,7 @@ impl Asked<'_> {
         attempt(&|one| one.standing.locked = false);
         attempt(&|one| one.standing.strong = true);
         attempt(&|one| one.standing.risky = false);
-        for relation in Relation::ALL {
-            attempt(&|one| one.bits &= !relation.bit());
-        }
-        // The least one that makes the difference says most.
-        for tier in Tier::ALL.iter().rev().copied().map(Some).chain([None]) {
-            attempt(&|one| one.standing.tier = tier);
-        }
-        for role in Role::ALL.iter().rev().copied().map(Some).chain([None]) {
-            attempt(&|one| one.standing.role = role);
-        }
+        *witness = self.least(witness, wanted).unwrap_or_else(|| witness.clone());
         let Standing { role, tier, suspended, verified, locked, strong, risky } = witness.standing;
         (witness.role, witness.tier) = (role, tier);
         let faults = [
