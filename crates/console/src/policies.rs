@@ -228,7 +228,7 @@ pub(crate) async fn activate(
         errors.add("confirm", "Look at the changes, and say that you did.");
     }
     // What was looked at must be what happens: somebody else may have put other policies in force meanwhile.
-    if form.text("present") != console.access.bundle().version() {
+    if form.text("present") != &**console.access.bundle().version() {
         errors.add("confirm", "Other policies are in force by now. Look at the changes again.");
     }
     if !errors.is_empty() {
