@@ -238,6 +238,20 @@ async fn page(
     })
 }
 
+impl SharesPage {
+    /// Puts what is wrong beside its field; above everything, if the page has no such form now.
+    fn say(&mut self, errors: Errors) {
+        let mut homeless: Vec<(&str, &str)> = Vec::new();
+        if self.teams.is_empty() || !self.refused.is_empty() {
+            homeless.extend([("team", "row"), ("team_relation", "row"), ("team_until", "row")]);
+        }
+        if self.heirs.is_empty() {
+            homeless.push(("heir", "row"));
+        }
+        self.errors = errors.renamed(&homeless);
+    }
+}
+
 /// Why nothing can be given, in words.
 fn refusal(giving: &Giving) -> &'static str {
     match giving.refused {
@@ -295,7 +309,7 @@ async fn refused(
     let mut errors = Errors::default();
     let (notice, problem) = told(console, visit, error, &mut errors).await?;
     let mut page = page(console, visit, resource, None).await?;
-    page.errors = errors.renamed(names);
+    page.say(errors.renamed(names));
     page.typed = typed;
     if notice.is_some() {
         page.frame.notice = notice;
@@ -311,7 +325,7 @@ async fn wrong(
     typed: Typed,
 ) -> Result<Response, Failure> {
     let mut page = page(console, visit, resource, None).await?;
-    page.errors = errors;
+    page.say(errors);
     page.typed = typed;
     Ok(render_again(visit, None, &page))
 }
