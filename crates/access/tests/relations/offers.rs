@@ -11,6 +11,11 @@ fn to<'a>(name: &'a str, receiver: Option<&Person>) -> Offer<'a> {
     Offer { name, receiver: receiver.map(Person::id), relation: Relation::Shared, until: None }
 }
 
+/// What a collaborator can offer: showing a project around is its owner's.
+fn joining<'a>(name: &'a str, receiver: Option<&Person>) -> Offer<'a> {
+    Offer { relation: Relation::Collaborator, ..to(name, receiver) }
+}
+
 async fn make(house: &House, by: &Person, wish: &Offer<'_>) -> Result<Revision, AccessError> {
     // So that each is newer than the one before.
     house.clock.advance_ms(1);
@@ -86,7 +91,7 @@ async fn who_is_meant_changes_nothing_of_what_is_seen() {
         assert_eq!(house.relations.offers(&ada.asker, &song).await.unwrap().len(), 2);
         // A collaborator does not learn whose an address is: to the owner it goes nowhere.
         house.collaborate(&ada, &song, &bob).await;
-        make(&house, &bob, &to("ada@example.com", Some(&ada))).await.unwrap();
+        make(&house, &bob, &joining("ada@example.com", Some(&ada))).await.unwrap();
         assert!(house.relations.offered(&ada.asker).await.unwrap().is_empty());
         // They see their own offers only, the owner all.
         assert_eq!(house.relations.offers(&bob.asker, &song).await.unwrap().len(), 1);
@@ -103,9 +108,9 @@ async fn accepting_gives_what_can_still_be_given() {
         let end = house.later(10 * DAY);
         house.relations.share(&ada.asker, &song, bob.share(), Relation::Collaborator, end).await.unwrap();
         // Until when: no longer than the giver has it, then and now.
-        let longer = Offer { until: house.later(11 * DAY), ..to("eve", Some(&eve)) };
+        let longer = Offer { until: house.later(11 * DAY), ..joining("eve", Some(&eve)) };
         assert_eq!(fault(make(&house, &bob, &longer).await), "invalid expires_at");
-        make(&house, &bob, &to("eve", Some(&eve))).await.unwrap();
+        make(&house, &bob, &joining("eve", Some(&eve))).await.unwrap();
         let shorter = house.later(5 * DAY);
         house.relations.share(&ada.asker, &song, bob.share(), Relation::Collaborator, shorter).await.unwrap();
         house.relations.accept_offer(&eve.asker, only(&house, &eve).await).await.unwrap();
@@ -117,7 +122,7 @@ async fn accepting_gives_what_can_still_be_given() {
 
         // An offer of somebody who lost their right meanwhile is worth nothing.
         house.collaborate(&ada, &song, &bob).await;
-        make(&house, &bob, &to("eve", Some(&eve))).await.unwrap();
+        make(&house, &bob, &joining("eve", Some(&eve))).await.unwrap();
         let id = only(&house, &eve).await;
         house.relations.unshare(&ada.asker, &song, bob.share()).await.unwrap();
         assert_eq!(fault(house.relations.accept_offer(&eve.asker, id).await), "conflict");
@@ -160,9 +165,9 @@ async fn what_cannot_be_offered_is_refused_by_its_field() {
         ] {
             assert_eq!(fault(make(&house, &ada, &wish).await), wrong, "{wish:?}");
         }
-        assert_eq!(fault(make(&house, &bob, &to("ada", Some(&ada))).await), "not-found");
+        assert_eq!(fault(make(&house, &bob, &joining("ada", Some(&ada))).await), "not-found");
         house.relations.share(&ada.asker, &song, bob.share(), Relation::Shared, None).await.unwrap();
-        assert_eq!(fault(make(&house, &bob, &to("eve", None)).await), "denied no-relation");
+        assert_eq!(fault(make(&house, &bob, &joining("eve", None)).await), "denied no-relation");
         // Bounded, whoever is meant.
         for number in 0..100 {
             make(&house, &ada, &to(&format!("name{number}"), None)).await.unwrap();
