@@ -53,6 +53,7 @@ struct PolicyPage {
     files: Vec<access::PolicyFile>,
     changes: Vec<ChangeRow>,
     wider: usize,
+    cells: usize,
     in_force: bool,
     may_change: bool,
     /// What the changes are compared with.
@@ -66,7 +67,8 @@ struct ChangeRow {
     action: String,
     relation: &'static str,
     role: &'static str,
-    tier: &'static str,
+    /// Those for which it is the same.
+    tiers: Vec<&'static str>,
     before: &'static str,
     after: &'static str,
     wider: bool,
@@ -184,22 +186,8 @@ async fn policy_page(console: &Console, visit: &Visit, serial: i64) -> Result<Po
         version: bundle.version().to_string(),
         files: bundle.files().to_vec(),
         wider: changes.iter().filter(|one| one.is_widening()).count(),
-        changes: changes
-            .iter()
-            .map(|one| ChangeRow {
-                action: if one.kind.is_empty() {
-                    one.action.clone()
-                } else {
-                    format!("{} on {}", one.action, one.kind)
-                },
-                relation: one.relation,
-                role: one.role.as_str(),
-                tier: one.tier.map_or("none", |tier| tier.as_str()),
-                before: one.before,
-                after: one.after,
-                wider: one.is_widening(),
-            })
-            .collect(),
+        cells: changes.len(),
+        changes: rows(&changes),
         in_force: bundle.version() == present.version(),
         may_change: may_change(console, visit),
         present: present.version().to_string(),
@@ -207,6 +195,35 @@ async fn policy_page(console: &Console, visit: &Visit, serial: i64) -> Result<Po
         confirmed: false,
         errors: Errors::default(),
     })
+}
+
+/// One row for all tiers that change alike: what changes for a role changes for each tier, mostly.
+fn rows(changes: &[access::CellChange]) -> Vec<ChangeRow> {
+    let mut rows: Vec<ChangeRow> = Vec::new();
+    for one in changes {
+        let on = if one.kind.is_empty() { String::new() } else { format!(" on {}", one.kind) };
+        let row = ChangeRow {
+            action: format!("{}{on}", one.action),
+            relation: one.relation,
+            role: one.role.as_str(),
+            tiers: vec![one.tier.map_or("none", |tier| tier.as_str())],
+            before: one.before,
+            after: one.after,
+            wider: one.is_widening(),
+        };
+        match rows.last_mut() {
+            Some(last) if last.is_like(&row) => last.tiers.extend(row.tiers),
+            _ => rows.push(row),
+        }
+    }
+    rows
+}
+
+impl ChangeRow {
+    fn is_like(&self, other: &Self) -> bool {
+        (&self.action, self.relation, self.role, self.before, self.after)
+            == (&other.action, other.relation, other.role, other.before, other.after)
+    }
 }
 
 /// Characters of a reason, at least: a word is none.
