@@ -128,7 +128,11 @@ impl Bundle {
             if let Some(entity) = entities.get(uid).filter(|_| !slices.is_empty()) {
                 let name = uid.id().unescaped();
                 let immediate = action::is_immediate(name)
-                    || entities.ancestors(uid).into_iter().flatten().any(|group| group.id().unescaped() == SENSITIVE);
+                    || entities
+                        .ancestors(uid)
+                        .into_iter()
+                        .flatten()
+                        .any(|group| group.id().unescaped() == SENSITIVE);
                 let entry = ActionEntry { entity: entity.clone(), immediate, slices };
                 actions.insert(name.to_owned(), entry);
             }
@@ -454,7 +458,8 @@ impl Bundle {
 
     /// Every question that can be put, in the order of actions and kinds.
     pub(crate) fn questions(&self) -> Vec<Question<'_>> {
-        let mut questions: Vec<_> = self.actions.keys().flat_map(|action| self.questions_about(action)).collect();
+        let mut questions: Vec<_> =
+            self.actions.keys().flat_map(|action| self.questions_about(action)).collect();
         questions.sort_by_key(|one| (one.action, one.kind));
         questions
     }

@@ -62,9 +62,10 @@ pub use life::{Activation, LifeError, Policies};
 pub use matrix::{CellChange, Matrix};
 pub use permit::{Permit, TypedAction, actions};
 pub use relations::{
-    AccessError, Asker, COLLABORATION_AUDIENCE, COLLABORATION_TYPE, Giving, Glass, Invitation, InvitationView,
-    Issued, Listed, ListedSubject, MemberView, ObjectPage, ObjectView, Offer, OfferView, Offered, Offering,
-    Opened, Owned, Question, Redeemed, Registration, RelationParts, RelationSettings, Relations, Share, ShareView, SubjectPage, TeamView,
+    AccessError, Asker, COLLABORATION_AUDIENCE, COLLABORATION_TYPE, Giving, Glass, Invitation,
+    InvitationView, Issued, Listed, ListedSubject, MemberView, ObjectPage, ObjectView, Offer, OfferView,
+    Offered, Offering, Opened, Owned, Question, Redeemed, Registration, RelationParts, RelationSettings,
+    Relations, Share, ShareView, SubjectPage, TeamView,
 };
 pub use requirement::{InvalidRequirement, Requirement, ResourceTemplate};
 pub use resource_type::{ResourceType, TypeAction};

@@ -87,14 +87,7 @@ fn store() -> impl Strategy<Value = Store> {
 }
 
 /// SPEC in plain Rust, at a moment; what is known about sessions is known at another, `asked_s`.
-fn model(
-    store: &Store,
-    who: usize,
-    action: &str,
-    object: Option<usize>,
-    now_s: i64,
-    asked_s: i64,
-) -> bool {
+fn model(store: &Store, who: usize, action: &str, object: Option<usize>, now_s: i64, asked_s: i64) -> bool {
     let person = &store.people[who];
     let Some(role) = person.role else { return false };
     if person.suspended || !person.verified || person.locked {
@@ -109,7 +102,8 @@ fn model(
     let verb = action.split(':').nth(1).unwrap();
     let sensitive = matches!(verb, "delete" | "export" | "share" | "admin") || action == "system:config";
     if sensitive {
-        let shown_lately = matches!(person.factor, Some(Some(age)) if i64::from(age) + now_s - asked_s <= 900);
+        let shown_lately =
+            matches!(person.factor, Some(Some(age)) if i64::from(age) + now_s - asked_s <= 900);
         if (person.factor.is_some() && !shown_lately) || person.risk >= 80 {
             return false;
         }

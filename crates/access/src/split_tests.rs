@@ -181,8 +181,13 @@ fn splitting_and_remembering_change_no_decision() {
                 asked.relations.iter().fold(none, |facts, relation| facts.with(*relation, Hold::Always))
             });
             let conditions = Conditions::default();
-            let Some(case) = bundle.case(&conditions, &asked.subject, &action, facts.as_ref(), base::Timestamp::from_millis(0))
-            else {
+            let Some(case) = bundle.case(
+                &conditions,
+                &asked.subject,
+                &action,
+                facts.as_ref(),
+                base::Timestamp::from_millis(0),
+            ) else {
                 continue;
             };
             let mut relations = facts.as_ref().map_or(0, |facts| facts.set_at(facts.now));

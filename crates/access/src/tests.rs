@@ -365,7 +365,9 @@ pub(crate) fn relation_suffices(kind: &str, action: &str, relation: Relation, ro
     let personal = matches!(relation, Owner | Collaborator | Token);
     match (kind, verb) {
         // "read = owner, public or shared": whoever has anything to do with it. Glass is the administrators'.
-        (_, "read" | "view" | "analyze") if action != "analytics:view" => relation != BreakGlass || administers,
+        (_, "read" | "view" | "analyze") if action != "analytics:view" => {
+            relation != BreakGlass || administers
+        }
         ("generation", "commercial") => relation == Owner,
         (_, "invite") => matches!(relation, Owner | Collaborator),
         // "delete = owner only", which does not bind admin and super_admin.

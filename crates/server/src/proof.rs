@@ -23,7 +23,10 @@ pub(crate) async fn lines(old: &Arc<Bundle>, new: &Arc<Bundle>) -> Vec<String> {
 /// Says that this program cannot.
 #[cfg(not(feature = "solver"))]
 pub(crate) async fn lines(_old: &Arc<Bundle>, _new: &Arc<Bundle>) -> Vec<String> {
-    vec!["beyond the matrix nothing is proven: this program was built without the feature \"solver\"".to_owned()]
+    vec![
+        "beyond the matrix nothing is proven: this program was built without the feature \"solver\""
+            .to_owned(),
+    ]
 }
 
 #[cfg(feature = "solver")]

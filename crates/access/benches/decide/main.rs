@@ -12,9 +12,7 @@ mod relations;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use access::{
-    Access, Action, Bundle, Facts, Hold, PolicyFile, Relation, ResourceRef, Role, Subject, Tier,
-};
+use access::{Access, Action, Bundle, Facts, Hold, PolicyFile, Relation, ResourceRef, Role, Subject, Tier};
 use base::{Id, Timestamp, kind};
 
 /// Policies about the action that is asked for.

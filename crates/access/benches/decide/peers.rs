@@ -25,7 +25,8 @@ const BUILTIN: [&str; 6] = [
 /// Plain `cedar-policy` with the same rules as one set, and the same facts as entities and context.
 pub(crate) fn plain_cedar(access: &Access, ours: Duration) {
     let files = access.bundle().files().iter().map(|file| file.text.clone()).collect::<Vec<_>>();
-    let set: PolicySet = BUILTIN.map(str::to_owned).into_iter().chain(files).collect::<String>().parse().unwrap();
+    let set: PolicySet =
+        BUILTIN.map(str::to_owned).into_iter().chain(files).collect::<String>().parse().unwrap();
     let uid = |text: &str| -> EntityUid { text.parse().unwrap() };
     let (account, user) = (uid("Fortissimo::Account::\"7\""), uid("Fortissimo::User::\"7\""));
     let (role, tier) = (uid("Fortissimo::Role::\"user\""), uid("Fortissimo::Tier::\"free\""));

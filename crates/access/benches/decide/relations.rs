@@ -67,7 +67,8 @@ store::sql! {
 /// Everything that needs a database.
 pub(crate) fn measure(runtime: &Runtime) {
     // Not the temporary folder, which may be in memory.
-    let folder = |name: &str| tempfile::Builder::new().prefix(name).tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let folder =
+        |name: &str| tempfile::Builder::new().prefix(name).tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (small, large) = (folder("small"), folder("large"));
     runtime.block_on(async {
         let one = House::open(small.path()).await;
@@ -194,13 +195,18 @@ impl House {
                 black_box(list().await);
             })
             .await;
-            row(&format!("List of 50 visible among 1,000,000 objects: {what}"), "≤ 10 ms", &times.to_string());
+            row(
+                &format!("List of 50 visible among 1,000,000 objects: {what}"),
+                "≤ 10 ms",
+                &times.to_string(),
+            );
         }
         let owner = Asker { subject: person(OWNER), request: None };
         let (many, read) = (track("many"), read());
         let times = Times::of_async(100, async |at| {
             let after = numbered(FIRST_GUEST + at as i64 * 9_000);
-            let page = self.relations.list_subjects(&owner, &read, &many, Some(after), VISIBLE).await.unwrap();
+            let page =
+                self.relations.list_subjects(&owner, &read, &many, Some(after), VISIBLE).await.unwrap();
             assert_eq!(page.subjects.len(), VISIBLE);
         })
         .await;

@@ -31,7 +31,9 @@ impl Relations {
     ) -> Result<Decision, AccessError> {
         let (access, now) = (&self.0.access, self.0.now());
         let (bundle, conditions) = (access.bundle(), access.conditions());
-        let Some(resource) = resource else { return Ok(bundle.decide_under(conditions, subject, action, None)) };
+        let Some(resource) = resource else {
+            return Ok(bundle.decide_under(conditions, subject, action, None));
+        };
         // No need to ask about what no rule is about; and people are objects that nobody registers.
         let known_about = bundle.may_remember(action, &resource.kind).filter(|_| resource.kind != "user");
         let Some(may_remember) = known_about else {

@@ -154,7 +154,10 @@ impl Relations {
         for row in &open {
             let (id, inviter): (Id<kind::Offer>, Id<kind::Account>) = (row.get(0)?, row.get(1)?);
             let same = inviter == asker
-                && inner.open_name(&mut change.tx, id, inviter, &row.get::<Vec<u8>>(2)?).await?.eq_ignore_ascii_case(name);
+                && inner
+                    .open_name(&mut change.tx, id, inviter, &row.get::<Vec<u8>>(2)?)
+                    .await?
+                    .eq_ignore_ascii_case(name);
             if same {
                 change.tx.execute(DROP_OFFER, params![id]).await?;
                 replaced = true;
@@ -164,19 +167,13 @@ impl Relations {
             return Err(AccessError::Conflict("This has as many open offers as can be; withdraw some."));
         }
         let id: Id<kind::Offer> = Id::at(change.now, &inner.entropy);
-        let sealed = inner.keys.seal(&mut change.tx, keys::Subject::Account(asker), field(id), name.as_bytes()).await?;
+        let sealed = inner
+            .keys
+            .seal(&mut change.tx, keys::Subject::Account(asker), field(id), name.as_bytes())
+            .await?;
         let expires_at = change.now.plus_ms(LASTS_MS);
-        let row = params![
-            id,
-            known.id,
-            asker,
-            receiver,
-            sealed,
-            relation.as_str(),
-            until,
-            change.now,
-            expires_at
-        ];
+        let row =
+            params![id, known.id, asker, receiver, sealed, relation.as_str(), until, change.now, expires_at];
         change.tx.execute(MAKE, row).await?;
         let event =
             Event::AccessOffered { offer: id, resource: shown(resource), relation: relation.as_str(), until };
@@ -225,8 +222,7 @@ impl Relations {
         // What who offers may do now, not when they offered; the second factor they showed then.
         let standing = people::standing(&mut change.tx, offerer).await?;
         let standing = standing.filter(|standing| !standing.suspended).ok_or(GONE)?;
-        let standing =
-            Subject { assurance: Assurance { mfa_age_s: Some(0), ..Assurance::NONE }, ..standing };
+        let standing = Subject { assurance: Assurance { mfa_age_s: Some(0), ..Assurance::NONE }, ..standing };
         let theirs = read::known(&mut change.tx, Some(offerer), &resource, change.now).await?.ok_or(GONE)?;
         if shares::must_share(inner, &standing, &theirs.facts, relation).is_err() {
             return Err(GONE);

@@ -80,9 +80,9 @@ impl<'a> Prover<'a> {
             None => self.ask(Sought::Allowed(&new)).await?,
             Some(before) => {
                 self.must_not_fail(&before.slice.set, &question.slice.set, &env).await?;
-                let old = CompiledPolicySet::compile(&before.slice.set, &env, self.new.schema()).map_err(|error| {
-                    format!("the old policies do not fit the new schema: {}", told(error))
-                })?;
+                let old = CompiledPolicySet::compile(&before.slice.set, &env, self.new.schema()).map_err(
+                    |error| format!("the old policies do not fit the new schema: {}", told(error)),
+                )?;
                 self.ask(Sought::AllowedBeyond(&new, &old)).await?
             }
         };
@@ -98,7 +98,12 @@ impl<'a> Prover<'a> {
 
     /// An old policy that fails denies, where Cedar by itself would pass over it; so what was denied before would look
     /// allowed.
-    async fn must_not_fail(&mut self, old: &PolicySet, new: &PolicySet, env: &RequestEnv) -> Result<(), String> {
+    async fn must_not_fail(
+        &mut self,
+        old: &PolicySet,
+        new: &PolicySet,
+        env: &RequestEnv,
+    ) -> Result<(), String> {
         for policy in old.policies() {
             // Asked about already.
             if new.policy(policy.id()).is_some_and(|same| same.to_cedar() == policy.to_cedar()) {
@@ -106,7 +111,10 @@ impl<'a> Prover<'a> {
             }
             let compiled = CompiledPolicy::compile(policy, env, self.new.schema()).map_err(told)?;
             if self.ask(Sought::Failing(&compiled)).await?.is_some() {
-                return Err(format!("the old policy {} can fail, so that a comparison says nothing", policy.id()));
+                return Err(format!(
+                    "the old policy {} can fail, so that a comparison says nothing",
+                    policy.id()
+                ));
             }
         }
         Ok(())
@@ -138,7 +146,9 @@ impl<'a> Prover<'a> {
         };
         let asking = async {
             match sought {
-                Sought::AllowedBeyond(new, old) => solver.check_implies_with_counterexample_opt(new, old).await,
+                Sought::AllowedBeyond(new, old) => {
+                    solver.check_implies_with_counterexample_opt(new, old).await
+                }
                 Sought::Allowed(new) => solver.check_always_denies_with_counterexample_opt(new).await,
                 Sought::Failing(policy) => solver.check_never_errors_with_counterexample_opt(policy).await,
             }

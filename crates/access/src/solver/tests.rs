@@ -42,8 +42,7 @@ fn a_weakened_forbid_is_caught_with_somebody_whom_the_matrix_does_not_show() {
              resource is Fortissimo::Track) when {{ {when} }};"
         )
     };
-    let (old, new) =
-        (bundle(&quiet("principal.risky")), bundle(&quiet("principal.risky && context.owner")));
+    let (old, new) = (bundle(&quiet("principal.risky")), bundle(&quiet("principal.risky && context.owner")));
     assert!(crate::Matrix::of(&old).changes(&crate::Matrix::of(&new)).is_empty(), "nobody there is risky");
     let Some(weaker) = proof(&old, &new) else { return };
     assert_eq!(weaker.newly_allowed.len(), 1, "{weaker:?}");

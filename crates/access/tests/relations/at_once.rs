@@ -185,7 +185,9 @@ async fn of_two_teams_that_are_put_into_each_other_at_once_one_stays_outside() {
                 .map(|(outer, inner)| {
                     let (relations, asker) = (house.relations.clone(), ada.asker.clone());
                     let (outer, inner) = (teams[*outer], teams[*inner]);
-                    tokio::spawn(async move { relations.join_team(&asker, outer, Share::Team(inner)).await.is_ok() })
+                    tokio::spawn(async move {
+                        relations.join_team(&asker, outer, Share::Team(inner)).await.is_ok()
+                    })
                 })
                 .collect();
             let mut joined = 0;

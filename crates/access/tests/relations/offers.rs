@@ -77,7 +77,8 @@ async fn who_is_meant_changes_nothing_of_what_is_seen() {
         for (name, who) in [("BOB", Some(&bob)), ("Nobody", None)] {
             make(&house, &ada, &to(name, who)).await.unwrap();
         }
-        let names = |offers: Vec<access::OfferView>| offers.into_iter().map(|one| one.name).collect::<Vec<_>>();
+        let names =
+            |offers: Vec<access::OfferView>| offers.into_iter().map(|one| one.name).collect::<Vec<_>>();
         let seen = house.relations.offers(&ada.asker, &song).await.unwrap();
         assert_eq!(names(seen), ["Nobody", "BOB", "nobody@example.com"]);
         // Who declines is not told on.
@@ -130,7 +131,11 @@ async fn accepting_gives_what_can_still_be_given() {
         house.collaborate(&ada, &song, &bob).await;
         for (tier, status) in [(Tier::Free, "active"), (Tier::Studio, "disabled")] {
             house.set(&bob, Role::PremiumUser, tier, status).await;
-            assert_eq!(fault(house.relations.accept_offer(&eve.asker, id).await), "conflict", "{tier} {status}");
+            assert_eq!(
+                fault(house.relations.accept_offer(&eve.asker, id).await),
+                "conflict",
+                "{tier} {status}"
+            );
         }
         house.set(&bob, Role::PremiumUser, Tier::Studio, "active").await;
         // Nor to somebody who may not do anything now.

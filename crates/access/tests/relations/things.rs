@@ -125,7 +125,10 @@ async fn what_is_given_away_leaves_what_it_was_part_of() {
         house.own(&ada, &album).await;
         house.own(&bob, &theirs).await;
         house.collaborate(&bob, &theirs, &ada).await;
-        let part_of = |whole: &access::ResourceRef| Registration { parent: Some(whole.clone()), ..Registration::default() };
+        let part_of = |whole: &access::ResourceRef| Registration {
+            parent: Some(whole.clone()),
+            ..Registration::default()
+        };
         for (name, whole) in [("tune", &album), ("riff", &theirs)] {
             house.relations.register(&ada.asker, &track(name), &part_of(whole)).await.unwrap();
         }
@@ -154,7 +157,8 @@ async fn glass_breaks_with_the_role_of_whoever_opened_it() {
         let mut admin = house.person(Role::Admin, Tier::Studio).await;
         let list = playlist("diary");
         house.own(&ada, &list).await;
-        let opened = house.relations.break_glass(&admin.asker, &list, "a court order, case 9", HOUR).await.unwrap();
+        let opened =
+            house.relations.break_glass(&admin.asker, &list, "a court order, case 9", HOUR).await.unwrap();
         house.relations.finish_glass(opened).await.unwrap();
         assert!(house.may(&admin, "playlist:read", &list).await);
         // Still a premium user, who may read playlists; but no administrator any more.

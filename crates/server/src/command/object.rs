@@ -64,7 +64,8 @@ pub(super) fn run(command: Object, loaded: Loaded, out: &mut impl Write) -> Resu
                     .register_for(Permit::for_system(PART), owner, &object, &wanted)
                     .await
                     .map_err(|error| told(&error, &object))?;
-                let what = if done.1 { "registered" } else { "was registered already; it is as you say now:" };
+                let what =
+                    if done.1 { "registered" } else { "was registered already; it is as you say now:" };
                 writeln!(out, "{what} {object} for {owner}")?;
             }
             Object::Show { object, account } => {

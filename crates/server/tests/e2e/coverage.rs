@@ -484,7 +484,8 @@ fn faults(table: &[Row]) -> Vec<String> {
     let listed: BTreeSet<(String, &str)> =
         listed.iter().map(|one| (one.method.to_string(), one.path)).collect();
     let tried: BTreeSet<(String, &str)> = table.iter().map(|row| (row.0.to_owned(), row.1)).collect();
-    let mut faults: Vec<_> = listed.difference(&tried).map(|one| format!("tried as nobody: {one:?}")).collect();
+    let mut faults: Vec<_> =
+        listed.difference(&tried).map(|one| format!("tried as nobody: {one:?}")).collect();
     faults.extend(tried.difference(&listed).map(|one| format!("no longer there: {one:?}")));
     if tried.len() != table.len() {
         faults.push("one stands twice".to_owned());
@@ -571,12 +572,18 @@ async fn cast(program: &Program) -> Cast {
     let place = format!("/v1/resources/project/P2/shares/{operator_id}");
     owner.send(Method::PUT, &place, &[JSON], share.into()).await.expect(200);
     offer(&owner, "P1", "somebody").await;
-    let pending = between(&owner.get("/account/sharing/project/P1").await.expect(200).text(), "name=\"offer\" value=\"");
+    let pending = between(
+        &owner.get("/account/sharing/project/P1").await.expect(200).text(),
+        "name=\"offer\" value=\"",
+    );
     let mut gifts = Vec::new();
     for project in ["GIFT1", "GIFT2"] {
         offer(&operator, project, "ada").await;
         // The newest stands first.
-        gifts.push(between(&owner.get("/account/sharing").await.expect(200).text(), "action=\"/account/offers/"));
+        gifts.push(between(
+            &owner.get("/account/sharing").await.expect(200).text(),
+            "action=\"/account/offers/",
+        ));
     }
     let reason = json!({"reason": "a report of a stolen recording", "minutes": 15});
     let glass = operator.post("/v1/resources/project/P2/break-glass", reason).await.expect(201).json();

@@ -10,7 +10,7 @@ use testkit::{Client, PostgresDatabase, Program, Settings};
 use tokio::net::TcpStream;
 
 use crate::live::{
-    ALLOWED, Person, Socket, closed, closed_within, ended_within, lives, listen_to, open, person, registered,
+    ALLOWED, Person, Socket, closed, closed_within, ended_within, listen_to, lives, open, person, registered,
     routes, studio,
 };
 use crate::start;
@@ -175,7 +175,8 @@ async fn what_a_token_or_a_look_opened_ends_with_it_on_every_node() {
     operator.get(watch).await.problem(404, "not-found");
     let wish = json!({"reason": "a report of a stolen recording", "minutes": 1});
     let glass = operator.post("/v1/resources/track/diary/break-glass", wish).await.expect(201).json();
-    let glass_end = base::Timestamp::parse_rfc3339(glass["expires_at"].as_str().unwrap()).unwrap().as_millis();
+    let glass_end =
+        base::Timestamp::parse_rfc3339(glass["expires_at"].as_str().unwrap()).unwrap().as_millis();
     // Signed in after that, so that the look ends first.
     let of_operator = token(&nodes.one, OPERATOR).await;
     tokio::time::sleep(Duration::from_millis(1_100)).await;

@@ -159,7 +159,9 @@ async fn an_operator_asks_why_and_goes_back_to_earlier_policies() {
     let present = present.split('"').next().unwrap();
     let activate = async |fields: &str| {
         let body = format!("form_token={}&{fields}", form_token(&page));
-        operator.upload("/console/policies/1/activate", "application/x-www-form-urlencoded", body.into()).await
+        operator
+            .upload("/console/policies/1/activate", "application/x-www-form-urlencoded", body.into())
+            .await
     };
     for (fields, words) in [
         (format!("comment=&confirm=yes&present={present}"), "Say why"),
@@ -193,7 +195,11 @@ async fn an_artist_sees_who_has_access_and_takes_it_away() {
         async |path: &str, body: &'static str| ada.send(http::Method::PUT, path, &json, body.into()).await;
     // People do not register by themselves; they hear how it is done, and nothing about what others have.
     let told = put("/v1/resources/project/song", "{}").await.problem(404, "not-found");
-    assert!(told.text().contains("Fortissimo-Register") && told.text().contains("object register"), "{}", told.text());
+    assert!(
+        told.text().contains("Fortissimo-Register") && told.text().contains("object register"),
+        "{}",
+        told.text()
+    );
     let registered = program.output(&["object", "register", "project/song", "--owner", "ada"]);
     assert!(registered.status.success(), "{}", String::from_utf8_lossy(&registered.stderr));
     let other = bob.send(http::Method::PUT, "/v1/resources/project/song", &json, "{}".into()).await;

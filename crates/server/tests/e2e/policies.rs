@@ -172,7 +172,8 @@ async fn policies_are_compared_activated_and_rolled_back_while_the_server_runs()
     );
     assert!(diff.contains("with the built-in"), "{diff}");
     // What the matrix shows of plain sessions, the solver proves of everybody, where there is one.
-    let proof = if has_solver() { "newly allowed, for example: stems:render to guest/free" } else { "no solver" };
+    let proof =
+        if has_solver() { "newly allowed, for example: stems:render to guest/free" } else { "no solver" };
     assert!(diff.contains(proof), "{proof:?} is missing:\n{diff}");
     ada.get("/render/7").await.problem(403, "forbidden");
     expect(

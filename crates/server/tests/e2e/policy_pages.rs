@@ -17,7 +17,10 @@ async fn an_operator_reads_changes_and_explains_policies_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     let text = r#"@id("frozen") forbid (principal, action == Fortissimo::Action::"track:write", resource);"#;
     std::fs::write(folder.path().join("frozen.cedar"), text).unwrap();
-    for arguments in [[folder.path().to_str().unwrap(), "--comment", "freeze the library"], ["--builtin", "--comment", "thaw"]] {
+    for arguments in [
+        [folder.path().to_str().unwrap(), "--comment", "freeze the library"],
+        ["--builtin", "--comment", "thaw"],
+    ] {
         let output = program.output(&[&["policy", "activate"][..], &arguments].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }

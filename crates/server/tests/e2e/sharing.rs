@@ -96,9 +96,11 @@ async fn the_page_looks_the_same_whether_there_is_such_an_account() {
     // Somebody, nobody, an address of somebody's, one of nobody's, one who never followed their link.
     let pending = json!({"username": "carol", "email": "carol@example.com", "password": ARTIST_PASSWORD});
     program.client().post("/auth/register", pending).await.expect(202);
-    let names = ["bob", "nobody", "bob%40example.com", "nobody%40example.com", "carol", "carol%40example.com"];
+    let names =
+        ["bob", "nobody", "bob%40example.com", "nobody%40example.com", "carol", "carol%40example.com"];
     for name in names {
-        let answer = pages.post(&format!("{PLACE}/offer"), &format!("who={name}&relation=shared&until=")).await;
+        let answer =
+            pages.post(&format!("{PLACE}/offer"), &format!("who={name}&relation=shared&until=")).await;
         let location = answer.header("location").to_owned();
         let page = pages.sees(&location).await;
         let (_, table) = page.split_once("id=\"waiting\"").expect("what waits");
@@ -169,7 +171,11 @@ async fn what_is_wrong_with_a_form_stands_beside_its_field() {
     let told = ada.send(http::Method::POST, &format!("{PLACE}/offer"), &german, body.into()).await;
     assert!(told.expect(400).text().contains("Das muss jemand anderes sein."));
     // Who does not own it finds none of it.
-    Pages::of(&bob).await.post(&format!("{PLACE}/offer"), "who=carol&relation=shared&until=").await.expect(404);
+    Pages::of(&bob)
+        .await
+        .post(&format!("{PLACE}/offer"), "who=carol&relation=shared&until=")
+        .await
+        .expect(404);
     assert!(!pages.sees(PLACE).await.contains("id=\"waiting\""), "something was offered all the same");
 }
 
@@ -195,19 +201,29 @@ async fn the_owner_learns_who_looks_at_their_private_work_and_why() {
     let glass = operator.post(path, wish).await.expect(201).json();
     operator.get("/v1/resources/project/song").await.expect(200);
     // By mail, on the page of the work, on the page of all works, and in what happened lately.
-    let mail = wait_for_mail(&program.folder().join("mail"), &["ada@example.com", "a report of a stolen"]).await;
+    let mail =
+        wait_for_mail(&program.folder().join("mail"), &["ada@example.com", "a report of a stolen"]).await;
     assert!(mail.contains("project/song") && mail.contains("operator"), "{mail}");
     for page in ["/account/sharing", PLACE] {
         let seen = pages.sees(page).await;
-        assert!(seen.contains("<strong>operator</strong>") && seen.contains("project/song"), "{page}: {seen}");
+        assert!(
+            seen.contains("<strong>operator</strong>") && seen.contains("project/song"),
+            "{page}: {seen}"
+        );
     }
     let activity = pages.sees("/account/activity").await;
     assert!(activity.contains("a report of a stolen recording"), "{activity}");
     let found = program.output(&["audit", "search", "--kind", "access.break_glass_opened", "--json"]);
     let event: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
-    assert_eq!((event["severity"].as_u64(), event["kind"].as_str()), (Some(5), Some("access.break_glass_opened")));
+    assert_eq!(
+        (event["severity"].as_u64(), event["kind"].as_str()),
+        (Some(5), Some("access.break_glass_opened"))
+    );
     // It shows; it does not let change, share or export.
-    operator.delete("/v1/resources/project/song/shares/00000000-0000-7000-8000-000000000000").await.expect(403);
+    operator
+        .delete("/v1/resources/project/song/shares/00000000-0000-7000-8000-000000000000")
+        .await
+        .expect(403);
     operator.delete(&format!("/v1/break-glass/{}", glass["id"].as_str().unwrap())).await.expect(200);
     operator.get("/v1/resources/project/song").await.problem(404, "not-found");
     assert!(!pages.sees(PLACE).await.contains("<strong>operator</strong>"));

@@ -270,7 +270,10 @@ async fn an_alert_is_mailed_listed_and_acknowledged() {
     .await;
     // The set-up link of the first start stands before it in the log, and raised nothing.
     let [listed] = &alerts[..] else { panic!("{alerts:?}") };
-    assert_eq!((listed["rule"].as_str(), listed["state"].as_str()), (Some("policies-rolled-back"), Some("open")));
+    assert_eq!(
+        (listed["rule"].as_str(), listed["state"].as_str()),
+        (Some("policies-rolled-back"), Some("open"))
+    );
     let _catcher = Service::start(
         Command::new(python).arg(&script).arg(port.to_string()).arg(folder.path()).arg("plain"),
         port,
