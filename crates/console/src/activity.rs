@@ -143,8 +143,12 @@ mod tests {
             "from a place you have not signed in from before, from a device or browser you have not used before"
         );
         assert_eq!(super::reasons(&json!({"reasons": "x"})), "");
-        let look = json!({"resource": "track/7", "reason": "a court order", "expires_at": 1_767_323_045_678_i64});
-        assert_eq!(super::why("access.break_glass_opened", &look), "track/7, until 2026-01-02 03:04: a court order");
+        let look =
+            json!({"resource": "track/7", "reason": "a court order", "expires_at": 1_767_323_045_678_i64});
+        assert_eq!(
+            super::why("access.break_glass_opened", &look),
+            "track/7, until 2026-01-02 03:04: a court order"
+        );
         assert_eq!(super::why("access.granted", &json!({"resource": "track/7"})), "track/7");
         assert_eq!(super::reasons(&json!({})), "");
     }

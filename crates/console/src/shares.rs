@@ -342,7 +342,8 @@ pub(crate) async fn offer(
     let mut errors = Errors::default();
     let wanted = relation(form.text("relation")).map_err(|reason| errors.add("relation", reason)).ok();
     let end = until(form.text("until"), "").map_err(|reason| errors.add("until", reason)).ok();
-    let named = if who.contains('@') { who.parse::<base::Email>().is_ok() } else { who.parse::<Username>().is_ok() };
+    let named =
+        if who.contains('@') { who.parse::<base::Email>().is_ok() } else { who.parse::<Username>().is_ok() };
     if !named {
         errors.add("who", "Write a username or an e-mail address.");
     }
@@ -497,9 +498,7 @@ pub(crate) async fn make_link(
             };
             Ok(render(visit, StatusCode::OK, &page))
         }
-        Err(error) => {
-            refused(&console, visit, &resource, error, &[("expires_at", "hours")], typed).await
-        }
+        Err(error) => refused(&console, visit, &resource, error, &[("expires_at", "hours")], typed).await,
     }
 }
 

@@ -99,12 +99,20 @@ pub(crate) const fn relation_words(relation: access::Relation) -> &'static str {
 }
 
 /// A name for an account that may be gone.
-pub(crate) fn called(frame: &Frame, names: &HashMap<Id<kind::Account>, Username>, id: Id<kind::Account>) -> String {
+pub(crate) fn called(
+    frame: &Frame,
+    names: &HashMap<Id<kind::Account>, Username>,
+    id: Id<kind::Account>,
+) -> String {
     names.get(&id).map_or_else(|| frame.t("account-gone").to_owned(), ToString::to_string)
 }
 
 /// Who looks at what is the visitor's.
-pub(crate) async fn looks(console: &Console, visit: &Visit, frame: &Frame) -> Result<Vec<(ResourceRef, Look)>, Failure> {
+pub(crate) async fn looks(
+    console: &Console,
+    visit: &Visit,
+    frame: &Frame,
+) -> Result<Vec<(ResourceRef, Look)>, Failure> {
     let found = console.relations.glasses_on_mine(&asker(visit)).await;
     let glasses: Vec<Glass> = settle(console, visit, found).await?;
     let people: Vec<_> = glasses.iter().map(|glass| glass.by).collect();

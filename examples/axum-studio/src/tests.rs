@@ -174,7 +174,11 @@ async fn each_route_asks_for_its_own_right_whatever_the_gateway_let_through() {
     // Guests look and do not upload; what is no role at all may do nothing.
     for (role, reads, uploads) in [("guest", 200, 403), ("king", 403, 403), ("moderator", 200, 201)] {
         let statement = with(BOB, role);
-        assert_eq!(house.ask(Method::GET, &path, &[&statement], Vec::new()).await.0.as_u16(), reads, "{role}");
+        assert_eq!(
+            house.ask(Method::GET, &path, &[&statement], Vec::new()).await.0.as_u16(),
+            reads,
+            "{role}"
+        );
         let uploaded = house.ask(Method::POST, "/api/tracks", &[&statement], wav.clone()).await.0;
         assert_eq!(uploaded.as_u16(), uploads, "{role}");
     }
@@ -187,5 +191,4 @@ async fn each_route_asks_for_its_own_right_whatever_the_gateway_let_through() {
     assert_eq!(house.ask(Method::DELETE, &path, &[&ada], Vec::new()).await.0, StatusCode::NO_CONTENT);
     assert_eq!(house.ask(Method::DELETE, &path, &[&ada], Vec::new()).await.0, StatusCode::NOT_FOUND);
     assert_eq!(house.ask(Method::GET, &path, &[&ada], Vec::new()).await.0, StatusCode::NOT_FOUND);
-    assert_eq!(house.ask(Method::PUT, &path, &[&ada], Vec::new()).await.0, StatusCode::METHOD_NOT_ALLOWED);
 }

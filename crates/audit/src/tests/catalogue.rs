@@ -141,12 +141,7 @@ fn samples() -> Vec<Event> {
             expires_at: at,
         },
         Event::BreakGlassClosed { grant: id(), resource: "track/7".into() },
-        Event::AccessOffered {
-            offer: id(),
-            resource: "track/7".into(),
-            relation: "shared",
-            until: Some(at),
-        },
+        Event::AccessOffered { offer: id(), resource: "track/7".into(), relation: "shared", until: Some(at) },
         Event::AccessOfferEnded { offer: id(), resource: "track/7".into(), how: "withdrawn" },
         Event::TeamChanged { team: id(), member: Some("account/7".into()), change: "joined", revision: 8 },
         Event::InvitationIssued { invitation: id(), resource: "project/7".into(), uses: 1, expires_at: at },

@@ -51,13 +51,7 @@ pub(crate) enum Letter<'a> {
         sign_in: &'a str,
     },
     /// Somebody offers to share something with you.
-    Offer {
-        username: &'a Username,
-        by: &'a str,
-        resource: &'a str,
-        until: Option<Timestamp>,
-        page: &'a str,
-    },
+    Offer { username: &'a Username, by: &'a str, resource: &'a str, until: Option<Timestamp>, page: &'a str },
 }
 
 /// What is told of a sign-in.
