@@ -32,6 +32,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "guard", "gateway", "api", "console",
         ],
     ),
+    // A service of somebody else's, which decides by the same policies.
+    ("axum-studio", &["base", "access"]),
 ];
 
 /// Only these may name these outside crates directly (prefix match on the dependency's name).

@@ -38,6 +38,7 @@ pub(crate) fn prepare_all() -> Result<Tools> {
         ("/usr/lib/postgresql", "postgresql"),
         ("/usr/bin/chromium", "chromium"),
         ("/usr/bin/ffmpeg", "ffmpeg"),
+        ("/usr/bin/cvc5", "cvc5"),
         ("/usr/bin/hydra", "hydra"),
         ("/usr/bin/node", "nodejs"),
         ("/usr/bin/npm", "npm"),

@@ -43,6 +43,15 @@ pub const CATALOGUE: &[&str] = &[
     "analytics:export",
 ];
 
+/// Verbs whose harm cannot be taken back.
+const IMMEDIATE: &[&str] =
+    &["delete", "export", "share", "admin", "manage", "invite", "config", "commercial"];
+
+/// Whether a remembered fact is not good enough for an action of this name, whatever group it is in.
+pub(crate) fn is_immediate(name: &str) -> bool {
+    IMMEDIATE.contains(&name.rsplit(':').next().unwrap_or_default())
+}
+
 /// One permission: a name that stands in a catalogue. Made by parsing (`"track:read"` or `"track.read"`, the built-in
 /// catalogue) or by [`Access::action`](crate::Access::action) (the loaded catalogue, which may hold more).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -24,9 +24,11 @@ use crate::{
 };
 
 /// The kind that stands for "no object named". Not a word that a route may use.
-const PLATFORM: &str = "platform";
+pub(crate) const PLATFORM: &str = "platform";
 /// A person as an object.
 const USER: &str = "user";
+/// The group of the actions that ask for more than a session.
+const SENSITIVE: &str = "sensitive";
 
 /// One set of policies: schema, catalogue and rules, strictly validated and split by action. Immutable; to change
 /// policies, make another and [put it in place](crate::Access::replace).
@@ -37,11 +39,27 @@ pub struct Bundle {
     /// In the order of the name, for messages.
     actions: BTreeMap<String, ActionEntry>,
     files: Arc<[PolicyFile]>,
+    /// For proofs about the policies.
+    #[cfg(feature = "solver")]
+    schema: cedar_policy::Schema,
+}
+
+/// Everything that there is about one action on one kind of object.
+#[cfg(feature = "solver")]
+pub(crate) struct Question<'a> {
+    pub(crate) action: &'a str,
+    /// `platform` stands for no object.
+    pub(crate) kind: &'a str,
+    pub(crate) entry: &'a ActionEntry,
+    pub(crate) type_name: &'a EntityTypeName,
+    pub(crate) slice: &'a Slice,
 }
 
 pub(crate) struct ActionEntry {
     /// Carries the groups that the action is in, for `action in …`.
     pub(crate) entity: Entity,
+    /// Its harm cannot be taken back, so that a remembered fact is not good enough for it.
+    immediate: bool,
     /// By the kind's word (`track`); few, so a map by text is quick enough.
     slices: HashMap<String, (EntityTypeName, Slice)>,
 }
@@ -108,8 +126,15 @@ impl Bundle {
             }
             // A group of actions applies to nothing and cannot be asked for.
             if let Some(entity) = entities.get(uid).filter(|_| !slices.is_empty()) {
-                actions
-                    .insert(uid.id().unescaped().to_owned(), ActionEntry { entity: entity.clone(), slices });
+                let name = uid.id().unescaped();
+                let immediate = action::is_immediate(name)
+                    || entities
+                        .ancestors(uid)
+                        .into_iter()
+                        .flatten()
+                        .any(|group| group.id().unescaped() == SENSITIVE);
+                let entry = ActionEntry { entity: entity.clone(), immediate, slices };
+                actions.insert(name.to_owned(), entry);
             }
         }
         let name = |text| EntityTypeName::from_str(text).expect("a constant entity type name");
@@ -119,7 +144,15 @@ impl Bundle {
             tier: name("Fortissimo::Tier"),
             user: name("Fortissimo::User"),
         };
-        Ok(Self { version: loaded.version, policies: loaded.policies, types, actions, files: files.into() })
+        Ok(Self {
+            version: loaded.version,
+            policies: loaded.policies,
+            types,
+            actions,
+            files: files.into(),
+            #[cfg(feature = "solver")]
+            schema: loaded.schema,
+        })
     }
 
     /// Short hash of schema and policies: the same on every node that loaded the same.
@@ -179,6 +212,21 @@ impl Bundle {
             && self.actions.get(action.as_str()).is_some_and(|entry| entry.slices.contains_key(kind))
     }
 
+    /// Whether a remembered fact is good enough to decide about this action; `None` if it is not about such objects.
+    pub(crate) fn may_remember(&self, action: &Action, kind: &str) -> Option<bool> {
+        let entry = self.actions.get(action.as_str()).filter(|_| kind != PLATFORM)?;
+        entry.slices.contains_key(kind).then_some(!entry.immediate)
+    }
+
+    /// The identifiers of the policies that can matter for an action on a kind of object, or on none.
+    pub fn policies_about(&self, action: &Action, kind: Option<&str>) -> Vec<&str> {
+        let entry = self.actions.get(action.as_str());
+        let slice = entry.and_then(|entry| entry.slices.get(kind.unwrap_or(PLATFORM)));
+        slice.map_or(Vec::new(), |(_, slice)| {
+            slice.policies.iter().filter_map(|at| Some(&*self.policies.get(*at as usize)?.id)).collect()
+        })
+    }
+
     /// The residual of the policies for one person, one action and one kind of object, with only the relations unknown:
     /// the smallest sets of relations that allow it, none of which contains another. Whoever may do it to an object has
     /// at least one of these sets; the empty set means that no relation is needed. `None` if there is nothing to ask.
@@ -196,7 +244,7 @@ impl Bundle {
             ResourceRef { kind: kind.to_owned(), id: "\0".into() },
             Timestamp::from_millis(0),
         );
-        let case = self.case(conditions, subject, action, Some(&unnamed))?;
+        let case = self.case(conditions, subject, action, Some(&unnamed), unnamed.now)?;
         let mut sets: Vec<u8> = (0..=ALL_RELATIONS).collect();
         sets.sort_by_key(|set| set.count_ones());
         let mut smallest: Vec<u8> = Vec::new();
@@ -237,7 +285,21 @@ impl Bundle {
         action: &Action,
         object: Option<&Facts>,
     ) -> Decision {
-        let relations = object.map_or(Vec::new(), |facts| facts.relations().collect());
+        let now = object.map_or(Timestamp::from_millis(0), |facts| facts.now);
+        self.decide_at(conditions, subject, action, object, now)
+    }
+
+    /// The decision at a moment that may be later than that at which the facts were read; so remembered facts need not
+    /// be copied to be asked about.
+    pub(crate) fn decide_at(
+        &self,
+        conditions: &Conditions,
+        subject: &Subject,
+        action: &Action,
+        object: Option<&Facts>,
+        now: Timestamp,
+    ) -> Decision {
+        let relations = object.map_or(Vec::new(), |facts| facts.relations_at(now).collect());
         let mut decision = Decision {
             allowed: false,
             code: code::UNKNOWN_ACTION,
@@ -245,13 +307,13 @@ impl Bundle {
             missing: Arc::default(),
             expires_at: None,
             policy_version: Arc::clone(&self.version),
-            visible: object.is_none_or(Facts::is_known),
+            visible: object.is_none_or(|facts| facts.set_at(now) != 0),
             relations,
             revision: object.map_or(Revision::default(), |facts| facts.revision),
             action: action.clone(),
             resource: object.map(|facts| facts.resource.clone()),
         };
-        let Some(case) = self.case(conditions, subject, action, object) else {
+        let Some(case) = self.case(conditions, subject, action, object, now) else {
             if self.actions.contains_key(action.as_str()) {
                 decision.code = code::UNKNOWN_RESOURCE;
             }
@@ -265,8 +327,7 @@ impl Bundle {
         }
         decision.code = verdict.code;
         decision.allowed = verdict.code == code::GRANTED;
-        decision.rule =
-            verdict.policy.and_then(|at| self.policies.get(at as usize)).map(|loaded| Arc::clone(&loaded.id));
+        decision.rule = self.rule(verdict);
         if decision.allowed {
             decision.expires_at = case.end();
         } else {
@@ -275,13 +336,19 @@ impl Bundle {
         decision
     }
 
+    /// The `@id` of the policy that decided.
+    pub(crate) fn rule(&self, verdict: Verdict) -> Option<Arc<str>> {
+        verdict.policy.and_then(|at| self.policies.get(at as usize)).map(|loaded| Arc::clone(&loaded.id))
+    }
+
     /// The question, as far as it can be put: `None` if there is no such action, or it is not about such objects.
-    fn case<'a>(
+    pub(crate) fn case<'a>(
         &'a self,
         conditions: &'a Conditions,
         subject: &'a Subject,
         action: &'a Action,
         object: Option<&'a Facts>,
+        now: Timestamp,
     ) -> Option<Case<'a>> {
         let resource = object.map(|facts| &facts.resource);
         let kind = resource.map_or(PLATFORM, |resource| resource.kind.as_str());
@@ -304,7 +371,7 @@ impl Bundle {
             strong: conditions.is_strong(assurance),
             risky: conditions.is_risky(assurance),
         };
-        let token_counts = object.is_some_and(|facts| self.token_counts(conditions, action, facts));
+        let token_counts = object.is_some_and(|facts| self.token_counts(conditions, action, facts, now));
         let case = Case {
             bundle: self,
             conditions,
@@ -315,22 +382,22 @@ impl Bundle {
             standing,
             named,
             object,
+            now,
             token_counts,
         };
         Some(case)
     }
 
     /// Whether what a collaboration token gave covers the action: it names it, and its inviter may still do it.
-    fn token_counts(&self, conditions: &Conditions, action: &Action, facts: &Facts) -> bool {
-        let Some(terms) = facts.token.as_deref().filter(|_| facts.hold(Relation::Token).at(facts.now)) else {
+    fn token_counts(&self, conditions: &Conditions, action: &Action, facts: &Facts, now: Timestamp) -> bool {
+        let Some(terms) = facts.token.as_deref().filter(|_| facts.hold(Relation::Token).at(now)) else {
             return false;
         };
         // Who came by a token has none to give, so this ends here.
         if terms.inviter_relation == Relation::Token || !terms.permissions.contains(action) {
             return false;
         }
-        let theirs =
-            Facts::unrelated(facts.resource.clone(), facts.now).with(terms.inviter_relation, Hold::Always);
+        let theirs = Facts::unrelated(facts.resource.clone(), now).with(terms.inviter_relation, Hold::Always);
         self.decide_under(conditions, &terms.inviter, action, Some(&theirs)).allowed
     }
 
@@ -375,6 +442,43 @@ impl Bundle {
         let context = Context::from_pairs(context).ok()?;
         let request = Request::new(account, action.uid(), object, context, None).ok()?;
         Some((request, entities))
+    }
+}
+
+#[cfg(feature = "solver")]
+impl Bundle {
+    pub(crate) fn schema(&self) -> &cedar_policy::Schema {
+        &self.schema
+    }
+
+    /// The type of everybody who asks.
+    pub(crate) fn account_type(&self) -> &EntityTypeName {
+        &self.types.account
+    }
+
+    /// Every question that can be put, in the order of actions and kinds.
+    pub(crate) fn questions(&self) -> Vec<Question<'_>> {
+        let mut questions: Vec<_> =
+            self.actions.keys().flat_map(|action| self.questions_about(action)).collect();
+        questions.sort_by_key(|one| (one.action, one.kind));
+        questions
+    }
+
+    /// The same question, if it can be put here.
+    pub(crate) fn question_about(&self, action: &str, kind: &str) -> Option<Question<'_>> {
+        self.questions_about(action).find(|one| one.kind == kind)
+    }
+
+    fn questions_about(&self, action: &str) -> impl Iterator<Item = Question<'_>> {
+        self.actions.get_key_value(action).into_iter().flat_map(|(action, entry)| {
+            entry.slices.iter().map(move |(kind, (type_name, slice))| Question {
+                action,
+                kind,
+                entry,
+                type_name,
+                slice,
+            })
+        })
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Case<'a> {
     /// A policy names the person or the object.
     pub(crate) named: bool,
     pub(crate) object: Option<&'a Facts>,
+    /// The moment of the question, which may be later than that at which the facts were read.
+    pub(crate) now: Timestamp,
     /// The collaboration token, if there is one, covers the action.
     pub(crate) token_counts: bool,
 }
@@ -29,7 +31,7 @@ pub(crate) struct Case<'a> {
 impl Case<'_> {
     /// The verdict at the moment of the question.
     pub(crate) fn now(&self) -> Verdict {
-        self.with(self.standing, self.object.map_or(0, |facts| self.set_at(facts, facts.now)))
+        self.with(self.standing, self.object.map_or(0, |facts| self.set_at(facts, self.now)))
     }
 
     /// The verdict if the person stood like this and these relations held.
@@ -59,7 +61,7 @@ impl Case<'_> {
             let mut ends: Vec<Timestamp> = Relation::ALL
                 .iter()
                 .filter_map(|relation| facts.hold(*relation).end())
-                .filter(|end| *end > facts.now)
+                .filter(|end| *end > self.now)
                 .collect();
             ends.sort_unstable();
             ends.into_iter()
@@ -67,9 +69,9 @@ impl Case<'_> {
         });
         let of_factor = self.object.zip(assurance.mfa_age_s).and_then(|(facts, age)| {
             let weak = Standing { strong: false, ..self.standing };
-            let needed = self.with(weak, self.set_at(facts, facts.now)).code != code::GRANTED;
+            let needed = self.with(weak, self.set_at(facts, self.now)).code != code::GRANTED;
             let left_s = i64::from(self.conditions.step_up_max_age_s) - i64::from(age) + 1;
-            needed.then(|| facts.now.plus_ms(left_s.max(0) * 1000))
+            needed.then(|| self.now.plus_ms(left_s.max(0) * 1000))
         });
         [of_relations, of_factor, assurance.expires_at].into_iter().flatten().min()
     }
@@ -92,7 +94,7 @@ impl Case<'_> {
             let helps =
                 |relation: &Relation| self.with(self.standing, relation.bit()).code != code::NO_RELATION;
             decision.missing = Relation::ALL.iter().copied().filter(helps).map(Grant::Relation).collect();
-            if self.object.is_some_and(Facts::has_lapsed) {
+            if self.object.is_some_and(|facts| facts.has_lapsed_at(self.now)) {
                 decision.code = code::LAPSED;
             }
         }

@@ -154,7 +154,12 @@ impl Facts {
 
     /// The relations that hold now, from most to least.
     pub fn relations(&self) -> impl Iterator<Item = Relation> + '_ {
-        Relation::ALL.iter().copied().filter(|relation| self.hold(*relation).at(self.now))
+        self.relations_at(self.now)
+    }
+
+    /// The relations that hold at a moment, from most to least.
+    pub(crate) fn relations_at(&self, now: Timestamp) -> impl Iterator<Item = Relation> + '_ {
+        Relation::ALL.iter().copied().filter(move |relation| self.hold(*relation).at(now))
     }
 
     /// Whether the person may know that the object exists: any relation tells them.
@@ -170,8 +175,8 @@ impl Facts {
             .fold(0, |set, relation| set | relation.bit())
     }
 
-    /// Whether a relation held once and ended by itself.
-    pub(crate) fn has_lapsed(&self) -> bool {
-        self.holds.iter().any(|hold| hold.end().is_some_and(|end| end <= self.now))
+    /// Whether a relation held once and had ended by itself at that moment.
+    pub(crate) fn has_lapsed_at(&self, now: Timestamp) -> bool {
+        self.holds.iter().any(|hold| hold.end().is_some_and(|end| end <= now))
     }
 }

@@ -4,14 +4,41 @@
 //! Who calls is for the service to find out: it puts a [`Subject`] into the request's extensions before.
 //!
 //! ```
-//! use access::{Access, Gate};
-//! # use axum::{Router, routing::get};
-//! # async fn show() {}
+//! use access::{Access, Decision, Facts, Gate, Hold, Relation, ResourceRef, Role, Subject, Tier};
+//! use axum::extract::Request;
+//! use axum::middleware::{Next, from_fn};
+//! use axum::response::Response;
+//! use axum::routing::{get, post};
+//! use axum::{Extension, Router};
+//! # use base::{Clock, Entropy, Id};
+//!
+//! // Your own authentication; here everybody is Ada.
+//! async fn who_calls(mut request: Request, next: Next) -> Response {
+//!     # let ada = Id::new(&Clock::system(), &Entropy::system());
+//!     request.extensions_mut().insert(Subject::account(ada, Role::User, Tier::Pro));
+//!     next.run(request).await
+//! }
+//!
+//! // Your own knowledge of how people stand to objects; here Ada owns everything.
+//! async fn look(_: Subject, track: ResourceRef) -> Option<Facts> {
+//!     Some(Facts::unrelated(track, Clock::system().now()).with(Relation::Owner, Hold::Always))
+//! }
+//!
+//! // A handler may ask by which rule it was reached.
+//! async fn show(Extension(decision): Extension<Decision>) -> String {
+//!     decision.rule.as_deref().unwrap_or_default().to_owned()
+//! }
 //! # async fn render() {}
-//! let gate = Gate::new(Access::builtin().unwrap());
+//!
+//! let gate = Gate::new(Access::builtin().unwrap()).knowing(look);
 //! let app: Router = Router::new()
 //!     .route("/tracks/{id}", get(show).layer(gate.demand("track:read")?.on("track", 1)))
-//!     .route("/stems", get(render).layer(gate.demand("generate:create")?));
+//!     .route("/stems", post(render).layer(gate.demand("generate:create")?))
+//!     .route_layer(from_fn(who_calls));
+//! # let request = Request::get("/tracks/7").body(axum::body::Body::empty()).unwrap();
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+//! # let answer = runtime.block_on(tower::ServiceExt::oneshot(app, request)).unwrap();
+//! # assert_eq!(answer.status(), 200);
 //! # Ok::<(), access::UnknownAction>(())
 //! ```
 

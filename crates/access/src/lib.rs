@@ -1,9 +1,9 @@
 //! Who may do what: Cedar policies, decisions with reasons, permits.
 //!
-//! Three gates must all pass: capability (the role **or** the tier grants the action), relation (later; see
-//! [`ResourceRef`]), conditions (has a role, not suspended, verified). Deny by default; what is unknown is a deny, and so
-//! is a policy that fails to evaluate: then the [`Decision`] carries [`code::EVALUATION_ERROR`] and the caller records a
-//! critical event.
+//! Three gates must all pass: capability (the role **or** the tier grants the action), relation (what the person has to
+//! do with the object: [`Facts`]), conditions (has a role, not suspended, verified, a session strong enough). Deny by
+//! default; what is unknown is a deny, and so is a policy that fails to evaluate: then the [`Decision`] carries
+//! [`code::EVALUATION_ERROR`] and the caller records a critical event.
 //!
 //! The rules are Cedar policies: `policies/` at the root of the repository, built in. This crate does no IO but in
 //! [`Access::load`], knows no HTTP, keeps no state but the bundle in force and verdicts that cannot change, and writes no audit.
@@ -43,6 +43,8 @@ mod relations;
 mod requirement;
 mod resource_type;
 mod slice;
+#[cfg(feature = "solver")]
+pub mod solver;
 mod source;
 mod subject;
 #[cfg(test)]
@@ -60,9 +62,10 @@ pub use life::{Activation, LifeError, Policies};
 pub use matrix::{CellChange, Matrix};
 pub use permit::{Permit, TypedAction, actions};
 pub use relations::{
-    AccessError, Asker, COLLABORATION_AUDIENCE, COLLABORATION_TYPE, Glass, Invitation, InvitationView,
-    Issued, Listed, ListedSubject, MemberView, ObjectPage, ObjectView, Opened, Owned, Question, Redeemed,
-    Registration, RelationParts, RelationSettings, Relations, Share, ShareView, SubjectPage, TeamView,
+    AccessError, Asker, COLLABORATION_AUDIENCE, COLLABORATION_TYPE, Giving, Glass, Invitation,
+    InvitationView, Issued, Listed, ListedSubject, MemberView, ObjectPage, ObjectView, Offer, OfferView,
+    Offered, Offering, Opened, Owned, Question, Redeemed, Registration, RelationParts, RelationSettings,
+    Relations, Share, ShareView, SubjectPage, TeamView,
 };
 pub use requirement::{InvalidRequirement, Requirement, ResourceTemplate};
 pub use resource_type::{ResourceType, TypeAction};

@@ -178,6 +178,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sensitive_is_never_decided_from_memory_whatever_it_is_called() {
+        let mut burn = stems();
+        burn.actions[1].name = "stem:burn".into();
+        let bundle = Bundle::from_files(ResourceType::files(&[burn]).unwrap()).unwrap();
+        let remembers = |name: &str, kind| bundle.may_remember(&bundle.action(name).unwrap(), kind);
+        assert_eq!(remembers("stem:burn", "stem_pack"), Some(false));
+        assert_eq!(remembers("stem:render", "stem_pack"), Some(true));
+        assert_eq!(remembers("stem:render", "track"), None);
+        for name in crate::CATALOGUE {
+            let action = bundle.action(name).unwrap();
+            let verb = name.rsplit(':').next().unwrap();
+            for kind in bundle.kinds(&action) {
+                if ["delete", "export", "share", "admin"].contains(&verb) {
+                    assert_eq!(bundle.may_remember(&action, kind), Some(false), "{name} on {kind}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_cannot_be_a_type_is_refused() {
         for name in
             ["", "Stem", "stem pack", "stem-pack", "_stem", "stem__pack", "stem_1", "é", &"x".repeat(41)]

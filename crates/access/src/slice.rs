@@ -50,7 +50,9 @@ type Row = Box<[OnceLock<Verdict>; RELATION_SETS]>;
 /// Policies by action and kind. Cedar's cost grows with the policies that it is given (25 µs for thirty, 9 µs for the
 /// few that name the action), so each request meets only those whose scope can match.
 pub(crate) struct Slice {
-    set: PolicySet,
+    pub(crate) set: PolicySet,
+    /// The places of its policies among those of the bundle.
+    pub(crate) policies: Box<[u32]>,
     /// What would grant it, for the reason of a plain deny: Cedar has none to give.
     pub(crate) missing: Arc<[Grant]>,
     /// Cedar's own verdicts by standing and relations, where nothing else can change them. A row is made when somebody
@@ -74,19 +76,21 @@ impl Slice {
         kind: &EntityTypeName,
     ) -> Self {
         let of_action = |uid: &EntityUid| uid == action || actions.is_ancestor_of(uid, action);
-        let matching: Vec<&LoadedPolicy> = policies
-            .iter()
-            .filter(|loaded| match loaded.policy.action_constraint() {
+        let matching: Vec<(u32, &LoadedPolicy)> = (0..)
+            .zip(policies)
+            .filter(|(_, loaded)| match loaded.policy.action_constraint() {
                 ActionConstraint::Any => true,
                 ActionConstraint::Eq(uid) => of_action(&uid),
                 ActionConstraint::In(uids) => uids.iter().any(of_action),
             })
-            .filter(|loaded| match loaded.policy.resource_constraint() {
+            .filter(|(_, loaded)| match loaded.policy.resource_constraint() {
                 ResourceConstraint::Any | ResourceConstraint::In(_) => true,
                 ResourceConstraint::Eq(uid) => uid.type_name() == kind,
                 ResourceConstraint::Is(wanted) | ResourceConstraint::IsIn(wanted, _) => wanted == *kind,
             })
             .collect();
+        let places = matching.iter().map(|(at, _)| *at).collect();
+        let matching: Vec<&LoadedPolicy> = matching.into_iter().map(|(_, loaded)| loaded).collect();
         let set = PolicySet::from_policies(matching.iter().map(|loaded| loaded.policy.clone()))
             .expect("identifiers are unique, checked at load");
         let mut missing: Vec<Grant> = matching
@@ -115,6 +119,7 @@ impl Slice {
             beyond.is_none().then(|| std::iter::repeat_with(OnceLock::new).take(Standing::ALL).collect());
         Self {
             set,
+            policies: places,
             missing: missing.into(),
             remembered,
             named_objects,
@@ -162,15 +167,15 @@ impl Slice {
         let deciding = response
             .diagnostics()
             .reason()
-            .filter_map(|id| policies.iter().position(|loaded| loaded.policy.id() == id))
+            .filter_map(|id| self.policies.iter().find(|at| policies[**at as usize].policy.id() == id))
             .min();
         let code = match (response.decision(), deciding) {
-            (_, Some(at)) => policies[at].code,
+            (_, Some(at)) => policies[*at as usize].code,
             (cedar_policy::Decision::Deny, None) => code::NO_GRANT,
             // Cedar allows only by a permit; without one named, something is wrong that nobody should profit from.
             (cedar_policy::Decision::Allow, None) => code::EVALUATION_ERROR,
         };
-        Verdict { code, policy: deciding.and_then(|at| u32::try_from(at).ok()) }
+        Verdict { code, policy: deciding.copied() }
     }
 }
 

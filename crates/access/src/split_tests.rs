@@ -1,7 +1,7 @@
 //! Splitting policies by action and kind, and remembering verdicts, changes no decision: random policies on top of the
 //! built-in ones, random people and objects, against Cedar with all policies at once.
 //!
-//! In CI some 10⁴ questions; `FORTISSIMO_LONG=1 cargo test -p fortissimo-access` (when it compiles) asks 10⁶.
+//! In CI some 10⁴ questions; with `FORTISSIMO_LONG=1` in its environment, 10⁶.
 
 use cedar_policy::{Authorizer, PolicySet};
 use proptest::prelude::*;
@@ -9,13 +9,14 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::*;
+use crate::tests::is_long_run;
 use crate::{Assurance, Role, Tier};
 
 const ACCOUNTS: u8 = 3;
 
 /// Bundles, and questions put to each.
-const fn amount() -> (u32, usize) {
-    if option_env!("FORTISSIMO_LONG").is_some() { (2_500, 400) } else { (25, 400) }
+fn amount() -> (u32, usize) {
+    if is_long_run() { (2_500, 400) } else { (25, 400) }
 }
 
 fn account(number: u8) -> base::Id<base::kind::Account> {
@@ -180,7 +181,13 @@ fn splitting_and_remembering_change_no_decision() {
                 asked.relations.iter().fold(none, |facts, relation| facts.with(*relation, Hold::Always))
             });
             let conditions = Conditions::default();
-            let Some(case) = bundle.case(&conditions, &asked.subject, &action, facts.as_ref()) else {
+            let Some(case) = bundle.case(
+                &conditions,
+                &asked.subject,
+                &action,
+                facts.as_ref(),
+                base::Timestamp::from_millis(0),
+            ) else {
                 continue;
             };
             let mut relations = facts.as_ref().map_or(0, |facts| facts.set_at(facts.now));

@@ -128,8 +128,20 @@ impl Api {
                 }
             }
             AccessError::Invalid { field, reason } => Failure::invalid(format!("/{field}"), reason),
+            // Not told apart: nobody's, and somebody else's.
+            AccessError::NotRegistered => Problem::new(ProblemKind::NotFound)
+                .detail(
+                    "Nothing of this name is yours. New objects are registered by the service that makes them, with the \
+                     header `Fortissimo-Register: type/id` in its answer, or by an operator (PUT with `owner`, or \
+                     `fortissimo object register`). `[access] self_registration` lets people do it.",
+                )
+                .into(),
             AccessError::Conflict(reason) => Problem::new(ProblemKind::Conflict).detail(reason).into(),
             AccessError::Audit(error) => error.into(),
+            AccessError::Keys(error) => {
+                tracing::error!(%error, "an operation on relations failed for a key");
+                ProblemKind::Internal.into()
+            }
             AccessError::Store(error) => {
                 tracing::error!(%error, "an operation on relations failed");
                 if error.is_outage() || error.is_retryable() {

@@ -239,6 +239,8 @@ pub(crate) struct Transfer {
 }
 
 /// Give an object to somebody else, with everybody whom it is shared with.
+///
+/// Demands that all factors were given within ten minutes (`POST /auth/reauthenticate`).
 #[utoipa::path(post, path = "/v1/resources/{type}/{id}/transfer", operation_id = "transferResource", tag = "resources",
     params(("type" = String, Path, description = "Such as `track`."), ("id" = String, Path, description = "The object.")),
     request_body = Transfer,
@@ -250,6 +252,7 @@ pub(crate) async fn transfer(
     PathResource(resource): PathResource,
     strict::Json(body): strict::Json<Transfer>,
 ) -> Result<Json<Changed>, Failure> {
+    api.identity.must_be_fresh(call.account()?).await?;
     let done = api.relations.transfer(&call.asker(), &resource, body.to, body.keep_access).await;
     Ok(Json(Changed { revision: api.settle(&call, done).await?.0 }))
 }

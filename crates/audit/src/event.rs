@@ -146,8 +146,10 @@ pub enum Event {
     SessionRevoked { session: Option<Id<ids::Session>>, reason: &'static str },
     /// The first operator was set up.
     SetupCompleted {},
-    /// A set-up link was issued.
+    /// A set-up link was issued although there are accounts already.
     SetupLinkIssued { expires_at: Timestamp },
+    /// A set-up link was issued for an installation without any account.
+    FirstSetupLinkIssued { expires_at: Timestamp },
     /// A key was made.
     KeyCreated { key: Short, purpose: Short },
     /// A key took over from another.
@@ -214,6 +216,15 @@ pub enum Event {
     BreakGlassOpened { grant: Id<ids::BreakGlass>, resource: Detail, reason: Detail, expires_at: Timestamp },
     /// … and closed it again.
     BreakGlassClosed { grant: Id<ids::BreakGlass>, resource: Detail },
+    /// Somebody was offered a relation to an object, which begins when they accept; `until` is its end.
+    AccessOffered {
+        offer: Id<ids::Offer>,
+        resource: Detail,
+        relation: &'static str,
+        until: Option<Timestamp>,
+    },
+    /// An offer was `declined` by whom it was for, or `withdrawn`.
+    AccessOfferEnded { offer: Id<ids::Offer>, resource: Detail, how: &'static str },
     /// A team was made or removed, or its members changed.
     TeamChanged { team: Id<ids::Team>, member: Option<Short>, change: &'static str, revision: i64 },
     /// A collaboration token was issued.
@@ -337,6 +348,7 @@ impl Event {
             Self::SessionRevoked { .. } => Kind::SessionRevoked,
             Self::SetupCompleted { .. } => Kind::SetupCompleted,
             Self::SetupLinkIssued { .. } => Kind::SetupLinkIssued,
+            Self::FirstSetupLinkIssued { .. } => Kind::FirstSetupLinkIssued,
             Self::KeyCreated { .. } => Kind::KeyCreated,
             Self::KeyRotated { .. } => Kind::KeyRotated,
             Self::KeyRevoked { .. } => Kind::KeyRevoked,
@@ -360,6 +372,8 @@ impl Event {
             Self::AccessTransferred { .. } => Kind::AccessTransferred,
             Self::BreakGlassOpened { .. } => Kind::BreakGlassOpened,
             Self::BreakGlassClosed { .. } => Kind::BreakGlassClosed,
+            Self::AccessOffered { .. } => Kind::AccessOffered,
+            Self::AccessOfferEnded { .. } => Kind::AccessOfferEnded,
             Self::TeamChanged { .. } => Kind::TeamChanged,
             Self::InvitationIssued { .. } => Kind::InvitationIssued,
             Self::InvitationRedeemed { .. } => Kind::InvitationRedeemed,

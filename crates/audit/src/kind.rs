@@ -154,6 +154,7 @@ catalogue! {
     SessionRevoked         "session.revoked"                  3002 2  2 Critical Normal ["session"];
     SetupCompleted         "operator.setup_completed"         3001 1  3 Critical Long   [];
     SetupLinkIssued        "setup_link.issued"                3001 99 3 Critical Long   [];
+    FirstSetupLinkIssued   "setup_link.first_issued"          3001 99 2 Critical Long   [];
     KeyCreated             "key.created"                      3004 1  2 Critical Long   [];
     KeyRotated             "key.rotated"                      3004 3  2 Critical Long   [];
     KeyRevoked             "key.revoked"                      3004 4  4 Critical Long   [];
@@ -177,6 +178,8 @@ catalogue! {
     AccessTransferred      "access.transferred"               3004 3  3 Critical Normal ["resource" "from" "to"];
     BreakGlassOpened       "access.break_glass_opened"        3004 2  5 Critical Long   ["resource" "reason"];
     BreakGlassClosed       "access.break_glass_closed"        3004 99 3 Critical Long   ["resource"];
+    AccessOffered          "access.offered"                   3004 99 2 Critical Normal ["resource"];
+    AccessOfferEnded       "access.offer_ended"               3004 99 1 Critical Normal ["resource"];
     TeamChanged            "access.team_changed"              3004 3  2 Critical Normal ["team" "member"];
     InvitationIssued       "collab.token_issued"              3004 1  2 Critical Normal ["resource"];
     InvitationRedeemed     "collab.token_redeemed"            3004 3  2 Critical Normal ["resource"];

@@ -50,6 +50,8 @@ pub mod kind {
         Invitation,
         /// An administrator's look at something private.
         BreakGlass,
+        /// Access that begins when its receiver accepts it.
+        Offer,
     }
 }
 

@@ -5,7 +5,7 @@ use audit::{AuditError, Entry, Filter, Searcher, Selection};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use base::{Actor, Scope};
+use base::{Actor, Scope, Timestamp};
 use futures_util::stream;
 use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -84,7 +84,7 @@ impl Line {
             at: entry.at.to_rfc3339(),
             what,
             tone,
-            why: reasons(&entry.details),
+            why: why(&entry.kind, &entry.details),
             agent: entry.agent.as_deref().map(device).unwrap_or_default(),
             address: entry.address.map(|address| address.to_string()).unwrap_or_default(),
         })
@@ -117,9 +117,33 @@ fn words(kind: &str) -> Option<(&'static str, &'static str)> {
         "passkey.removed" => ("A passkey was removed", "warn"),
         "api_key.created" => ("An API key was created", "warn"),
         "api_key.revoked" => ("An API key was revoked", "warn"),
+        "access.offered" => ("Access was offered to somebody", ""),
+        "access.granted" => ("Access was given to somebody", ""),
+        "access.revoked" => ("Access was taken away", ""),
+        "access.transferred" => ("Something changed hands", "warn"),
+        "collab.token_issued" => ("An invitation link was made", ""),
+        "collab.token_redeemed" => ("An invitation link was used", ""),
+        "collab.token_revoked" => ("An invitation link was revoked", ""),
+        "access.break_glass_opened" => ("An administrator opened something private of yours", "bad"),
+        "access.break_glass_closed" => ("An administrator ended their look", "warn"),
         "account.throttled" => ("Failed sign-ins made the next ones wait", "warn"),
         _ => return None,
     })
+}
+
+/// Why, in words: the reasons of an assessment, the object, or what an administrator said.
+fn why(kind: &str, details: &serde_json::Value) -> String {
+    let text = |name: &str| details.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+    match kind {
+        "access.break_glass_opened" => {
+            let until = details.get("expires_at").and_then(serde_json::Value::as_i64).unwrap_or_default();
+            let until = Timestamp::from_millis(until).to_rfc3339().replace('T', " ");
+            let until: String = until.chars().take(16).collect();
+            format!("{}, until {until}: {}", text("resource"), text("reason"))
+        }
+        _ if kind.starts_with("access.") || kind.starts_with("collab.") => text("resource").to_owned(),
+        _ => reasons(details),
+    }
 }
 
 /// The reasons of an assessment, in words; empty where an event has none.
@@ -146,6 +170,13 @@ mod tests {
             "from a place you have not signed in from before, from a device or browser you have not used before"
         );
         assert_eq!(super::reasons(&json!({"reasons": "x"})), "");
+        let look =
+            json!({"resource": "track/7", "reason": "a court order", "expires_at": 1_767_323_045_678_i64});
+        assert_eq!(
+            super::why("access.break_glass_opened", &look),
+            "track/7, until 2026-01-02 03:04: a court order"
+        );
+        assert_eq!(super::why("access.granted", &json!({"resource": "track/7"})), "track/7");
         assert_eq!(super::reasons(&json!({})), "");
     }
 }

@@ -73,6 +73,21 @@ impl Errors {
         self.0.is_empty()
     }
 
+    /// Puts what an operation on relations says about a field (`"must be in the future"`) beside that of the form.
+    pub(crate) fn refuse(&mut self, field: &str, reason: &str) {
+        self.add(field, capitalised(reason));
+    }
+
+    /// The same errors, where a form calls a field otherwise than the operation does: from, to.
+    pub(crate) fn renamed(mut self, names: &[(&str, &str)]) -> Self {
+        for (field, _) in &mut self.0 {
+            if let Some((_, to)) = names.iter().find(|(from, _)| from == field) {
+                (*to).clone_into(field);
+            }
+        }
+        self
+    }
+
     /// Errors of a list's element stand beside the field that holds the list.
     pub(crate) fn of_lists(mut self) -> Self {
         for (name, _) in &mut self.0 {

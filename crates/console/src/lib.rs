@@ -23,6 +23,7 @@ mod policies;
 mod provider;
 mod recovery;
 mod security;
+mod shares;
 mod sharing;
 mod sign_in;
 mod sign_up;
@@ -127,7 +128,18 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/account/sessions/{id}/name", own),
         get("/account/sharing", own),
         get("/account/sharing/{type}/{id}", own),
+        // It sends mail.
+        post("/account/sharing/{type}/{id}/offer", own).rate(RateClass::Registration),
+        post("/account/sharing/{type}/{id}/share", own),
         post("/account/sharing/{type}/{id}/revoke", own),
+        post("/account/sharing/{type}/{id}/withdraw", own),
+        post("/account/sharing/{type}/{id}/links", own),
+        post("/account/sharing/{type}/{id}/links/revoke", own),
+        post("/account/sharing/{type}/{id}/transfer", own),
+        post("/account/offers/{id}/accept", own),
+        post("/account/offers/{id}/decline", own),
+        get("/account/join", own),
+        post("/account/join", own),
         get("/account/assets/{file}", "public"),
         get("/console", "system:logs"),
         get("/console/assets/{file}", "public"),
@@ -198,8 +210,17 @@ pub fn router(console: Console) -> Router {
         .route("/account/sessions/{id}/revoke", post(account::revoke))
         .route("/account/sessions/{id}/name", post(account::name))
         .route("/account/sharing", get(sharing::list))
-        .route("/account/sharing/{type}/{id}", get(sharing::show))
-        .route("/account/sharing/{type}/{id}/revoke", post(sharing::revoke))
+        .route("/account/sharing/{type}/{id}", get(shares::show))
+        .route("/account/sharing/{type}/{id}/offer", post(shares::offer))
+        .route("/account/sharing/{type}/{id}/share", post(shares::share))
+        .route("/account/sharing/{type}/{id}/revoke", post(shares::revoke))
+        .route("/account/sharing/{type}/{id}/withdraw", post(shares::withdraw))
+        .route("/account/sharing/{type}/{id}/links", post(shares::make_link))
+        .route("/account/sharing/{type}/{id}/links/revoke", post(shares::revoke_link))
+        .route("/account/sharing/{type}/{id}/transfer", post(shares::transfer))
+        .route("/account/offers/{id}/accept", post(sharing::accept))
+        .route("/account/offers/{id}/decline", post(sharing::decline))
+        .route("/account/join", get(sharing::join_form).post(sharing::join))
         .route("/account/assets/{file}", get(assets::file))
         .route("/console/assets/{file}", get(assets::file))
         .route("/console", get(live::page))

@@ -34,6 +34,11 @@ impl Frame {
         self.language.find(text).unwrap_or_else(|| self.say(text))
     }
 
+    /// What a relation is called.
+    pub(crate) fn relation(&self, word: &str) -> &'static str {
+        self.t(&format!("relation-{}", word.replace('_', "-")))
+    }
+
     /// Our languages, as they call themselves.
     pub(crate) fn languages(&self) -> Vec<(&'static str, &'static str)> {
         Language::all().collect()
@@ -82,6 +87,15 @@ impl Notice {
             "named" => "The name is saved.",
             "account" => "The account is changed; it takes effect at once.",
             "unshared" => "Their access is taken away; it takes effect at once.",
+            "shared" => "Shared; it takes effect at once.",
+            "changed" => "Changed; it takes effect at once.",
+            "offered" => "Offered. If there is such an account, the offer stands on its page under Sharing.",
+            "withdrawn" => "The offer is withdrawn.",
+            "accepted" => "You have access now.",
+            "declined" => "The offer is gone. Nobody is told.",
+            "link-revoked" => "The link opens nothing any more, and what came of it is taken away.",
+            "transferred" => "It belongs to them now.",
+            "confirmed" => "Thank you. Now it can be done.",
             "policies" => "These policies are in force; running nodes follow within a second.",
             "operator" => "There is an operator already, so the set-up link has had its time. Sign in.",
             "setup" => "The operator's account is ready. Sign in with it.",

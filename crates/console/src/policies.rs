@@ -53,15 +53,22 @@ struct PolicyPage {
     files: Vec<access::PolicyFile>,
     changes: Vec<ChangeRow>,
     wider: usize,
+    cells: usize,
     in_force: bool,
     may_change: bool,
+    /// What the changes are compared with.
+    present: String,
+    comment: String,
+    confirmed: bool,
+    errors: Errors,
 }
 
 struct ChangeRow {
     action: String,
     relation: &'static str,
     role: &'static str,
-    tier: &'static str,
+    /// Those for which it is the same.
+    tiers: Vec<&'static str>,
     before: &'static str,
     after: &'static str,
     wider: bool,
@@ -165,37 +172,62 @@ pub(crate) async fn show(
     Path(number): Path<String>,
     visit: Visit,
 ) -> Result<Response, Failure> {
-    let serial = serial(&number)?;
+    let page = policy_page(&console, &visit, serial(&number)?).await?;
+    Ok(render(&visit, StatusCode::OK, &page))
+}
+
+async fn policy_page(console: &Console, visit: &Visit, serial: i64) -> Result<PolicyPage, Failure> {
     let bundle = console.policies.bundle_of(serial).await.map_err(failed)?;
     let present = console.access.bundle();
     let changes = Matrix::of(&present).changes(&Matrix::of(&bundle));
-    let page = PolicyPage {
-        frame: visit.frame(&console, "policies"),
+    Ok(PolicyPage {
+        frame: visit.frame(console, "policies"),
         serial,
         version: bundle.version().to_string(),
         files: bundle.files().to_vec(),
         wider: changes.iter().filter(|one| one.is_widening()).count(),
-        changes: changes
-            .iter()
-            .map(|one| ChangeRow {
-                action: if one.kind.is_empty() {
-                    one.action.clone()
-                } else {
-                    format!("{} on {}", one.action, one.kind)
-                },
-                relation: one.relation,
-                role: one.role.as_str(),
-                tier: one.tier.map_or("none", |tier| tier.as_str()),
-                before: one.before,
-                after: one.after,
-                wider: one.is_widening(),
-            })
-            .collect(),
+        cells: changes.len(),
+        changes: rows(&changes),
         in_force: bundle.version() == present.version(),
-        may_change: may_change(&console, &visit),
-    };
-    Ok(render(&visit, StatusCode::OK, &page))
+        may_change: may_change(console, visit),
+        present: present.version().to_string(),
+        comment: String::new(),
+        confirmed: false,
+        errors: Errors::default(),
+    })
 }
+
+/// One row for all tiers that change alike: what changes for a role changes for each tier, mostly.
+fn rows(changes: &[access::CellChange]) -> Vec<ChangeRow> {
+    let mut rows: Vec<ChangeRow> = Vec::new();
+    for one in changes {
+        let on = if one.kind.is_empty() { String::new() } else { format!(" on {}", one.kind) };
+        let row = ChangeRow {
+            action: format!("{}{on}", one.action),
+            relation: one.relation,
+            role: one.role.as_str(),
+            tiers: vec![one.tier.map_or("none", |tier| tier.as_str())],
+            before: one.before,
+            after: one.after,
+            wider: one.is_widening(),
+        };
+        match rows.last_mut() {
+            Some(last) if last.is_like(&row) => last.tiers.extend(row.tiers),
+            _ => rows.push(row),
+        }
+    }
+    rows
+}
+
+impl ChangeRow {
+    fn is_like(&self, other: &Self) -> bool {
+        (&self.action, self.relation, self.role, self.before, self.after)
+            == (&other.action, other.relation, other.role, other.before, other.after)
+    }
+}
+
+/// Characters of a reason, at least: a word is none.
+const REASON: usize = 5;
 
 /// POST /console/policies/{serial}/activate
 pub(crate) async fn activate(
@@ -205,6 +237,23 @@ pub(crate) async fn activate(
 ) -> Result<Response, Failure> {
     let serial = serial(&number)?;
     let permit = console.access.permit::<SystemConfig>(&form.visit.caller.subject())?;
+    let mut errors = Errors::default();
+    if form.text("comment").chars().count() < REASON {
+        errors.add("comment", "Say why, for those who read the history.");
+    }
+    if form.text("confirm") != "yes" {
+        errors.add("confirm", "Look at the changes, and say that you did.");
+    }
+    // What was looked at must be what happens: somebody else may have put other policies in force meanwhile.
+    if form.text("present") != &**console.access.bundle().version() {
+        errors.add("confirm", "Other policies are in force by now. Look at the changes again.");
+    }
+    if !errors.is_empty() {
+        let mut page = policy_page(&console, &form.visit, serial).await?;
+        page.comment = form.text("comment").to_owned();
+        page.errors = errors;
+        return Ok(render_again(&form.visit, None, &page));
+    }
     match console.policies.roll_back(permit, Some(serial), form.text("comment")).await {
         Ok(_) => Ok(go("/console/policies?done=policies")),
         Err(error) => Err(failed(error)),

@@ -158,6 +158,17 @@ pub(crate) fn or_again(error: Error) -> Result<Response, Failure> {
     }
 }
 
+/// The page that asks for the factors again, and leads from there to this place.
+pub(crate) fn confirm_place(next: &str) -> String {
+    let next = percent_encoding::utf8_percent_encode(next, percent_encoding::NON_ALPHANUMERIC);
+    format!("/account/confirm?next={next}")
+}
+
+/// The way there.
+pub(crate) fn confirm(next: &str) -> Response {
+    go(&confirm_place(next))
+}
+
 /// Where to go afterwards.
 #[derive(Deserialize, Default)]
 pub(crate) struct Next {

@@ -95,7 +95,7 @@ impl House {
             access: access.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
-            settings: access::RelationSettings::default(),
+            settings: access::RelationSettings { self_registration: true, ..Default::default() },
         });
         // Registered, as an object behind a gateway is; whoever asks owns it.
         let asker = access::Asker { subject, request: None };

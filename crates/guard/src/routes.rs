@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use access::{Access, Requirement};
+use access::{Access, Requirement, ResourceRef};
 use base::ProblemKind;
 use http::{HeaderValue, Method, Uri};
-use inspect::{CanonicalTarget, Host};
+use inspect::{CanonicalTarget, Host, TargetLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +160,14 @@ impl Route {
     fn object<'s, S: AsRef<str>>(&self, segments: &'s [S]) -> Option<&'s str> {
         let Requirement::Action { resource: Some(resource), .. } = &self.requirement else { return None };
         segments.get(self.template.position(&resource.parameter)?).map(AsRef::as_ref)
+    }
+
+    /// The object that a recorded path of this route names; `None` if what is demanded names none, or the path is not whole.
+    pub fn object_in(&self, path: &str) -> Option<ResourceRef> {
+        let Requirement::Action { resource: Some(resource), .. } = &self.requirement else { return None };
+        let limits = TargetLimits { allow_encoded_separators: true, ..TargetLimits::default() };
+        let target = CanonicalTarget::parse(path, &limits).ok()?;
+        Some(resource.fill(self.parameter(&resource.parameter, &target)?))
     }
 
     /// Whether it takes requests with this method.

@@ -50,6 +50,7 @@ mod import;
 mod janitor;
 mod mail;
 mod names;
+mod offer;
 mod operators;
 mod passkey;
 mod password;
@@ -75,6 +76,7 @@ pub use error::{Error, Source};
 pub use factor::{FactorKind, FactorView, Factors, TotpSetup};
 pub use import::{ImportOutcome, ImportedAccount, ImportedHash, MAX_IMPORT};
 pub use mail::{DeliveryError, Mailer, ReadableLetter, SmtpConfig, SmtpSecurity};
+pub use offer::OfferNotice;
 pub use passkey::{NewPasskey, PasskeyPurpose, PasskeyQuestion, PasskeySignal};
 pub use provider::{
     ProviderAnswer, ProviderConfig, ProviderFault, ProviderLink, ProviderOutcome, ProviderProtocol,

@@ -15,6 +15,7 @@ use crate::{AccountStatus, Error, Identity, RequestMeta, Setup, SetupLink, regis
 
 store::sql! {
     OPERATORS = "SELECT count(*) FROM account WHERE role = 'super_admin' AND status = 'active'";
+    PEOPLE = "SELECT count(*) FROM account WHERE status <> 'pending'";
     /// Uses up every open set-up link at once; whoever comes at the same time finds none. The rows tell which there
     /// were.
     CLAIM = "UPDATE one_time_code SET used_at = $1 WHERE purpose = 'setup' AND used_at IS NULL AND expires_at > $1 \
@@ -50,7 +51,14 @@ impl Identity {
         }
         let (code, expires_at) =
             inner.issue_code(&mut tx, CodePurpose::Setup, None, inner.settings.setup_ttl_ms).await?;
-        let record = inner.record(meta, Event::SetupLinkIssued { expires_at }).by(permit.actor());
+        // A link for an empty house is how it begins; where people are, it is extraordinary.
+        let empty = tx.query_one(PEOPLE, params![]).await?.get::<i64>(0)? == 0;
+        let event = if empty {
+            Event::FirstSetupLinkIssued { expires_at }
+        } else {
+            Event::SetupLinkIssued { expires_at }
+        };
+        let record = inner.record(meta, event).by(permit.actor());
         inner.audit.append(&mut tx, &record).await?;
         tx.commit().await?;
         Ok(SetupLink { url: inner.link("setup", &code), expires_at })

@@ -24,6 +24,7 @@ mod logs;
 mod ops;
 mod output;
 mod policy_watch;
+mod proof;
 mod replay;
 mod services;
 mod signing;
@@ -42,4 +43,4 @@ mod start_tests;
 
 pub use error::StartError;
 pub use services::Services;
-pub use start::{FirstLink, Running, start};
+pub use start::{FirstLink, Running, own_endpoints, start};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use access::{Action, Bundle, Permit, Requirement, Subject, code};
+use access::{Action, Bundle, Facts, Permit, Requirement, ResourceRef, Subject};
 use audit::{Filter, Kind, Searcher};
 use base::{Actor, Id, Scope, kind};
 use guard::RouteTable;
@@ -23,7 +23,7 @@ const PAGE: u32 = 200;
 pub(crate) struct Replayed {
     /// Requests that demanded an action and were decided again.
     pub(crate) decided: u64,
-    /// Recorded requests that could not be: their route or their account is gone.
+    /// Recorded requests that could not be: their route, their account or the path that names their object is gone.
     pub(crate) skipped: u64,
     /// Requests that would be denied now.
     pub(crate) denied: u64,
@@ -51,22 +51,22 @@ impl fmt::Display for Replayed {
         write!(
             f,
             "of the last {} requests that needed an action, this would have denied {} of {} people and allowed {} more of \
-             {} people",
+             {} people, with roles, tiers and relations as they are now, in a good session",
             self.decided, self.denied, self.denied_people, self.allowed, self.allowed_people
         )?;
         if self.skipped > 0 {
-            write!(f, " ({} more are of routes or accounts that are gone)", self.skipped)?;
+            write!(f, " ({} more are of routes, accounts or paths that are gone)", self.skipped)?;
         }
         Ok(())
     }
 }
 
-/// One kind of question that was asked, by whom and how often.
-type Asked = HashMap<(Id<kind::Account>, Action), u64>;
+/// One kind of question that was asked, by whom, about which object, and how often.
+type Asked = HashMap<(Id<kind::Account>, Action, Option<ResourceRef>), u64>;
 
-/// Reads the newest `count` requests of the trail, finds what their routes demand now, and decides with both bundles
-/// about the accounts as they are now. Whether an object was theirs is left out: the answer is about capability and
-/// conditions. Reading the trail is recorded there.
+/// Reads the newest `count` requests of the trail, finds what their routes demand now and which object their path names,
+/// and decides with both bundles about the accounts and relations as they are now. Sessions are over, so each counts as a
+/// good one. Reading the trail is recorded there.
 pub(crate) async fn replay(
     services: &Services,
     old: &Bundle,
@@ -75,17 +75,22 @@ pub(crate) async fn replay(
 ) -> Result<Replayed, Failure> {
     let mut replayed = Replayed::default();
     let asked = asked(services, count, &mut replayed).await?;
-    let people: HashSet<_> = asked.keys().map(|(account, _)| *account).collect();
+    let people: HashSet<_> = asked.keys().map(|(account, ..)| *account).collect();
     let subjects = subjects(services, people).await?;
     let mut changed: BTreeMap<(String, bool), (u64, HashSet<_>)> = BTreeMap::new();
-    for ((account, action), requests) in asked {
+    let conditions = services.access.conditions();
+    for ((account, action, resource), requests) in asked {
         let Some(subject) = subjects.get(&account) else {
             replayed.skipped += requests;
             continue;
         };
         replayed.decided += requests;
-        let before = old.decide(subject, &action, None).code == code::GRANTED;
-        let after = new.decide(subject, &action, None).code == code::GRANTED;
+        let facts = match &resource {
+            Some(resource) => Some(facts(services, [old, new], subject, &action, resource).await?),
+            None => None,
+        };
+        let [before, after] =
+            [old, new].map(|one| one.decide_under(conditions, subject, &action, facts.as_ref()).allowed);
         if before != after {
             let (sum, who) = changed.entry((action.as_str().to_owned(), after)).or_default();
             *sum += requests;
@@ -103,6 +108,21 @@ pub(crate) async fn replay(
     }
     replayed.changed.sort_by_key(|one| std::cmp::Reverse(one.requests));
     Ok(replayed)
+}
+
+/// What somebody has to do with an object now. People are objects that nobody registers, as at the gateway.
+async fn facts(
+    services: &Services,
+    bundles: [&Bundle; 2],
+    subject: &Subject,
+    action: &Action,
+    resource: &ResourceRef,
+) -> Result<Facts, Failure> {
+    if resource.kind == "user" || !bundles.iter().any(|bundle| bundle.is_about(action, &resource.kind)) {
+        return Ok(Facts::unregistered(resource.clone(), services.clock.now()));
+    }
+    let read = services.relations.facts(subject, resource).await;
+    read.map_err(|error| Failure::Runtime(error.to_string()))
 }
 
 async fn asked(services: &Services, count: u32, replayed: &mut Replayed) -> Result<Asked, Failure> {
@@ -131,17 +151,24 @@ async fn asked(services: &Services, count: u32, replayed: &mut Replayed) -> Resu
                 let demand = demands.entry((method, route)).or_insert_with_key(|(method, route)| {
                     let method = Method::from_bytes(method.as_bytes()).ok()?;
                     let mut named = table.routes().iter().filter(|one| one.template() == route.as_str());
-                    Some(named.find(|one| one.offers(&method))?.requirement.clone())
+                    named.find(|one| one.offers(&method))
                 });
                 let account = entry.actor.strip_prefix("account:").and_then(|id| id.parse().ok());
-                match (demand, account) {
-                    (None, _) => replayed.skipped += 1,
-                    (Some(Requirement::Action { action, .. }), Some(account)) => {
-                        *asked.entry((account, action.clone())).or_default() += 1;
-                    }
-                    // Nobody in particular, or nothing in particular: no policy was asked.
-                    (Some(_), _) => {}
+                let Some(route) = demand else {
+                    replayed.skipped += 1;
+                    continue;
+                };
+                // Nobody in particular, or nothing in particular: no policy was asked.
+                let (Requirement::Action { action, resource }, Some(account)) = (&route.requirement, account)
+                else {
+                    continue;
+                };
+                let object = entry.path.as_deref().and_then(|path| route.object_in(path));
+                if resource.is_some() && object.is_none() {
+                    replayed.skipped += 1;
+                    continue;
                 }
+                *asked.entry((account, action.clone(), object)).or_default() += 1;
             }
             cursor = page.next;
             if cursor.is_none() {

@@ -7,10 +7,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use access::{Role, Subject, Tier};
 use anyhow::{Context, bail};
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client;
@@ -55,13 +58,42 @@ pub struct Caller {
     pub tier: String,
 }
 
-impl FromRequestParts<Studio> for Caller {
+impl Caller {
+    /// The same person as policies see them. What is no role or tier that they know gives nothing.
+    pub fn subject(&self) -> Option<Subject> {
+        let account = self.account.parse().ok()?;
+        let (role, tier) = (self.role.parse().ok(), self.tier.parse().ok());
+        Some(Subject { role, tier, ..Subject::account(account, Role::Guest, Tier::Free) })
+    }
+}
+
+/// Stands around every route: who comes without a valid statement gets no further. For the others, the routes' demands
+/// find a [`Subject`] and the handlers a [`Caller`].
+pub async fn vouched(
+    State(studio): State<Studio>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Refused> {
+    let caller = studio.verifier.caller(statement(request.headers())?).await?;
+    request.extensions_mut().insert(caller.subject().ok_or(refused())?);
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+/// Exactly one.
+fn statement(headers: &HeaderMap) -> Result<&[u8], Refused> {
+    let mut statements = headers.get_all(HEADER).iter();
+    match (statements.next(), statements.next()) {
+        (Some(statement), None) => Ok(statement.as_bytes()),
+        _ => Err(refused()),
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, studio: &Studio) -> Result<Self, Refused> {
-        let mut statements = parts.headers.get_all(HEADER).iter();
-        let (Some(statement), None) = (statements.next(), statements.next()) else { return Err(refused()) };
-        studio.verifier.caller(statement.as_bytes()).await
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        parts.extensions.get::<Self>().cloned().ok_or(refused())
     }
 }
 

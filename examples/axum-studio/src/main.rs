@@ -1,8 +1,9 @@
 //! A small track service behind Fortissimo.
 //!
-//! It knows nothing of passwords, sessions and roles: the gateway checks those, and vouches for the caller with a
-//! signed statement (see [`caller`]). Who may have which track, the gateway
-//! decides, too; this service tells it whose a new one is.
+//! It knows nothing of passwords and sessions: the gateway checks those, and vouches for the caller with a signed
+//! statement (see [`caller`]). Who may have which track, the gateway decides, too; this service tells it whose a new one
+//! is. What each route demands stands beside it here as well, one line per route, decided by the same policies: a route
+//! of the gateway that somebody opened by mistake opens nothing.
 //!
 //! Settings, from the environment: `STUDIO_LISTEN` (127.0.0.1:9000), `STUDIO_GATEWAY`, the gateway's public address
 //! (http://localhost:8080), `STUDIO_AUDIENCE`, this service as the gateway's routes name it (http://127.0.0.1:9000),
@@ -18,13 +19,15 @@ mod tracks;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use access::{Access, Bundle, Gate, PolicyFile};
 use anyhow::Context;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 
@@ -55,19 +58,39 @@ async fn main() -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(&address)
         .await
         .with_context(|| format!("cannot listen on {address}"))?;
-    axum::serve(listener, router(studio)).await?;
+    axum::serve(listener, router(studio)?).await?;
     Ok(())
 }
 
-fn router(studio: Studio) -> Router {
-    Router::new()
-        .route("/api/tracks", get(own_tracks).post(upload))
-        .route("/api/tracks/{id}", get(one_track))
-        .route("/api/tracks/{id}/audio", get(listen))
-        .route("/api/analyze/{id}", get(analyze))
+/// The policies of the gateway: the built-in ones, and those of this service.
+fn policies() -> anyhow::Result<Access> {
+    let file = |name: &str, text: &str| PolicyFile { name: name.to_owned(), text: text.to_owned() };
+    let files = vec![
+        file("studio.cedarschema", include_str!("../policies/studio.cedarschema")),
+        file("studio.cedar", include_str!("../policies/studio.cedar")),
+    ];
+    Ok(Access::new(Bundle::from_files(files)?))
+}
+
+fn router(studio: Studio) -> anyhow::Result<Router> {
+    let tracks = Arc::clone(&studio.tracks);
+    let gate = Gate::new(policies()?).knowing(move |subject, track| {
+        let stands = tracks.standing(&subject, track);
+        async move { Some(stands) }
+    });
+    // Which tracks somebody may read or have analysed, the gateway has decided by its routes: it knows the shares. What
+    // this service knows by itself is whose a track is.
+    Ok(Router::new()
+        .route("/api/tracks", get(own_tracks).layer(gate.demand("track:read")?))
+        .route("/api/tracks", post(upload).layer(gate.demand("playlist:write")?))
+        .route("/api/tracks/{id}", get(one_track).layer(gate.demand("track:read")?))
+        .route("/api/tracks/{id}", delete(discard).layer(gate.demand("track:discard")?.on("track", 2)))
+        .route("/api/tracks/{id}/audio", get(listen).layer(gate.demand("track:read")?))
+        .route("/api/analyze/{id}", get(analyze).layer(gate.demand("track:read")?))
         .route("/open/whoami", get(whoami))
+        .route_layer(from_fn_with_state(studio.clone(), caller::vouched))
         .fallback(|| async { Refused::new(StatusCode::NOT_FOUND, "There is nothing here.") })
-        .with_state(studio)
+        .with_state(studio))
 }
 
 #[derive(Deserialize)]
@@ -118,6 +141,17 @@ async fn one_track(
     Path(id): Path<String>,
 ) -> Result<Json<Track>, Refused> {
     tracks.one(&id).map(Json)
+}
+
+/// Takes a track away. The route's demand has found that it is the caller's.
+async fn discard(
+    State(Studio { tracks, .. }): State<Studio>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, [(HeaderName, String); 1]), Refused> {
+    tracks.discard(&id).await?;
+    // The gateway forgets whose it was, and whom it was shared with.
+    let forget = (HeaderName::from_static("fortissimo-forget"), format!("track/{id}"));
+    Ok((StatusCode::NO_CONTENT, [forget]))
 }
 
 /// The bytes as they came, in pieces.

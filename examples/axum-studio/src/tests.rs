@@ -12,6 +12,8 @@ use super::*;
 
 const GATEWAY: &str = "http://localhost:8080";
 const SERVICE: &str = "http://127.0.0.1:9000";
+const ADA: &str = "0198c0de-0000-7000-8000-00000000000a";
+const BOB: &str = "0198c0de-0000-7000-8000-00000000000b";
 
 struct House {
     router: Router,
@@ -32,7 +34,7 @@ async fn house() -> House {
     verifier.teach(&JwkSet { keys: vec![public] }).await;
     let folder = tempfile::tempdir().unwrap();
     let tracks = Tracks::open(folder.path().to_owned()).unwrap();
-    let router = router(Studio { verifier: Arc::new(verifier), tracks: Arc::new(tracks) });
+    let router = router(Studio { verifier: Arc::new(verifier), tracks: Arc::new(tracks) }).unwrap();
     House { router, key, _folder: folder }
 }
 
@@ -71,19 +73,19 @@ impl House {
 #[tokio::test]
 async fn only_a_valid_statement_of_the_gateway_counts() {
     let house = house().await;
-    let good = house.statement("ada");
+    let good = house.statement(ADA);
     let (status, body) = house.ask(Method::GET, "/open/whoami", &[&good], Vec::new()).await;
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["account"], "ada");
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["account"], ADA);
 
     let typ = "fortissimo-assertion+jwt";
     let with = |name: &str, value: Value| {
-        let mut claims = claims("ada");
+        let mut claims = claims(ADA);
         claims[name] = value;
         sign(&house.key, typ, &claims)
     };
     let without = |name: &str| {
-        let mut claims = claims("ada");
+        let mut claims = claims(ADA);
         claims.as_object_mut().unwrap().remove(name);
         sign(&house.key, typ, &claims)
     };
@@ -99,12 +101,13 @@ async fn only_a_valid_statement_of_the_gateway_counts() {
         ("another service", with("aud", json!("http://127.0.0.1:9001"))),
         ("another gateway", with("iss", json!("http://localhost:8081"))),
         ("expired", with("exp", json!(jsonwebtoken::get_current_timestamp() - 60))),
-        ("another kind of token", sign(&house.key, "at+jwt", &claims("ada"))),
-        ("another key", sign(&key(), typ, &claims("ada"))),
+        ("another kind of token", sign(&house.key, "at+jwt", &claims(ADA))),
+        ("another key", sign(&key(), typ, &claims(ADA))),
         ("no audience", without("aud")),
         ("no issuer", without("iss")),
         ("no account", without("sub")),
         ("no end", without("exp")),
+        ("no account that could be", with("sub", json!("ada"))),
         ("tampered", tampered),
         ("alg none", none),
         ("not a token", "x".into()),
@@ -125,7 +128,7 @@ async fn only_a_valid_statement_of_the_gateway_counts() {
 #[tokio::test]
 async fn a_track_comes_back_as_it_went_and_is_listed_for_its_owner() {
     let house = house().await;
-    let (ada, bob) = (house.statement("ada"), house.statement("bob"));
+    let (ada, bob) = (house.statement(ADA), house.statement(BOB));
     let mut wav = b"RIFF\0\0\0\0WAVEfmt ".to_vec();
     wav.resize(300_000, 7);
     let (status, body) = house.ask(Method::POST, "/api/tracks?title=Opus%201", &[&ada], wav.clone()).await;
@@ -139,16 +142,53 @@ async fn a_track_comes_back_as_it_went_and_is_listed_for_its_owner() {
     assert_eq!(house.ask(Method::GET, &path, &[&bob], Vec::new()).await.0, StatusCode::OK);
     assert_eq!(house.ask(Method::GET, "/api/tracks", &[&bob], Vec::new()).await.1, b"[]");
     let again = Tracks::open(house._folder.path().to_owned()).unwrap();
-    assert_eq!(again.of("ada"), [track], "it is still there after a restart");
+    assert_eq!(again.of(ADA), [track], "it is still there after a restart");
 }
 
 #[tokio::test]
 async fn what_is_not_music_leaves_nothing_behind() {
     let house = house().await;
-    let ada = house.statement("ada");
+    let ada = house.statement(ADA);
     for body in [b"<html>".to_vec(), Vec::new(), vec![0; 100_000]] {
         let (status, _) = house.ask(Method::POST, "/api/tracks", &[&ada], body).await;
         assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
     assert_eq!(std::fs::read_dir(house._folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn each_route_asks_for_its_own_right_whatever_the_gateway_let_through() {
+    let house = house().await;
+    let with = |account: &str, role: &str| {
+        let mut claims = claims(account);
+        claims["role"] = json!(role);
+        sign(&house.key, "fortissimo-assertion+jwt", &claims)
+    };
+    let (ada, bob) = (house.statement(ADA), house.statement(BOB));
+    let mut wav = b"RIFF\0\0\0\0WAVEfmt ".to_vec();
+    wav.resize(1_000, 7);
+    let (status, body) = house.ask(Method::POST, "/api/tracks?title=One", &[&ada], wav.clone()).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let track: Track = serde_json::from_slice(&body).unwrap();
+    let path = format!("/api/tracks/{}", track.id);
+    // Guests look and do not upload; what is no role at all may do nothing.
+    for (role, reads, uploads) in [("guest", 200, 403), ("king", 403, 403), ("moderator", 200, 201)] {
+        let statement = with(BOB, role);
+        assert_eq!(
+            house.ask(Method::GET, &path, &[&statement], Vec::new()).await.0.as_u16(),
+            reads,
+            "{role}"
+        );
+        let uploaded = house.ask(Method::POST, "/api/tracks", &[&statement], wav.clone()).await.0;
+        assert_eq!(uploaded.as_u16(), uploads, "{role}");
+    }
+    // Only its owner takes a track away; to others this route says that there is none.
+    for (who, statement) in [("another", &bob), ("a moderator", &with(BOB, "moderator"))] {
+        let status = house.ask(Method::DELETE, &path, &[statement], Vec::new()).await.0;
+        assert!([StatusCode::NOT_FOUND, StatusCode::FORBIDDEN].contains(&status), "{who}: {status}");
+    }
+    assert_eq!(house.ask(Method::DELETE, &path, &[], Vec::new()).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(house.ask(Method::DELETE, &path, &[&ada], Vec::new()).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(house.ask(Method::DELETE, &path, &[&ada], Vec::new()).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(house.ask(Method::GET, &path, &[&ada], Vec::new()).await.0, StatusCode::NOT_FOUND);
 }

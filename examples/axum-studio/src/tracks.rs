@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use access::{Facts, Hold, Relation, ResourceRef, Subject};
 use axum::http::StatusCode;
+use base::Clock;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -82,6 +84,25 @@ impl Tracks {
         found
             .map(|kept| kept.track.clone())
             .ok_or(Refused::new(StatusCode::NOT_FOUND, "There is no such track."))
+    }
+
+    /// How somebody stands to a track, as far as this service knows: whether it is theirs.
+    pub fn standing(&self, subject: &Subject, track: ResourceRef) -> Facts {
+        let owner = self.known().get(&track.id).map(|kept| kept.owner.clone());
+        let theirs = subject.account.is_some_and(|account| owner == Some(account.to_string()));
+        let facts = Facts::unrelated(track, Clock::system().now());
+        if theirs { facts.with(Relation::Owner, Hold::Always) } else { facts }
+    }
+
+    /// Takes a track away. What cannot be removed from the disk any more is not known any more either.
+    pub async fn discard(&self, id: &str) -> Result<(), Refused> {
+        let gone = self.known().remove(id);
+        let gone = gone.ok_or(Refused::new(StatusCode::NOT_FOUND, "There is no such track."))?;
+        for end in ["json", "audio"] {
+            let removed = tokio::fs::remove_file(self.path(&gone.track.id, end)).await;
+            removed.map_err(|error| Refused::internal(&error))?;
+        }
+        Ok(())
     }
 
     /// The audio of a track, in pieces.

@@ -25,7 +25,8 @@ const ROUNDS: usize = 3;
 type Part = fn(&mut Report, &Effort) -> Result<()>;
 
 /// The parts in the order of the page; `--only` takes one name. Those that measure our own program build it first.
-const PARTS: &[(&str, Part)] = &[("gateway", gateway), ("audit", audit::measure), ("search", audit::search)];
+const PARTS: &[(&str, Part)] =
+    &[("gateway", gateway), ("audit", audit::measure), ("search", audit::search), ("access", access)];
 
 /// How much is measured.
 pub(crate) struct Effort {
@@ -75,6 +76,11 @@ fn gateway(report: &mut Report, effort: &Effort) -> Result<()> {
     start_up(report)?;
     proxying(report, effort.seconds)?;
     sign_ins(report, effort.seconds)
+}
+
+/// Decisions and lists beside plain Cedar and Casbin; the crate's own bench measures.
+fn access(report: &mut Report, _: &Effort) -> Result<()> {
+    report.run("fortissimo-access", "decide", &[])
 }
 
 /// The risk of sign-ins on the development set; needs no server.

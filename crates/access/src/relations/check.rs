@@ -16,15 +16,6 @@ pub struct Question {
     pub resource: Option<ResourceRef>,
 }
 
-/// Verbs whose harm cannot be taken back: a remembered fact is not good enough for them.
-const IMMEDIATE: &[&str] =
-    &["delete", "export", "share", "admin", "manage", "invite", "config", "commercial"];
-
-fn is_immediate(action: &Action) -> bool {
-    let verb = action.as_str().rsplit(':').next().unwrap_or_default();
-    IMMEDIATE.contains(&verb)
-}
-
 impl Relations {
     /// May `subject` do it? A remembered fact may be used, which is true on this node and at most a second old elsewhere;
     /// never for what deletes, exports, shares or administers, nor if it is older than `at_least`.
@@ -38,27 +29,29 @@ impl Relations {
         resource: Option<&ResourceRef>,
         at_least: Option<Revision>,
     ) -> Result<Decision, AccessError> {
-        let Some(resource) = resource else { return Ok(self.0.access.decide(subject, action, None)) };
-        let bundle = self.0.access.bundle();
-        let now = self.0.now();
+        let (access, now) = (&self.0.access, self.0.now());
+        let (bundle, conditions) = (access.bundle(), access.conditions());
+        let Some(resource) = resource else {
+            return Ok(bundle.decide_under(conditions, subject, action, None));
+        };
         // No need to ask about what no rule is about; and people are objects that nobody registers.
-        if resource.kind == "user" || !bundle.is_about(action, &resource.kind) {
+        let known_about = bundle.may_remember(action, &resource.kind).filter(|_| resource.kind != "user");
+        let Some(may_remember) = known_about else {
             let facts = Facts::unregistered(resource.clone(), now);
-            return Ok(self.0.access.decide(subject, action, Some(&facts)));
-        }
-        if !is_immediate(action)
+            return Ok(bundle.decide_under(conditions, subject, action, Some(&facts)));
+        };
+        if may_remember
             && let Some(known) = self.0.cache.get(subject.account, resource, now, self.0.settings.remember_ms)
             && at_least.is_none_or(|wanted| known.revision >= wanted)
         {
-            let facts = Facts::clone(&known).at(now);
-            return Ok(self.0.access.decide(subject, action, Some(&facts)));
+            return Ok(bundle.decide_at(conditions, subject, action, Some(&known), now));
         }
         // Boxed, because every request of the pipeline would otherwise carry the room for it.
         let facts = Box::pin(self.0.read(subject, resource)).await?;
         if at_least.is_some_and(|wanted| facts.revision < wanted) {
             return Err(invalid("at_least", "is no revision that was given yet"));
         }
-        Ok(self.0.access.decide(subject, action, Some(&facts)))
+        Ok(bundle.decide_under(conditions, subject, action, Some(&facts)))
     }
 
     /// What is known about an object and a person, straight from the database.
@@ -92,8 +85,9 @@ impl Inner {
         };
         drop(tx);
         let facts = Arc::new(known.facts);
-        // A token stands on its inviter's account too, of whose changes this cache does not hear.
-        if facts.token.is_none() {
+        // A token stands on its inviter's account too, of whose changes this cache does not hear. And who may not know of
+        // the object must not learn of it by an answer that is older than one about nothing.
+        if facts.token.is_none() && facts.is_known() {
             self.cache.keep(before, subject.account, known.id, &facts);
         }
         Ok(facts)

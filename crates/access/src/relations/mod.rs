@@ -4,13 +4,17 @@
 //! are part of another and for people who are in teams. Every change takes the next [`Revision`], which it holds locked
 //! until it is stored: so changes have one order on both databases, and two of them never decide on half of each other.
 
+mod audience;
 mod cache;
 mod check;
 mod glass;
 mod list;
 mod objects;
+mod offers;
 mod owned;
 mod people;
+#[cfg(test)]
+mod plan_tests;
 mod read;
 mod settings;
 mod shares;
@@ -20,6 +24,7 @@ mod tokens;
 mod transfer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use audit::{Audit, Detail, Event, Record, RequestInfo, Short};
 use base::{Actor, Clock, Entropy, Id, Scope, Timestamp, kind};
@@ -29,10 +34,12 @@ use store::{Change, Db, Tx, params};
 use crate::{Access, Decision, ResourceRef, Revision, Subject};
 use cache::{Cache, Forgetting};
 
+pub use audience::{ListedSubject, SubjectPage};
 pub use check::Question;
 pub use glass::{Glass, Opened};
-pub use list::{Listed, ListedSubject, ObjectPage, SubjectPage};
+pub use list::{Listed, ObjectPage};
 pub use objects::{ObjectView, Registration};
+pub use offers::{Giving, Offer, OfferView, Offered, Offering};
 pub use owned::Owned;
 pub use settings::RelationSettings;
 pub use shares::{Share, ShareView};
@@ -46,6 +53,9 @@ store::sql! {
     /// The next number of a change. The row stays locked until the transaction ends.
     NEXT_REVISION = "UPDATE access_revision SET revision = revision + 1 WHERE one = 1 RETURNING revision";
 }
+
+/// How far the clock may be set back, in milliseconds, without what has ended holding again.
+const STEP_BACK_MS: i64 = 3_600_000;
 
 /// Why an operation on relations was not done.
 #[derive(Debug, thiserror::Error)]
@@ -64,12 +74,19 @@ pub enum AccessError {
         /// What would be right.
         reason: &'static str,
     },
+    /// It is not the asker's, and people do not register objects of their own here. Whether somebody else registered it
+    /// is not told.
+    #[error("objects are registered by the services that make them")]
+    NotRegistered,
     /// It is right in itself but does not fit how things stand.
     #[error("{0}")]
     Conflict(&'static str),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::DbError),
+    /// A key could not be used.
+    #[error(transparent)]
+    Keys(#[from] keys::KeysError),
     /// The audit trail failed, so nothing was changed.
     #[error(transparent)]
     Audit(#[from] audit::AuditError),
@@ -126,6 +143,8 @@ pub(crate) struct Inner {
     pub(crate) entropy: Entropy,
     pub(crate) settings: RelationSettings,
     pub(crate) cache: Arc<Cache>,
+    /// The latest moment that was ever seen.
+    latest: AtomicI64,
     _forgetting: Forgetting,
 }
 
@@ -144,6 +163,7 @@ impl Relations {
             entropy,
             settings,
             cache,
+            latest: AtomicI64::new(i64::MIN),
             _forgetting: forgetting,
         }))
     }
@@ -169,8 +189,21 @@ impl Changing {
 }
 
 impl Inner {
+    /// Never earlier than it was before, so that what has ended does not hold again because the clock was set back a
+    /// little. Who sets it back by more had a wrong one, and the new one is believed.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+        let told = self.clock.now();
+        let latest = self.latest.load(Ordering::Relaxed);
+        if told.as_millis() > latest {
+            self.latest.fetch_max(told.as_millis(), Ordering::Relaxed);
+            return told;
+        }
+        if latest.saturating_sub(told.as_millis()) <= STEP_BACK_MS {
+            return Timestamp::from_millis(latest);
+        }
+        tracing::warn!(%told, latest = %Timestamp::from_millis(latest), "the clock was set back by more than an hour");
+        self.latest.store(told.as_millis(), Ordering::Relaxed);
+        told
     }
 
     /// Begins a change. The first statement takes the revision and with it the right to be the only change.

@@ -1,12 +1,13 @@
 //! Making objects known, and changing what is theirs alone: who sees them without a share, what they are part of.
 
-use audit::Event;
-use base::{Id, Scope, Timestamp, kind};
+use audit::{Event, Record};
+use base::{Actor, Id, Scope, Timestamp, kind};
 use store::{Change, Tx, params};
 
 use super::read::Known;
 use super::{AccessError, Asker, Changing, Inner, Relations, invalid, people, read, shares, shown};
-use crate::{Facts, Relation, ResourceRef, Revision, Role, Subject};
+use crate::actions::SystemConfig;
+use crate::{Facts, Permit, Relation, ResourceRef, Revision, Role, Subject, Tier};
 
 /// Bytes of an object's identifier.
 pub(crate) const MAX_NAME: usize = 256;
@@ -31,6 +32,8 @@ enum Word {
     Own,
     /// That of the service which made it.
     Service,
+    /// That of whoever commands the machine; the asker is the owner.
+    Machine(Actor),
 }
 
 /// What is to be true of an object.
@@ -87,6 +90,22 @@ impl Relations {
         wanted: &Registration,
     ) -> Result<(Revision, bool), AccessError> {
         self.0.register(by, resource, wanted, Word::Service).await
+    }
+
+    /// As [`register`](Self::register), by whoever commands the machine and for an owner: to make known what a service had
+    /// before it stood behind the gateway. What is registered already is changed if it is that owner's.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register); [`AccessError::NotFound`] if it is registered for somebody else.
+    pub async fn register_for(
+        &self,
+        permit: Permit<SystemConfig>,
+        owner: Id<kind::Account>,
+        resource: &ResourceRef,
+        wanted: &Registration,
+    ) -> Result<(Revision, bool), AccessError> {
+        let by = Asker { subject: Subject::account(owner, Role::User, Tier::Free), request: None };
+        self.0.register(&by, resource, wanted, Word::Machine(permit.actor())).await
     }
 
     /// Forgets an object on the word of the service that has just deleted it for the asker, whose right to that was
@@ -167,6 +186,12 @@ impl Inner {
         let asker = by.account()?;
         let mut change = self.change().await?;
         let found = read::known(&mut change.tx, Some(asker), resource, change.now).await?;
+        // The same answer whether somebody else has it or nobody: what is not there is nobody's to know either.
+        let theirs = found.as_ref().is_some_and(|known| known.facts.is_known());
+        let administers = is_administrator(&by.subject);
+        if !theirs && word == Word::Own && !administers && !self.settings.self_registration {
+            return Err(AccessError::NotRegistered);
+        }
         let facts = match &found {
             Some(known) if !known.facts.is_known() => return Err(AccessError::NotFound),
             Some(known) => known.facts.clone(),
@@ -185,7 +210,7 @@ impl Inner {
             self.parent(&mut change.tx, by, found.as_ref(), wanted.parent.as_ref(), change.now).await?;
         let revision = change.revision;
         let Some(known) = found else {
-            let owner = self.first_owner(&mut change.tx, by, wanted.owner, word).await?;
+            let owner = self.first_owner(&mut change.tx, by, wanted.owner).await?;
             let id: Id<kind::Object> = Id::at(change.now, &self.entropy);
             let row = params![
                 id,
@@ -203,7 +228,7 @@ impl Inner {
                 public: wanted.public,
                 revision: revision.0,
             };
-            self.note(&mut change, by, Some(owner), event).await?;
+            self.note_word(&mut change, by, word, owner, event).await?;
             return Ok((self.finish(change, Change::Object(id)).await?, true));
         };
         if wanted.owner.is_some_and(|owner| owner != known.owner) {
@@ -220,10 +245,26 @@ impl Inner {
             moved,
             revision: revision.0,
         };
-        self.note(&mut change, by, Some(known.owner), event).await?;
+        self.note_word(&mut change, by, word, known.owner, event).await?;
         // What is part of it inherits, too.
         let told = if moved { Change::Relations } else { Change::Object(known.id) };
         Ok((self.finish(change, told).await?, false))
+    }
+
+    /// Puts an event into the change, by who gave the word.
+    async fn note_word(
+        &self,
+        change: &mut Changing,
+        by: &Asker,
+        word: Word,
+        owner: Id<kind::Account>,
+        event: Event,
+    ) -> Result<(), AccessError> {
+        let Word::Machine(actor) = word else { return self.note(change, by, Some(owner), event).await };
+        let mut record = Record::new(change.now, event).by(actor);
+        record.about = Some(owner);
+        self.audit.append(&mut change.tx, &record).await?;
+        Ok(())
     }
 
     /// Deletes the row, and with it everybody's relation.
@@ -283,16 +324,11 @@ impl Inner {
         tx: &mut Tx,
         by: &Asker,
         wanted: Option<Id<kind::Account>>,
-        word: Word,
     ) -> Result<Id<kind::Account>, AccessError> {
         let asker = by.account()?;
         let owner = wanted.unwrap_or(asker);
-        let administers = is_administrator(&by.subject);
-        if owner != asker && !administers {
+        if owner != asker && !is_administrator(&by.subject) {
             return Err(invalid("owner", "must be yourself; only administrators register for others"));
-        }
-        if word == Word::Own && !administers && !self.settings.self_registration {
-            return Err(AccessError::Conflict("Objects are registered by their service here."));
         }
         people::must_be_active(tx, owner, "owner").await?;
         if tx.query_one(OWNED, params![owner]).await?.get::<i64>(0)? >= MAX_OWNED {

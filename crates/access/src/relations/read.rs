@@ -11,7 +11,7 @@ use crate::{Action, Facts, Hold, Relation, ResourceRef, Revision, TokenTerms};
 store::sql! {
     REVISION = "SELECT revision FROM access_revision WHERE one = 1";
     /// The object and the person's own row: two look-ups by key, and three that mostly find nothing.
-    OBJECT = "SELECT o.object_id, o.account_id, o.public, o.parent_id, \
+    pub(super) OBJECT = "SELECT o.object_id, o.account_id, o.public, o.parent_id, \
         EXISTS (SELECT 1 FROM access_member m WHERE m.member_id = $3), \
         (SELECT revision FROM access_revision WHERE one = 1), \
         (SELECT max(b.expires_at) FROM access_break_glass b \
@@ -19,8 +19,9 @@ store::sql! {
         r.relation, r.expires_at, r.permissions, r.hangs_on \
         FROM access_object o LEFT JOIN access_relation r ON r.object_id = o.object_id AND r.subject_id = $3 \
         WHERE o.kind = $1 AND o.name = $2";
-    /// What comes from what the object is part of, and from teams. Whoever owns what it is part of works on it.
-    INHERITED =
+    /// What comes from what the object is part of, and from teams. Whoever owns what it is part of works on it. SQLite walks
+    /// CROSS JOINs as they stand: at most three objects by as many teams as one is in, each row found by its key.
+    pub(super) INHERITED =
         sqlite "WITH me (id) AS (SELECT $3 \
             UNION SELECT m.team_id FROM access_member m WHERE m.member_id = $3 \
             UNION SELECT u.team_id FROM access_member m JOIN access_member u ON u.member_id = m.team_id \
@@ -29,7 +30,7 @@ store::sql! {
             UNION SELECT g.object_id, g.account_id FROM access_object p \
                 JOIN access_object g ON g.object_id = p.parent_id WHERE p.object_id = $2) \
         SELECT 'collaborator', NULL FROM place WHERE owner = $3 AND id <> $1 \
-        UNION ALL SELECT r.relation, r.expires_at FROM place JOIN me JOIN access_relation r \
+        UNION ALL SELECT r.relation, r.expires_at FROM place CROSS JOIN me CROSS JOIN access_relation r \
             ON r.object_id = place.id AND r.subject_id = me.id \
             WHERE r.relation <> 'token' AND NOT (r.object_id = $1 AND r.subject_id = $3)",
         postgres "WITH me (id) AS (SELECT $3::uuid \

@@ -7,7 +7,8 @@ pub struct RelationSettings {
     pub remembered: usize,
     /// For how long they are believed, in milliseconds, even if nobody says that they changed.
     pub remember_ms: i64,
-    /// Whether people register objects of their own; otherwise only administrators (and services through them) do.
+    /// Whether people register objects of their own; otherwise their services do ([`Relations::vouch`](crate::Relations::vouch)),
+    /// and administrators.
     pub self_registration: bool,
     /// How long break-glass lasts at most, in milliseconds.
     pub break_glass_max_ms: i64,
@@ -18,12 +19,13 @@ pub struct RelationSettings {
 }
 
 impl Default for RelationSettings {
-    /// 65,536 facts for a second; break-glass for at most four hours; collaboration tokens for 24 hours.
+    /// 65,536 facts for a second; nobody registers objects of their own; break-glass for at most four hours; collaboration
+    /// tokens for 24 hours.
     fn default() -> Self {
         Self {
             remembered: 65_536,
             remember_ms: 1_000,
-            self_registration: true,
+            self_registration: false,
             break_glass_max_ms: 4 * 3_600_000,
             invitation_max_ms: 24 * 3_600_000,
             issuer: "http://localhost".into(),

@@ -159,52 +159,8 @@ impl Relations {
         };
         let expires_at = until(expires_at, reach.limit, change.now)?;
         check_receiver(&mut change, &known, asker, to).await?;
-        let before = change.tx.query_opt(ROW, params![known.id, to.bytes()]).await?;
-        if let Some(row) = &before {
-            let (was, until): (Option<Relation>, Option<Timestamp>) =
-                (people::relation(&row.get::<String>(0)?), row.get(1)?);
-            let lapsed = !Hold::until(until).at(change.now);
-            if !lapsed
-                && reach.hangs_on.is_some()
-                && row.get::<Option<Id<kind::Account>>>(2)? != reach.hangs_on
-            {
-                return Err(AccessError::Conflict("They have access already, and not from you."));
-            }
-            if was == Some(relation) && until == expires_at {
-                return Ok(change.unneeded());
-            }
-            inner.weaken(&mut change, &known, to, was, relation, expires_at).await?;
-        }
-        let (account, team) = match to {
-            Share::Account(id) => (Some(id), None),
-            Share::Team(id) => (None, Some(id)),
-        };
-        let row = params![
-            known.id,
-            to.bytes(),
-            account,
-            team,
-            &resource.kind,
-            relation.as_str(),
-            None::<String>,
-            None::<Id<kind::Invitation>>,
-            asker,
-            reach.hangs_on,
-            change.now,
-            expires_at,
-            change.revision.0
-        ];
-        change.tx.execute(GIVE, row).await?;
-        let event = Event::AccessGranted {
-            resource: shown(resource),
-            subject: to.word(),
-            relation: relation.as_str(),
-            expires_at,
-            revision: change.revision.0,
-        };
-        inner.note(&mut change, by, Some(known.owner), event).await?;
-        let told = inner.touched(&mut change, known.id).await?;
-        inner.finish(change, told).await
+        let given = Given { to, relation, expires_at, granted_by: asker, hangs_on: reach.hangs_on };
+        inner.put(change, by, &known, &given).await
     }
 
     /// Takes somebody's relation and all that hangs on it. For the owner, for who gave it, and for who has it.
@@ -326,7 +282,69 @@ async fn check_receiver(
     }
 }
 
+/// A relation that somebody is about to have.
+pub(crate) struct Given {
+    pub(crate) to: Share,
+    pub(crate) relation: Relation,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) granted_by: Id<kind::Account>,
+    pub(crate) hangs_on: Option<Id<kind::Account>>,
+}
+
 impl Inner {
+    /// Writes the row of a relation, and what follows from having less than before. The same again changes nothing.
+    pub(crate) async fn put(
+        &self,
+        mut change: Changing,
+        by: &Asker,
+        known: &Known,
+        given: &Given,
+    ) -> Result<Revision, AccessError> {
+        let &Given { to, relation, expires_at, granted_by, hangs_on } = given;
+        if let Some(row) = change.tx.query_opt(ROW, params![known.id, to.bytes()]).await? {
+            let (was, until): (Option<Relation>, Option<Timestamp>) =
+                (people::relation(&row.get::<String>(0)?), row.get(1)?);
+            let lapsed = !Hold::until(until).at(change.now);
+            if !lapsed && hangs_on.is_some() && row.get::<Option<Id<kind::Account>>>(2)? != hangs_on {
+                return Err(AccessError::Conflict("They have access already, and not from you."));
+            }
+            if was == Some(relation) && until == expires_at {
+                return Ok(change.unneeded());
+            }
+            self.weaken(&mut change, known, to, was, relation, expires_at).await?;
+        }
+        let (account, team) = match to {
+            Share::Account(id) => (Some(id), None),
+            Share::Team(id) => (None, Some(id)),
+        };
+        let row = params![
+            known.id,
+            to.bytes(),
+            account,
+            team,
+            &known.facts.resource.kind,
+            relation.as_str(),
+            None::<String>,
+            None::<Id<kind::Invitation>>,
+            granted_by,
+            hangs_on,
+            change.now,
+            expires_at,
+            change.revision.0
+        ];
+        change.tx.execute(GIVE, row).await?;
+        let event = Event::AccessGranted {
+            resource: shown(&known.facts.resource),
+            subject: to.word(),
+            relation: relation.as_str(),
+            expires_at,
+            revision: change.revision.0,
+        };
+        self.note(&mut change, by, Some(known.owner), event).await?;
+        let told = self.touched(&mut change, known.id).await?;
+        self.finish(change, told).await
+    }
+
     /// What a change of an object's shares changes: what is part of it inherits them.
     pub(crate) async fn touched(
         &self,

@@ -15,6 +15,8 @@ store::sql! {
         (SELECT object_id, subject_id FROM access_relation WHERE expires_at < $1 LIMIT $2)";
     INVITATIONS = "DELETE FROM access_invitation WHERE invitation_id IN \
         (SELECT invitation_id FROM access_invitation WHERE expires_at < $1 LIMIT $2)";
+    OFFERS = "DELETE FROM access_offer WHERE offer_id IN \
+        (SELECT offer_id FROM access_offer WHERE expires_at < $1 LIMIT $2)";
     GLASSES = "DELETE FROM access_break_glass WHERE grant_id IN \
         (SELECT grant_id FROM access_break_glass WHERE expires_at < $1 LIMIT $2)";
 }
@@ -28,7 +30,7 @@ impl Relations {
         let before = self.0.now().plus_ms(-KEEP_MS);
         let mut tx = self.0.db.begin(Scope::System("sweeping relations")).await?;
         let mut gone = 0;
-        for sql in [RELATIONS, INVITATIONS, GLASSES] {
+        for sql in [RELATIONS, INVITATIONS, OFFERS, GLASSES] {
             gone += tx.execute(sql, params![before, MANY]).await?;
         }
         tx.commit().await?;

@@ -172,6 +172,9 @@ impl Relations {
             }
         }
         let longest = change.now.plus_ms(inner.settings.invitation_max_ms);
+        if wanted.expires_at.is_some_and(|end| end > longest) {
+            return Err(invalid("expires_at", "is later than an invitation lasts here"));
+        }
         let limit = reach.limit.min(Hold::Until(longest));
         let expires_at = shares::until(wanted.expires_at, limit, change.now)?.unwrap_or(longest);
         if change.tx.query_one(OPEN, params![known.id, change.now]).await?.get::<i64>(0)? >= MAX_OPEN {
@@ -322,6 +325,17 @@ impl Inner {
         let anybody = Subject::account(Id::from_bytes([0; 16]), Role::SuperAdmin, Tier::Studio);
         let residual = self.access.bundle().residual(self.access.conditions(), &anybody, action, kind);
         residual.is_some_and(|sets| sets.contains(&Relation::Token.bit()))
+    }
+
+    /// The actions about such an object that a token of the subject's can name.
+    pub(crate) fn token_actions(&self, subject: &Subject, facts: &Facts) -> Vec<Action> {
+        let bundle = self.access.bundle();
+        let actions = bundle.actions().filter_map(|name| bundle.action(name).ok());
+        actions
+            .filter(|action| bundle.is_about(action, &facts.resource.kind))
+            .filter(|action| self.is_given_by_tokens(action, &facts.resource.kind))
+            .filter(|action| self.access.decide(subject, action, Some(facts)).allowed)
+            .collect()
     }
 
     async fn try_redeem(&self, by: &Asker, token: &str) -> Result<Redeemed, Refused> {

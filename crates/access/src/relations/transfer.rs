@@ -8,16 +8,19 @@ use super::{AccessError, Asker, Relations, invalid, people, shares, shown};
 use crate::{Relation, ResourceRef, Revision};
 
 store::sql! {
-    /// Only from the owner that the asker was found to be.
-    HAND_OVER = "UPDATE access_object SET account_id = $3, revision = $4 WHERE object_id = $1 AND account_id = $2";
+    /// Only from the owner that the asker was found to be. It leaves what it was part of, unless that is the new owner's
+    /// already: whoever owns the whole works on its parts, so the old owner would keep what they gave away.
+    HAND_OVER = "UPDATE access_object SET account_id = $3, revision = $4, parent_id = (SELECT p.object_id \
+            FROM access_object p WHERE p.object_id = access_object.parent_id AND p.account_id = $3) \
+        WHERE object_id = $1 AND account_id = $2";
     /// What hung on a collaborator stands by itself when they own the object.
     FREE = "UPDATE access_relation SET hangs_on = NULL, revision = $3 WHERE object_id = $1 AND hangs_on = $2";
     DROP_OWN = "DELETE FROM access_relation WHERE object_id = $1 AND subject_id = $2";
 }
 
 impl Relations {
-    /// Gives an object to somebody else, who gets it as it is, with everybody whom it was shared with. The old owner
-    /// keeps nothing, or stays as a collaborator if `keep` says so.
+    /// Gives an object to somebody else, who gets it as it is, with everybody whom it was shared with, but taken out of
+    /// what it was part of. The old owner keeps nothing, or stays as a collaborator if `keep` says so.
     ///
     /// # Errors
     /// [`AccessError::NotFound`], [`AccessError::Denied`], [`AccessError::Invalid`] for a receiver who cannot be;

@@ -93,6 +93,25 @@ async fn who_does_not_stand_well_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_private_is_answered_like_what_there_is_not_however_often_one_asks() {
+    for house in House::all().await {
+        let (ada, eve) = (house.artist().await, house.artist().await);
+        let (secret, nothing) = (project("secret"), project("nothing"));
+        house.own(&ada, &secret).await;
+        // Changes elsewhere move the revision on between the questions.
+        for round in 0..4 {
+            for action in ["project:read", "project:update", "project:delete", "collab:invite"] {
+                let [mut real, mut void] =
+                    [house.decide(&eve, action, &secret).await, house.decide(&eve, action, &nothing).await];
+                (real.resource, void.resource) = (None, None);
+                assert_eq!(real, void, "{action}, round {round}");
+            }
+            house.own(&eve, &project(&format!("hers-{round}"))).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_statement_can_be_prepared() {
     for house in House::all().await {
         assert_eq!(store::testing::prepare_all(&house.db).await, Vec::<String>::new());

@@ -93,13 +93,26 @@ impl House {
             access: Access::builtin().unwrap(),
             clock: clock.clone(),
             entropy: entropy.clone(),
-            settings: RelationSettings::default(),
+            settings: RelationSettings { self_registration: true, ..RelationSettings::default() },
         };
         house(Relations::open(parts))
     }
 
     /// Another process on the same database.
     pub(crate) fn second_node(&self) -> Relations {
+        Relations::open(RelationParts {
+            db: self.db.clone(),
+            keys: self.keys.clone(),
+            audit: self.audit.clone(),
+            access: Access::builtin().unwrap(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            settings: RelationSettings { self_registration: true, ..RelationSettings::default() },
+        })
+    }
+
+    /// As the program is unless somebody says otherwise: people register nothing by themselves.
+    pub(crate) fn strict_node(&self) -> Relations {
         Relations::open(RelationParts {
             db: self.db.clone(),
             keys: self.keys.clone(),

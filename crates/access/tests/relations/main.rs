@@ -6,6 +6,7 @@ mod at_once;
 mod bad_input;
 mod house;
 mod lists;
+mod offers;
 mod shares;
 mod things;
 mod tokens;

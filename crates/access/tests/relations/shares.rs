@@ -103,11 +103,18 @@ async fn nobody_gives_longer_than_they_have() {
         house.clock.advance_ms(HOUR / 2);
         let decision = house.decide(&eve, "project:update", &song).await;
         assert_eq!((decision.code, decision.visible), (code::LAPSED, false));
-        // A clock that steps back: the row is the truth, and it says half an hour.
+        // A clock that steps back does not bring back what has ended, in no decision and no list.
         house.clock.advance_ms(-1);
-        assert!(house.may(&eve, "project:update", &song).await);
-        house.clock.advance_ms(1);
         assert!(!house.may(&eve, "project:update", &song).await);
+        house.clock.advance_ms(-HOUR / 4);
+        assert!(!house.may(&bob, "project:update", &song).await);
+        let update = house.relations.access().action("project:update").unwrap();
+        let list = house.relations.list_objects(eve.subject(), &update, "project", None, 10).await.unwrap();
+        assert_eq!(list.objects, []);
+        assert_eq!(house.relations.shares(&ada.asker, &song, None).await.unwrap().0.len(), 0);
+        // It was wrong by more than an hour: then the row is the truth, and it says half an hour.
+        house.clock.advance_ms(-2 * HOUR);
+        assert!(house.may(&eve, "project:update", &song).await);
     }
 }
 

@@ -118,6 +118,59 @@ async fn a_transfer_moves_the_object_with_its_shares() {
 }
 
 #[tokio::test]
+async fn what_is_given_away_leaves_what_it_was_part_of() {
+    for house in House::all().await {
+        let (ada, bob, eve) = (house.artist().await, house.artist().await, house.artist().await);
+        let (album, theirs) = (project("album"), project("theirs"));
+        house.own(&ada, &album).await;
+        house.own(&bob, &theirs).await;
+        house.collaborate(&bob, &theirs, &ada).await;
+        let part_of = |whole: &access::ResourceRef| Registration {
+            parent: Some(whole.clone()),
+            ..Registration::default()
+        };
+        for (name, whole) in [("tune", &album), ("riff", &theirs)] {
+            house.relations.register(&ada.asker, &track(name), &part_of(whole)).await.unwrap();
+        }
+        house.relations.share(&ada.asker, &album, eve.share(), Relation::Shared, None).await.unwrap();
+        assert!(house.may(&eve, "track:read", &track("tune")).await);
+        for name in ["tune", "riff"] {
+            house.relations.transfer(&ada.asker, &track(name), bob.id(), false).await.unwrap();
+            assert!(house.may(&bob, "track:read", &track(name)).await);
+        }
+        // Her album would have kept it for her, and for those whom she shows her album.
+        assert!(!house.may(&ada, "track:read", &track("tune")).await, "nothing is kept unasked");
+        assert!(!house.may(&eve, "track:read", &track("tune")).await);
+        let view = house.relations.object(&bob.asker, &track("tune")).await.unwrap();
+        assert_eq!(view.parent, None);
+        // What lies in the new owner's own project stays there, and with it those who work on that.
+        let view = house.relations.object(&bob.asker, &track("riff")).await.unwrap();
+        assert_eq!(view.parent, Some(theirs));
+        assert!(house.may(&ada, "track:read", &track("riff")).await);
+    }
+}
+
+#[tokio::test]
+async fn glass_breaks_with_the_role_of_whoever_opened_it() {
+    for house in House::all().await {
+        let ada = house.artist().await;
+        let mut admin = house.person(Role::Admin, Tier::Studio).await;
+        let list = playlist("diary");
+        house.own(&ada, &list).await;
+        let opened =
+            house.relations.break_glass(&admin.asker, &list, "a court order, case 9", HOUR).await.unwrap();
+        house.relations.finish_glass(opened).await.unwrap();
+        assert!(house.may(&admin, "playlist:read", &list).await);
+        // Still a premium user, who may read playlists; but no administrator any more.
+        admin.asker.subject.role = Some(Role::PremiumUser);
+        assert!(!house.may(&admin, "playlist:read", &list).await);
+        let read = house.relations.access().action("playlist:read").unwrap();
+        let page = house.relations.list_objects(admin.subject(), &read, "playlist", None, 10).await.unwrap();
+        assert_eq!(page.objects, []);
+    }
+}
+
+#[tokio::test]
 async fn administrators_see_private_work_only_through_glass() {
     for house in House::all().await {
         let ada = house.artist().await;

@@ -65,6 +65,64 @@ async fn questions_are_limited() {
 }
 
 #[tokio::test]
+async fn a_hundred_hostile_questions_are_a_hundred_denials() {
+    let house = House::new().await;
+    house.person("ada").await;
+    let ada = house.token("ada").await;
+    let long = "x".repeat(256);
+    let deep = "../".repeat(80);
+    let ids = [
+        "",
+        " ",
+        "\u{0}",
+        "\u{202e}evil",
+        "' OR 1=1 --",
+        "*",
+        "all",
+        "me",
+        "\"}}",
+        "%2e%2e%2f",
+        deep.as_str(),
+        "Fortissimo::Track::\"1\"",
+        long.as_str(),
+    ];
+    let kinds = ["track", "Track", "platform", "user", "account", "", "access_object", "tráck"];
+    let actions = ["track:read", "track:delete", "user:admin", "track:", ":", "TRACK:READ", long.as_str()];
+    let checks: Vec<Value> = (0..100)
+        .map(|at| {
+            let (action, kind, id) = (actions[at % 7], kinds[at % 8], ids[at % 13]);
+            json!({"action": action, "resource": {"type": kind, "id": id}})
+        })
+        .collect();
+    let answer = check(&house, &ada, Value::Array(checks)).await.ok();
+    let decisions = answer["decisions"].as_array().unwrap();
+    assert_eq!(decisions.len(), 100);
+    for (at, decision) in decisions.iter().enumerate() {
+        assert_eq!(decision["allowed"], false, "{at}: {decision}");
+        let code = decision["code"].as_str().unwrap();
+        assert!(
+            ["no-relation", "no-grant", "unknown-action", "unknown-resource"].contains(&code),
+            "{at}: {decision}"
+        );
+    }
+    // Each with a wrong shape is refused as a whole, naming it.
+    for (wrong, place) in [
+        (json!({"action": "track:read", "resource": {"type": "track"}}), "/checks/1/resource/id"),
+        (json!({"action": 7}), "/checks/1/action"),
+        (json!({"action": "track:read", "resource": "track/1"}), "/checks/1/resource"),
+        (json!([]), "/checks/1"),
+    ] {
+        let (status, _, pointer) = {
+            let answer = check(&house, &ada, json!([{"action": "track:read"}, wrong])).await;
+            let (status, kind, pointer) = answer.problem();
+            (status, kind.to_owned(), pointer.to_owned())
+        };
+        assert_eq!(status, 400);
+        assert!(pointer.starts_with("/checks/1") && place.starts_with(&pointer), "{pointer} for {place}");
+    }
+}
+
+#[tokio::test]
 async fn a_policy_that_fails_denies_and_is_on_record() {
     let dir = tempfile::tempdir().unwrap();
     let broken = r#"@id("broken") forbid (principal, action == Fortissimo::Action::"track:write", resource)

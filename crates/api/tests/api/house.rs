@@ -131,7 +131,11 @@ impl House {
             access: access.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
-            settings: access::RelationSettings { issuer: public_url.into(), ..Default::default() },
+            settings: access::RelationSettings {
+                issuer: public_url.into(),
+                self_registration: true,
+                ..Default::default()
+            },
         });
         let mut config = GuardConfig::new(public_url);
         config.endpoints = api::endpoints();

@@ -86,6 +86,21 @@ async fn an_artist_shares_a_track_and_takes_it_back() {
 }
 
 #[tokio::test]
+async fn giving_something_away_asks_for_the_factors_again() {
+    let studio = Studio::new().await;
+    let ((ada, _), (_, bob_id)) = (studio.artist("ada").await, studio.artist("bob").await);
+    let track = "/v1/resources/track/song-1";
+    studio.ask("PUT", track, &ada, json!({})).await;
+    // A token lives a quarter of an hour; what cannot be taken back asks for the password after ten minutes.
+    studio.house.clock.advance_ms(11 * 60_000);
+    let wish = json!({"to": bob_id});
+    let refused = studio.ask("POST", &format!("{track}/transfer"), &ada, wish).await;
+    assert_eq!(refused.problem(), (403, "reauthentication-required", "-"));
+    let seen = studio.ask("GET", track, &ada, Value::Null).await.ok();
+    assert_eq!(seen["relations"], json!(["owner"]));
+}
+
+#[tokio::test]
 async fn wrong_wishes_name_their_field() {
     let studio = Studio::new().await;
     let ((ada, ada_id), (_, bob_id)) = (studio.artist("ada").await, studio.artist("bob").await);

@@ -62,7 +62,7 @@ impl House {
             access: access.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
-            settings: access::RelationSettings::default(),
+            settings: access::RelationSettings { self_registration: true, ..Default::default() },
         });
         let mut config = GuardConfig::new("http://localhost:8080");
         config.routes = [("/open/**", "public"), ("/mine/**", "authenticated")]

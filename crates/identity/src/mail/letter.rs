@@ -50,6 +50,8 @@ pub(crate) enum Letter<'a> {
         until: Timestamp,
         sign_in: &'a str,
     },
+    /// Somebody offers to share something with you.
+    Offer { username: &'a Username, by: &'a str, resource: &'a str, until: Option<Timestamp>, page: &'a str },
 }
 
 /// What is told of a sign-in.
@@ -129,6 +131,7 @@ impl Letter<'_> {
             Self::NewSignIn { .. } => "new_sign_in",
             Self::SignInDenied { .. } => "sign_in_denied",
             Self::BreakGlass { .. } => "break_glass",
+            Self::Offer { .. } => "offer",
         }
     }
 
@@ -323,6 +326,18 @@ impl Letter<'_> {
                 button: Some(("Sign in", sign_in)),
                 closing: "This is on record. If you do not understand why, ask the people who run this service.",
             },
+            Self::Offer { username, by, resource, until, page } => Parts {
+                subject: "Somebody wants to share something with you",
+                paragraphs: vec![
+                    format!("Hello {username},"),
+                    match until {
+                        Some(until) => format!("{by} offers to share {resource} with you, until {}.", day(*until)),
+                        None => format!("{by} offers to share {resource} with you."),
+                    },
+                ],
+                button: Some(("Look at the offer", page)),
+                closing: "Nothing is shared unless you accept. If you do not know them, you need not do anything.",
+            },
         }
     }
 }
@@ -431,6 +446,8 @@ mod tests {
                 until: at,
                 sign_in: page,
             },
+            Letter::Offer { username: &username, by: "bob", resource: "track/7", until: None, page },
+            Letter::Offer { username: &username, by: "bob", resource: "track/7", until: Some(at), page },
         ] {
             let written = letter.write();
             let address = if written.text.contains(page) { page } else { link.expose().as_str() };

@@ -168,7 +168,11 @@ async fn erase(
     Ok(())
 }
 
-async fn find(services: &Services, name: &str, meta: &RequestMeta) -> Result<Id<kind::Account>, Failure> {
+pub(super) async fn find(
+    services: &Services,
+    name: &str,
+    meta: &RequestMeta,
+) -> Result<Id<kind::Account>, Failure> {
     if let Ok(id) = name.parse() {
         return Ok(id);
     }

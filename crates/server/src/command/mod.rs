@@ -8,6 +8,7 @@ mod config;
 mod keys;
 mod mail;
 mod migrate;
+mod object;
 mod policy;
 mod serve;
 mod setup_link;
@@ -65,6 +66,9 @@ enum Command {
     /// See and change accounts
     #[command(subcommand)]
     Account(account::Account),
+    /// Make objects of your services known, and see whose they are
+    #[command(subcommand)]
+    Object(object::Object),
     /// Read the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -110,6 +114,7 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         Command::Migrate(command) => migrate::run(&command, common.load()?, &mut out),
         Command::SetupLink => setup_link::run(common.load()?, &mut out),
         Command::Account(command) => account::run(command, common.load()?, &mut out),
+        Command::Object(command) => object::run(command, common.load()?, &mut out),
         Command::Audit(command) => audit::run(command, common.load()?, &mut out),
         Command::Alert(command) => alert::run(command, common.load()?, &mut out),
         Command::Mail(command) => mail::run(&command, common.load()?, &mut out),

@@ -36,7 +36,7 @@ pub(super) enum Policy {
         /// The folder
         folder: Option<PathBuf>,
     },
-    /// Show what a folder of policies would change
+    /// Show what a folder of policies would change; where the program cvc5 is installed, proves it
     Diff {
         /// The folder
         folder: Option<PathBuf>,
@@ -90,9 +90,9 @@ pub(super) fn run(command: Policy, loaded: Loaded, out: &mut impl Write) -> Resu
             Ok(write!(out, "{}", Matrix::of(&bundle))?)
         }
         Policy::Diff { folder, builtin: true, .. } => {
-            let new = bundle(&loaded.resolved, folder.as_deref())?;
-            let old = Bundle::builtin().map_err(|error| refused(&error))?;
-            diff(&old, &new, out)
+            let new = Arc::new(bundle(&loaded.resolved, folder.as_deref())?);
+            let old = Arc::new(Bundle::builtin().map_err(|error| refused(&error))?);
+            super::runtime(1)?.block_on(diff(&old, &new, out))
         }
         Policy::Diff { folder, builtin: false, with, requests } => with_services(loaded, async |services| {
             let new = Arc::new(bundle(&services.config, folder.as_deref())?);
@@ -106,7 +106,7 @@ pub(super) fn run(command: Policy, loaded: Loaded, out: &mut impl Write) -> Resu
                     Arc::new(Bundle::builtin().map_err(|error| refused(&error))?)
                 }
             };
-            diff(&old, &new, out)?;
+            diff(&old, &new, out).await?;
             match requests {
                 None => Ok(()),
                 Some(count) => replay(&services, &old, &new, count, out).await,
@@ -229,7 +229,7 @@ fn test(
     Err(Failure::Runtime(format!("{} of {count} cases are not as expected", failures.len())))
 }
 
-fn diff(old: &Bundle, new: &Bundle, out: &mut impl Write) -> Result<(), Failure> {
+async fn diff(old: &Arc<Bundle>, new: &Arc<Bundle>, out: &mut impl Write) -> Result<(), Failure> {
     writeln!(out, "{} → {}", old.version(), new.version())?;
     let removed: Vec<&str> =
         old.policy_ids().filter(|id| !new.policy_ids().any(|other| other == *id)).collect();
@@ -252,6 +252,9 @@ fn diff(old: &Bundle, new: &Bundle, out: &mut impl Write) -> Result<(), Failure>
             changes.len(),
             changes.len() - wider
         )?;
+    }
+    for line in crate::proof::lines(old, new).await {
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }

@@ -28,9 +28,9 @@ pub struct Access {
     pub step_up_max_age: Period,
     /// From this risk on, from 0 to 100, a session cannot delete, export, share or administer; above 100, never.
     pub risk_limit: u8,
-    /// People register objects of their own (`PUT /v1/resources/{type}/{id}`) and own them then. Off, only
-    /// administrators register. Leave it on only if identifiers of objects cannot be guessed before they are registered:
-    /// whoever registers first owns.
+    /// People register objects of their own (`PUT /v1/resources/{type}/{id}`) and own them then. Off, the services that
+    /// make them do, by `Fortissimo-Register: type/id` in their answers, and operators (`fortissimo object register`).
+    /// Turn it on only if nobody can guess an identifier before it is registered: whoever registers first owns.
     pub self_registration: bool,
     /// How long an administrator can look at somebody's private object for a reason (break-glass) at most.
     pub break_glass_max: Period,
@@ -92,7 +92,7 @@ impl Default for Access {
             step_up: StepUp::default(),
             step_up_max_age: Period::from_minutes(15),
             risk_limit: 80,
-            self_registration: true,
+            self_registration: false,
             break_glass_max: Period::from_hours(4),
             resource_type: Vec::new(),
         }

@@ -28,7 +28,8 @@ use For::{All, Operator, Owner, Self_};
 /// Method, template, for whom, path with names in capitals, body, and the status for the right one.
 type Row = (&'static str, &'static str, For, &'static str, &'static str, u16);
 
-/// A form without the token of its page. Whoever gets as far as being told that may use it.
+/// A form without the token of its page. Whoever gets as far as being told that may use it. Forms of objects are sent with
+/// their token instead, because what they say about an object is told behind it.
 const FORM: u16 = 403;
 
 /// In this order: what takes away stands behind what needs it.
@@ -44,6 +45,9 @@ const TABLE: &[Row] = &[
         200,
     ),
     ("GET", "/v1/openapi.json", All, "/v1/openapi.json", "", 200),
+    ("GET", "/log/checkpoint", All, "/log/checkpoint", "", 200),
+    ("GET", "/log/cosigned", All, "/log/cosigned", "", 404),
+    ("GET", "/log/tile/**", All, "/log/tile/9/999", "", 404),
     (
         "POST",
         "/auth/register",
@@ -104,15 +108,75 @@ const TABLE: &[Row] = &[
     ),
     ("GET", "/account/sharing", Self_, "/account/sharing", "", 200),
     ("GET", "/account/sharing/{type}/{id}", Owner, "/account/sharing/project/P1", "", 200),
-    ("POST", "/account/sharing/{type}/{id}/revoke", Self_, "/account/sharing/project/P1/revoke", "", FORM),
+    (
+        "POST",
+        "/account/sharing/{type}/{id}/share",
+        Owner,
+        "/account/sharing/project/P1/share",
+        "subject=OPERATOR&relation=shared&until=",
+        303,
+    ),
+    (
+        "POST",
+        "/account/sharing/{type}/{id}/revoke",
+        Owner,
+        "/account/sharing/project/P1/revoke",
+        "subject=OPERATOR",
+        303,
+    ),
     (
         "DELETE",
         "/v1/resources/{type}/{id}/shares/{subject}",
         Owner,
-        "/v1/resources/project/P1/shares/OPERATOR",
+        "/v1/resources/project/P2/shares/OPERATOR",
         "",
         200,
     ),
+    (
+        "POST",
+        "/account/sharing/{type}/{id}/offer",
+        Owner,
+        "/account/sharing/project/P1/offer",
+        "who=nobody-of-this-name&relation=shared&until=",
+        303,
+    ),
+    (
+        "POST",
+        "/account/sharing/{type}/{id}/withdraw",
+        Owner,
+        "/account/sharing/project/P1/withdraw",
+        "offer=PENDING",
+        303,
+    ),
+    (
+        "POST",
+        "/account/sharing/{type}/{id}/links",
+        Owner,
+        "/account/sharing/project/P1/links",
+        "may+project%3Aread=yes&uses=1&hours=2",
+        200,
+    ),
+    (
+        "POST",
+        "/account/sharing/{type}/{id}/links/revoke",
+        Owner,
+        "/account/sharing/project/P1/links/revoke",
+        "link=LINK",
+        303,
+    ),
+    (
+        "POST",
+        "/account/sharing/{type}/{id}/transfer",
+        Owner,
+        "/account/sharing/project/P3/transfer",
+        "heir=OPERATOR",
+        303,
+    ),
+    // What is offered is its receiver's alone: neither who offered it nor anybody else accepts it.
+    ("POST", "/account/offers/{id}/accept", Owner, "/account/offers/GIFTA/accept", "", 303),
+    ("POST", "/account/offers/{id}/decline", Owner, "/account/offers/GIFTB/decline", "", 303),
+    ("GET", "/account/join", Self_, "/account/join", "", 200),
+    ("POST", "/account/join", Self_, "/account/join", "", FORM),
     ("GET", "/v1/projects/{id}/collaboration-tokens", Owner, "/v1/projects/P1/collaboration-tokens", "", 200),
     (
         "POST",
@@ -240,26 +304,12 @@ const TABLE: &[Row] = &[
     ("GET", "/auth/passkeys/signal", Self_, "/auth/passkeys/signal", "", 200),
     ("GET", "/auth/api-keys", Self_, "/auth/api-keys", "", 200),
     ("POST", "/auth/api-keys", Self_, "/auth/api-keys", r#"{"name":"ci","scopes":["track:read"]}"#, 201),
-    (
-        "POST",
-        "/auth/api-keys/{id}/rotate",
-        Self_,
-        "/auth/api-keys/00000000-0000-7000-8000-000000000000/rotate",
-        "",
-        404,
-    ),
-    ("DELETE", "/auth/api-keys/{id}", Self_, "/auth/api-keys/00000000-0000-7000-8000-000000000000", "", 404),
+    ("POST", "/auth/api-keys/{id}/rotate", Owner, "/auth/api-keys/APIKEY/rotate", "", 201),
+    ("DELETE", "/auth/api-keys/{id}", Owner, "/auth/api-keys/APIKEY", "", 204),
     ("GET", "/auth/events", Self_, "/auth/events", "", 200),
     ("GET", "/auth/events/export", Self_, "/auth/events/export", "", 200),
-    ("GET", "/auth/events/{id}", Self_, "/auth/events/00000000-0000-7000-8000-000000000000", "", 404),
-    (
-        "GET",
-        "/auth/events/{id}/proof",
-        Self_,
-        "/auth/events/00000000-0000-7000-8000-000000000000/proof",
-        "",
-        404,
-    ),
+    ("GET", "/auth/events/{id}", Owner, "/auth/events/TRACE", "", 200),
+    ("GET", "/auth/events/{id}/proof", Owner, "/auth/events/TRACE/proof", "", 200),
     (
         "GET",
         "/v1/audit/events/{id}",
@@ -429,18 +479,43 @@ const TABLE: &[Row] = &[
     ("POST", "/auth/logout", Self_, "/auth/logout", "{}", 204),
 ];
 
-#[test]
-fn the_table_has_every_endpoint_once() {
-    let mut listed = api::endpoints();
-    listed.extend(console::endpoints());
+/// What is wrong with a table, compared with what the program serves.
+fn faults(table: &[Row]) -> Vec<String> {
+    // The very list that the program's route table is made of.
+    let listed = server::own_endpoints();
     let listed: BTreeSet<(String, &str)> =
         listed.iter().map(|one| (one.method.to_string(), one.path)).collect();
-    let table: BTreeSet<(String, &str)> = TABLE.iter().map(|row| (row.0.to_owned(), row.1)).collect();
-    let missing: Vec<_> = listed.difference(&table).collect();
-    assert!(missing.is_empty(), "tried as nobody: {missing:?}");
-    let gone: Vec<_> = table.difference(&listed).collect();
-    assert!(gone.is_empty(), "no longer there: {gone:?}");
-    assert_eq!(table.len(), TABLE.len(), "twice");
+    let tried: BTreeSet<(String, &str)> = table.iter().map(|row| (row.0.to_owned(), row.1)).collect();
+    let mut faults: Vec<_> =
+        listed.difference(&tried).map(|one| format!("tried as nobody: {one:?}")).collect();
+    faults.extend(tried.difference(&listed).map(|one| format!("no longer there: {one:?}")));
+    if tried.len() != table.len() {
+        faults.push("one stands twice".to_owned());
+    }
+    for (method, template, whose, ..) in table {
+        // Nobody calls an object everybody's or one's own, and so leaves out the wrong user.
+        let object = ["{type}", "{subject}", "{member}", "/projects/{id}", "/teams/{id}", "/offers/{id}"];
+        if object.iter().any(|part| template.contains(part)) && !matches!(whose, Owner | Operator) {
+            faults.push(format!("{method} {template} bears an object and is not tried as the wrong user"));
+        }
+    }
+    faults
+}
+
+#[test]
+fn the_table_has_every_endpoint_once() {
+    assert_eq!(faults(TABLE), Vec::<String>::new());
+}
+
+#[test]
+fn an_endpoint_that_the_table_lacks_is_found() {
+    for lacking in 0..TABLE.len() {
+        let (method, template, ..) = TABLE[lacking];
+        let table = [&TABLE[..lacking], &TABLE[lacking + 1..]].concat();
+        assert_eq!(faults(&table), [format!("tried as nobody: {:?}", (method.to_owned(), template))]);
+    }
+    let invented = ("GET", "/v1/projects/{id}/secrets", Self_, "/v1/projects/P1/secrets", "", 200);
+    assert_eq!(faults(&[TABLE, &[invented]].concat()).len(), 2, "not there, and of an object");
 }
 
 /// The people of the table and the names in its paths.
@@ -472,23 +547,51 @@ async fn cast(program: &Program) -> Cast {
     let (wrong, other) = signed_in(program, "mallory").await;
     let (lapsed, lapsed_id) = signed_in(program, "bob").await;
     operator.patch(&format!("/v1/accounts/{ada}"), json!({"tier": "studio"})).await.expect(204);
-    for project in ["P1", "P2"] {
+    for (project, whose) in
+        [("P1", &ada), ("P2", &ada), ("P3", &ada), ("GIFT1", &operator_id), ("GIFT2", &operator_id)]
+    {
         let place = format!("/v1/resources/project/{project}");
-        let made = owner.send(Method::PUT, &place, &[JSON], Bytes::from("{}")).await;
-        made.expect(201);
+        let body = json!({"owner": whose}).to_string();
+        operator.send(Method::PUT, &place, &[JSON], body.into()).await.expect(201);
     }
     let soon = base::Clock::system().now().plus_ms(1_500).to_rfc3339();
-    for project in ["P1", "P2"] {
+    for project in ["P1", "P2", "P3"] {
         let place = format!("/v1/resources/project/{project}/shares/{lapsed_id}");
         let body = json!({"relation": "collaborator", "expires_at": soon}).to_string();
         owner.send(Method::PUT, &place, &[JSON], body.into()).await.expect(200);
         lapsed.get(&format!("/v1/resources/project/{project}")).await.expect(200);
     }
     let team = text(&owner.post("/v1/teams", json!({"name": "horns"})).await.expect(201).json(), "id");
+    // Who was in the team once is to it as who was a collaborator once.
+    let member = format!("/v1/teams/{team}/members/{lapsed_id}");
+    owner.send(Method::PUT, &member, &[], Bytes::new()).await.expect(200);
+    lapsed.get(&format!("/v1/teams/{team}/members")).await.expect(200);
+    owner.delete(&member).await.expect(200);
     let wish = json!({"permissions": ["project:read"]});
-    let token = owner.post("/v1/projects/P2/collaboration-tokens", wish).await.expect(201).json();
+    let token = owner.post("/v1/projects/P2/collaboration-tokens", wish.clone()).await.expect(201).json();
+    let link = owner.post("/v1/projects/P1/collaboration-tokens", wish).await.expect(201).json();
+    let share = json!({"relation": "shared"}).to_string();
+    let place = format!("/v1/resources/project/P2/shares/{operator_id}");
+    owner.send(Method::PUT, &place, &[JSON], share.into()).await.expect(200);
+    offer(&owner, "P1", "somebody").await;
+    let pending = between(
+        &owner.get("/account/sharing/project/P1").await.expect(200).text(),
+        "name=\"offer\" value=\"",
+    );
+    let mut gifts = Vec::new();
+    for project in ["GIFT1", "GIFT2"] {
+        offer(&operator, project, "ada").await;
+        // The newest stands first.
+        gifts.push(between(
+            &owner.get("/account/sharing").await.expect(200).text(),
+            "action=\"/account/offers/",
+        ));
+    }
     let reason = json!({"reason": "a report of a stolen recording", "minutes": 15});
     let glass = operator.post("/v1/resources/project/P2/break-glass", reason).await.expect(201).json();
+    let wish = json!({"name": "desk", "scopes": ["track:read"]});
+    let key = owner.post("/auth/api-keys", wish).await.expect(201).json();
+    let trace = owner.get("/auth/events?kind=session.signed_in").await.expect(200).json();
     // A second session of the owner's.
     program.sign_in("ada", "violet thunder under the bridge").await;
     let sessions = owner.get("/auth/sessions").await.expect(200).json();
@@ -502,9 +605,32 @@ async fn cast(program: &Program) -> Cast {
         ("TEAM", team),
         ("TOKEN", text(&token, "id")),
         ("GLASS", text(&glass, "id")),
+        ("LINK", text(&link, "id")),
+        ("APIKEY", text(&key, "id")),
+        ("TRACE", text(&trace["events"][0], "id")),
+        ("PENDING", pending),
+        ("GIFTA", gifts[0].clone()),
+        ("GIFTB", gifts[1].clone()),
     ]);
     tokio::time::sleep(Duration::from_millis(1_600)).await;
     Cast { stranger: program.client(), wrong, lapsed, owner, operator, names }
+}
+
+/// What stands behind these letters, up to the next quotation mark or slash.
+fn between(page: &str, before: &str) -> String {
+    let (_, rest) = page.split_once(before).unwrap_or_else(|| panic!("{before} is missing in {page}"));
+    rest.split(['"', '/']).next().unwrap_or_default().to_owned()
+}
+
+/// The token of the forms of a person's pages.
+async fn form_token(client: &Client) -> String {
+    between(&client.get("/account").await.expect(200).text(), "name=\"form_token\" value=\"")
+}
+
+async fn offer(by: &Client, project: &str, to: &str) {
+    let body = format!("form_token={}&who={to}&relation=shared&until=", form_token(by).await);
+    let place = format!("/account/sharing/project/{project}/offer");
+    by.send(Method::POST, &place, &[FORM_BODY], body.into()).await.expect(303);
 }
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -544,17 +670,25 @@ async fn every_endpoint_answers_each_of_them_as_it_should() {
                 ("the right one", right_one, *right),
             ],
         };
+        // With the token of their own page, so that the answer is about the object and not about the form.
+        let behind_its_token = page && *method == "POST" && *right != FORM && *whose == Owner;
         for (who, client, expected) in tries {
             if *expected == 0 {
                 continue;
             }
+            let body = match behind_its_token && *who != "stranger" {
+                true => format!("form_token={}&{body}", form_token(client).await),
+                false => body.clone(),
+            };
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            let answer = client.send(method, &path, headers, Bytes::from(body.clone())).await;
+            let answer = client.send(method, &path, headers, Bytes::from(body)).await;
             let status = answer.status.as_u16();
             // A form that is refused for its token was not refused for its sender.
             let formal =
                 page && *right == FORM && *who == "the right one" || (*whose == All && *right == FORM);
-            let told = !formal || answer.text().contains("not made for this browser");
+            let about_form = answer.text().contains("not made for this browser");
+            // And who was refused as a person got no further than that.
+            let told = if formal { about_form } else { !about_form };
             if status != *expected || !told {
                 wrong
                     .push(format!("{template} {path} as {who}: {status}, not {expected}: {}", answer.text()));

@@ -14,10 +14,10 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use crate::start;
 
 /// What ACCESS-9 grants.
-const ALLOWED: Duration = Duration::from_secs(1);
+pub(crate) const ALLOWED: Duration = Duration::from_secs(1);
 
 /// A service that echoes over WebSockets and sends an event every 20 ms to whoever asks for anything else.
-async fn studio() -> u16 {
+pub(crate) async fn studio() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -47,7 +47,7 @@ async fn studio() -> u16 {
     port
 }
 
-fn routes(port: u16) -> String {
+pub(crate) fn routes(port: u16) -> String {
     let route = |path: &str, access: &str| {
         format!(
             "[[route]]\npath = \"{path}\"\nupstream = \"http://127.0.0.1:{port}\"\naccess = \"{access}\"\n"
@@ -57,11 +57,18 @@ fn routes(port: u16) -> String {
         + &route("/live/**", "collab:invite")
         + &route("/plain/**", "authenticated")
         + &route("/open/**", "public")
+        + &route("/watch/{id}", "track:read on track/{id}")
 }
 
-type Socket = WebSocketStream<TcpStream>;
+/// Makes an object known, as an operator does.
+pub(crate) fn registered(program: &Program, object: &str, owner: &str) {
+    let output = program.output(&["object", "register", object, "--owner", owner]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
 
-async fn open(port: u16, path: &str, token: &str) -> Socket {
+pub(crate) type Socket = WebSocketStream<TcpStream>;
+
+pub(crate) async fn open(port: u16, path: &str, token: &str) -> Socket {
     let mut request = format!("ws://localhost:{port}{path}").into_client_request().unwrap();
     request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -70,14 +77,20 @@ async fn open(port: u16, path: &str, token: &str) -> Socket {
     socket
 }
 
-async fn lives(socket: &mut Socket) {
+pub(crate) async fn lives(socket: &mut Socket) {
     socket.send(Message::text("still here")).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("still here"));
 }
 
 /// Waits for the Close frame; gives its code.
-async fn closed(socket: &mut Socket) -> u16 {
-    let message = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("still open");
+pub(crate) async fn closed(socket: &mut Socket) -> u16 {
+    closed_within(socket, 20).await
+}
+
+/// As [`closed`], with more patience, in seconds.
+pub(crate) async fn closed_within(socket: &mut Socket, seconds: u64) -> u16 {
+    let patience = Duration::from_secs(seconds);
+    let message = tokio::time::timeout(patience, socket.next()).await.expect("still open");
     match message {
         Some(Ok(Message::Close(Some(close)))) => close.code.into(),
         other => panic!("no Close frame: {other:?}"),
@@ -85,13 +98,13 @@ async fn closed(socket: &mut Socket) -> u16 {
 }
 
 /// The connections of one person: a WebSocket for each kind of route, and an event stream.
-struct Person {
-    token: String,
-    client: Client,
-    id: String,
+pub(crate) struct Person {
+    pub(crate) token: String,
+    pub(crate) client: Client,
+    pub(crate) id: String,
 }
 
-async fn person(program: &Program, name: &str) -> Person {
+pub(crate) async fn person(program: &Program, name: &str) -> Person {
     let token = program.artist(name).await["access_token"].as_str().unwrap().to_owned();
     let client = program.client().bearer(&token);
     let id = client.get("/auth/profile").await.expect(200).json()["id"].as_str().unwrap().to_owned();
@@ -183,7 +196,7 @@ async fn a_share_that_is_taken_away_or_runs_out_ends_its_connections() {
         let headers = [("content-type", "application/json")];
         ada.client.send(http::Method::PUT, path, &headers, body.to_string().into()).await
     };
-    put("/v1/resources/project/song", json!({})).await.expect(201);
+    registered(&program, "project/song", "ada");
     let share = format!("/v1/resources/project/song/shares/{}", bob.id);
     bob.client.get("/rooms/song").await.problem(404, "not-found");
     put(&share, json!({"relation": "collaborator"})).await.expect(200);
@@ -204,14 +217,18 @@ async fn a_share_that_is_taken_away_or_runs_out_ends_its_connections() {
     lives(&mut owner).await;
 }
 
-/// Opens an event stream and waits for its first event.
+/// Opens an event stream of a service and waits for its first event.
 async fn listen(port: u16, token: &str) -> TcpStream {
+    listen_to(port, "/plain/events", token, "data: beat").await
+}
+
+/// Opens an event stream and waits until this stands in it.
+pub(crate) async fn listen_to(port: u16, path: &str, token: &str, sign: &str) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let request =
-        format!("GET /plain/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = Vec::new();
-    while !String::from_utf8_lossy(&text).contains("data: beat") {
+    while !String::from_utf8_lossy(&text).contains(sign) {
         assert!(stream.read_buf(&mut text).await.unwrap() > 0, "{}", String::from_utf8_lossy(&text));
     }
     stream
@@ -219,9 +236,15 @@ async fn listen(port: u16, token: &str) -> TcpStream {
 
 /// Reads to the clean end of a chunked answer.
 async fn ended(stream: &mut TcpStream) {
+    ended_within(stream, 20).await;
+}
+
+/// As [`ended`], with more patience for the next thing that is said, in seconds.
+pub(crate) async fn ended_within(stream: &mut TcpStream, seconds: u64) {
     let mut rest = Vec::new();
-    while !rest.ends_with(b"\r\n0\r\n\r\n") {
-        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_buf(&mut rest)).await;
+    // The last chunk; it may be the first thing that is read here.
+    while !rest.ends_with(b"\r\n0\r\n\r\n") && rest != b"0\r\n\r\n" {
+        let read = tokio::time::timeout(Duration::from_secs(seconds), stream.read_buf(&mut rest)).await;
         assert!(read.expect("still open").unwrap() > 0, "it broke off");
     }
 }

@@ -155,10 +155,23 @@ async fn an_operator_asks_why_and_goes_back_to_earlier_policies() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     };
     assert!(page.contains("frozen.cedar") && page.contains("track:write"), "{page}");
-    let body = format!("form_token={}&comment=again", form_token(&page));
-    let back = operator
-        .upload("/console/policies/1/activate", "application/x-www-form-urlencoded", body.into())
-        .await;
+    let (_, present) = page.split_once("name=\"present\" value=\"").expect("what it is compared with");
+    let present = present.split('"').next().unwrap();
+    let activate = async |fields: &str| {
+        let body = format!("form_token={}&{fields}", form_token(&page));
+        operator
+            .upload("/console/policies/1/activate", "application/x-www-form-urlencoded", body.into())
+            .await
+    };
+    for (fields, words) in [
+        (format!("comment=&confirm=yes&present={present}"), "Say why"),
+        (format!("comment=once+again&present={present}"), "say that you did"),
+        ("comment=once+again&confirm=yes&present=another".to_owned(), "Other policies are in force by now"),
+    ] {
+        let told = activate(&fields).await.expect(400).text();
+        assert!(told.contains(words), "{fields}: {told}");
+    }
+    let back = activate(&format!("comment=once+again&confirm=yes&present={present}")).await;
     assert_eq!((back.status.as_u16(), back.header("location")), (303, "/console/policies?done=policies"));
     assert!(operator.get("/console/policies").await.expect(200).text().contains("again"));
     let roles = operator.get("/console/roles?relation=owner").await.expect(200).text();
@@ -180,7 +193,19 @@ async fn an_artist_sees_who_has_access_and_takes_it_away() {
     let json = [("content-type", "application/json")];
     let put =
         async |path: &str, body: &'static str| ada.send(http::Method::PUT, path, &json, body.into()).await;
-    put("/v1/resources/project/song", "{}").await.expect(201);
+    // People do not register by themselves; they hear how it is done, and nothing about what others have.
+    let told = put("/v1/resources/project/song", "{}").await.problem(404, "not-found");
+    assert!(
+        told.text().contains("Fortissimo-Register") && told.text().contains("object register"),
+        "{}",
+        told.text()
+    );
+    let registered = program.output(&["object", "register", "project/song", "--owner", "ada"]);
+    assert!(registered.status.success(), "{}", String::from_utf8_lossy(&registered.stderr));
+    let other = bob.send(http::Method::PUT, "/v1/resources/project/song", &json, "{}".into()).await;
+    assert_eq!(other.problem(404, "not-found").json()["detail"], told.json()["detail"]);
+    let shown = program.output(&["object", "show", "project/song", "--account", "ada"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("owner"), "{shown:?}");
     let share = format!("/v1/resources/project/song/shares/{bob_id}");
     let begun = std::time::Instant::now();
     while put(&share, r#"{"relation":"shared"}"#).await.status != 200 {

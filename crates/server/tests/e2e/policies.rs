@@ -171,6 +171,10 @@ async fn policies_are_compared_activated_and_rolled_back_while_the_server_runs()
         &["stems:render", "unknown-action", "14 newly allowed, 0 newly denied", "allowed 3 more of 1 people"],
     );
     assert!(diff.contains("with the built-in"), "{diff}");
+    // What the matrix shows of plain sessions, the solver proves of everybody, where there is one.
+    let proof =
+        if has_solver() { "newly allowed, for example: stems:render to guest/free" } else { "no solver" };
+    assert!(diff.contains(proof), "{proof:?} is missing:\n{diff}");
     ada.get("/render/7").await.problem(403, "forbidden");
     expect(
         &program,
@@ -216,6 +220,70 @@ async fn policies_are_compared_activated_and_rolled_back_while_the_server_runs()
     for kind in ["policy.activated", "policy.rolled_back", "policy.refused"] {
         expect(&program, &["audit", "search", "--kind", kind], 0, &[kind]);
     }
+}
+
+/// Whether `policy diff` can prove anything here; CI must have the solver.
+fn has_solver() -> bool {
+    let there = Command::new("cvc5").arg("--version").output().is_ok();
+    assert!(there || testkit::test_tool("FORTISSIMO_TEST_POSTGRES").is_none(), "xtask installs cvc5");
+    there
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dry_run_takes_relations_into_account_as_they_are_now() {
+    let policies = folder(POLICY);
+    let sections = format!(
+        "[access]\npolicies = {:?}\nself_registration = true\n[[route]]\npath = \"/listen/{{id}}\"\n\
+         upstream = \"http://127.0.0.1:{}\"\naccess = \"track:read on track/{{id}}\"\n",
+        policies.path(),
+        upstream()
+    );
+    let program = start(Settings { sections, ..Settings::default() });
+    let mut people = Vec::new();
+    for name in ["ada", "bob", "eve"] {
+        let artist = program.artist(name).await;
+        let client = program.client().bearer(artist["access_token"].as_str().unwrap());
+        let id = client.get("/auth/profile").await.expect(200).json()["id"].as_str().unwrap().to_owned();
+        people.push((client, id));
+    }
+    let [(ada, _), (bob, bobs), (eve, _)] = &people[..] else { unreachable!("three people") };
+    let put = async |path: &str, body: serde_json::Value| {
+        let headers = [("content-type", "application/json")];
+        ada.send(http::Method::PUT, path, &headers, body.to_string().into()).await
+    };
+    let registered = put("/v1/resources/track/7", json!({})).await;
+    assert!(registered.status.is_success(), "{}", registered.text());
+    let share = format!("/v1/resources/track/7/shares/{bobs}");
+    put(&share, json!({"relation": "shared"})).await.expect(200);
+    for _ in 0..2 {
+        ada.get("/listen/7").await.expect(200);
+    }
+    bob.get("/listen/7").await.expect(200);
+    for _ in 0..3 {
+        eve.get("/listen/7").await.problem(404, "not-found");
+    }
+    // Nobody but owners would listen any more: that costs bob one request, and the others nothing, as ada owns it and eve
+    // had nothing to do with it.
+    let owners = "@id(\"owners\") forbid (principal, action == Fortissimo::Action::\"track:read\", \
+                  resource is Fortissimo::Track) unless { context.owner };";
+    std::fs::write(policies.path().join("stems.cedar"), format!("{POLICY}{owners}")).unwrap();
+    expect(
+        &program,
+        &["policy", "diff", "--requests", "1000"],
+        0,
+        &[
+            "of the last 6 requests that needed an action, this would have denied 1 of 1 people and allowed 0 more",
+            "relations as they are now",
+        ],
+    );
+    // Relations are those of now, not those of then.
+    ada.delete(&share).await.expect(200);
+    expect(
+        &program,
+        &["policy", "diff", "--requests", "1000"],
+        0,
+        &["this would have denied 0 of 0 people and allowed 0 more"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -125,8 +125,8 @@ const RULES: &[Line] = &[
         5,
         Group::None,
         5,
-        "Somebody took extraordinary rights: opened break-glass access, or printed a set-up link on the machine. Check \
-         that it was announced, and review what was done with it.",
+        "Somebody took extraordinary rights: opened break-glass access, or printed a set-up link on the machine although \
+         there are accounts. Check that it was announced, and review what was done with it.",
     ),
     (
         "policies-rolled-back",

@@ -1,0 +1,104 @@
+// The operator's pages about roles, policies and reasons, in a real Chromium with scripts off, held against axe-core.
+"use strict";
+const fs = require("fs");
+const path = require("path");
+const { chromium } = require("playwright-core");
+
+const { BASE, PASSWORD, SHOTS, CHROMIUM, NODE_PATH } = process.env;
+const axe = fs.readFileSync(path.join(NODE_PATH, "axe-core/axe.min.js"), "utf8");
+
+function must(condition, what) {
+  if (!condition) throw new Error(what);
+}
+
+(async () => {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  const visit = async (options) => {
+    const context = await browser.newContext({ baseURL: BASE, viewport: { width: 1100, height: 760 }, ...options });
+    return context.newPage();
+  };
+  const says = async (page, words) => {
+    const text = await page.textContent("main");
+    must(text.includes(words), `"${words}" is missing at ${page.url()}: ${text}`);
+  };
+  const dresses = [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 390, height: 844 } }]];
+  const hold = async (page, name) => {
+    await page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
+    const found = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ["violations"] })`);
+    const grave = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
+    must(grave.length === 0, `axe on ${name}: ${grave.join("\n")}`);
+    const wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    must(wide <= 0, `${name} is ${wide} px too wide`);
+  };
+  const operator = await visit({ javaScriptEnabled: false });
+  await operator.goto("/account/sign-in");
+  await operator.fill("#identifier", "operator");
+  await operator.fill("#password", PASSWORD);
+  await operator.click("form[action='/account/sign-in'] button");
+  await operator.waitForURL("**/account");
+  const state = await operator.context().storageState();
+  const check = async (name, where) => {
+    for (const [dress, options] of dresses) {
+      const other = await visit({ storageState: state, ...options });
+      await other.goto(where);
+      await hold(other, `${name}-${dress}`);
+      await other.context().close();
+    }
+  };
+
+  // Who may do what.
+  await operator.click("nav a[href='/console/roles']");
+  await operator.selectOption("#relation", "owner");
+  await operator.click("main form button");
+  await operator.waitForURL("**/console/roles?relation=owner");
+  await says(operator, "track:read");
+  await check("policies-1-roles", "/console/roles?relation=owner");
+
+  // The history, and one of it.
+  await operator.click("nav a[href='/console/policies']");
+  await says(operator, "freeze the library");
+  await says(operator, "thaw");
+  await check("policies-2-history", "/console/policies");
+  await operator.click("main table a:has-text('1')");
+  await operator.waitForURL("**/console/policies/1");
+  await says(operator, "newly denied");
+  await check("policies-3-one", "/console/policies/1");
+
+  // Going back asks for a reason and for a look.
+  await operator.click("main form.panel button");
+  await operator.waitForSelector("#comment-error");
+  await operator.waitForSelector("#confirm-error");
+  await operator.screenshot({ path: path.join(SHOTS, "policies-4-refused.png"), fullPage: true });
+  await operator.fill("#comment", "winter is back");
+  await operator.check("input[name=confirm]");
+  await operator.click("main form.panel button");
+  await operator.waitForURL("**/console/policies?done=policies");
+  await says(operator, "winter is back");
+
+  // Why somebody can, or cannot.
+  for (const [name, account, action, resource, words] of [
+    ["can", "ada", "track:read", "track/7", "may do track:read"],
+    ["cannot", "ada", "track:write", "track/7", "may not do track:write"],
+    ["nobody", "nobody", "track:read", "track", "There is no such account"],
+  ]) {
+    const page = await visit({ storageState: state });
+    await page.goto("/console/explain");
+    await page.fill("#account", account);
+    await page.selectOption("#action", action);
+    await page.fill("#resource", resource);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(name === "nobody" ? "#account-error" : "[role=status]");
+    await says(page, words);
+    await hold(page, `policies-5-explain-${name}`);
+    await page.context().close();
+  }
+  await check("policies-6-explain", "/console/explain");
+  await browser.close();
+  console.log("policies complete");
+})().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

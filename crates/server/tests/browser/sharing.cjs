@@ -1,0 +1,192 @@
+// An artist shares a song till a date, the friend can, the artist takes it back, the friend cannot; by a link the same;
+// and then gives it away. In a real Chromium with scripts switched off, and each page held against axe-core.
+"use strict";
+const fs = require("fs");
+const path = require("path");
+const { chromium } = require("playwright-core");
+
+const { BASE, PASSWORD, SHOTS, CHROMIUM, NODE_PATH } = process.env;
+const axe = fs.readFileSync(path.join(NODE_PATH, "axe-core/axe.min.js"), "utf8");
+const PLACE = "/account/sharing/project/song";
+
+function must(condition, what) {
+  if (!condition) throw new Error(what);
+}
+
+(async () => {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  const visit = async (options) => {
+    const context = await browser.newContext({ baseURL: BASE, viewport: { width: 1100, height: 760 }, ...options });
+    return context.newPage();
+  };
+  const shot = (page, name) => page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
+  const says = async (page, words) => {
+    const text = await page.textContent("main");
+    must(text.includes(words), `"${words}" is missing at ${page.url()}: ${text}`);
+  };
+  const enter = async (name) => {
+    const page = await visit({ javaScriptEnabled: false });
+    await page.goto("/account/sign-in");
+    await page.fill("#identifier", name);
+    await page.fill("#password", PASSWORD);
+    await page.click("form[action='/account/sign-in'] button");
+    await page.waitForURL("**/account");
+    return page;
+  };
+  // The same person with scripts, for axe-core, in other dresses.
+  const check = async (page, name, where) => {
+    const state = await page.context().storageState();
+    for (const [dress, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 390, height: 844 } }], ["german", { locale: "de-DE" }]]) {
+      const other = await visit({ storageState: state, ...options });
+      await other.goto(where);
+      await shot(other, `${name}-${dress}`);
+      const found = await other.evaluate(`${axe}; axe.run(document, { resultTypes: ["violations"] })`);
+      const grave = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
+      must(grave.length === 0, `axe on ${name} ${dress}: ${grave.join("\n")}`);
+      const wide = await other.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+      must(wide <= 0, `${name} ${dress} is ${wide} px too wide`);
+      await other.context().close();
+    }
+  };
+  const sees = async (page) => (await page.goto(PLACE)).status();
+
+  const ada = await enter("ada");
+  const bob = await enter("bob");
+
+  // The way there, by keyboard only: the link of the song, then the form.
+  await ada.goto("/account/sharing");
+  await says(ada, "song");
+  await ada.focus("main table a");
+  await ada.keyboard.press("Enter");
+  await ada.waitForURL(`**${PLACE}`);
+  await says(ada, "Nobody else has access.");
+  must((await sees(bob)) === 404, "Bob sees it before");
+
+  // What is wrong stands beside its field, and what was typed is kept.
+  await ada.focus("#who");
+  await ada.keyboard.type("not a name");
+  await ada.keyboard.press("Enter");
+  await ada.waitForSelector("#who-error");
+  must((await ada.inputValue("#who")) === "not a name", "what was typed is gone");
+  await ada.fill("#who", "bob");
+  await ada.fill("#until", "2020-02-02");
+  await ada.click("form[action$='/offer'] button");
+  await ada.waitForSelector("#until-error");
+  await says(ada, "Must be in the future.");
+  must((await ada.inputValue("#until")) === "2020-02-02", "the date is gone");
+  await shot(ada, "sharing-1-errors");
+
+  // An offer to somebody and one to nobody look the same.
+  for (const name of ["nobody-at-all", "bob"]) {
+    await ada.goto(PLACE);
+    await ada.fill("#who", name);
+    await ada.fill("#until", "2099-12-31");
+    await ada.focus("#who");
+    await ada.keyboard.press("Enter");
+    await ada.waitForURL(`**${PLACE}?done=offered`);
+    await says(ada, "Offered. If there is such an account");
+    await says(ada, name);
+  }
+  must((await sees(bob)) === 404, "Bob sees it without having accepted");
+
+  // Bob finds it under Sharing and accepts.
+  await bob.goto("/account");
+  await bob.click("nav a[href='/account/sharing']");
+  await says(bob, "Offered to you");
+  await says(bob, "ada");
+  await check(bob, "sharing-2-offered", "/account/sharing");
+  await bob.click("form[action$='/accept'] button");
+  await bob.waitForURL(`**${PLACE}?done=accepted`);
+  await says(bob, "You have access now.");
+  await says(bob, "not yours");
+  must((await bob.$$("form[action$='/offer']")).length === 0, "Bob may pass on what he only sees");
+
+  // Ada sees till when, changes it, and makes him a collaborator.
+  await ada.goto(PLACE);
+  await says(ada, "bob");
+  await says(ada, "2099-12-31 23:59");
+  await ada.click("details.change summary");
+  must((await ada.inputValue("#until-1")) === "2099-12-31", "the date is not in the form");
+  await ada.fill("#until-1", "2098-01-01");
+  await ada.selectOption("#as-1", "collaborator");
+  await ada.click("details.change button");
+  await ada.waitForURL(`**${PLACE}?done=changed`);
+  await says(ada, "2098-01-01 23:59");
+  await says(ada, "collaborator");
+  must((await sees(bob)) === 200, "Bob lost it by a change");
+  // A date that is over takes nothing away by accident.
+  await ada.click("details.change summary");
+  await ada.fill("#until-1", "2021-01-01");
+  await ada.click("details.change button");
+  await ada.waitForSelector("[role=alert]");
+  await says(ada, "2098-01-01 23:59");
+
+  // With a team, at once.
+  await ada.goto(PLACE);
+  await ada.click("form:has(#team) button");
+  await ada.waitForURL(`**${PLACE}?done=shared`);
+  await says(ada, "Team Horns");
+
+  // A link with one right.
+  await ada.check("input[name='may project:read']");
+  await ada.click("form[action$='/links'] button");
+  await ada.waitForSelector("#link");
+  const link = await ada.inputValue("#link");
+  must(link.startsWith(`${BASE}/account/join?token=`), `not a link of ours: ${link}`);
+  await shot(ada, "sharing-3-link");
+  await ada.goto(PLACE);
+  await says(ada, "project:read");
+  await check(ada, "sharing-4-dialog", PLACE);
+
+  // Taken away, the friend cannot.
+  await ada.click("button[aria-label='Take away: bob']");
+  await ada.waitForURL(`**${PLACE}?done=unshared`);
+  must((await sees(bob)) === 404, "Bob still sees it");
+
+  // By the link he can again, until it is revoked.
+  await bob.goto(link);
+  await check(bob, "sharing-5-join", link);
+  await bob.click("form[action='/account/join'] button");
+  await bob.waitForURL(`**${PLACE}?done=accepted`);
+  await ada.goto(PLACE);
+  await says(ada, "by an invitation link");
+  await ada.click("form[action$='/links/revoke'] button");
+  await ada.waitForURL(`**${PLACE}?done=link-revoked`);
+  must((await sees(bob)) === 404, "Bob still sees it by the link");
+  await bob.goto(link);
+  await bob.click("form[action='/account/join'] button");
+  await bob.waitForSelector("[role=alert]");
+  await says(bob, "not valid");
+
+  // An offer that is declined, and one that is withdrawn, give nothing.
+  const again = async () => {
+    await ada.goto(PLACE);
+    await ada.fill("#who", "bob@example.com");
+    await ada.click("form[action$='/offer'] button");
+    await ada.waitForURL(`**${PLACE}?done=offered`);
+  };
+  await again();
+  await bob.goto("/account/sharing");
+  await bob.click("form[action$='/accept'] button");
+  await bob.waitForURL(`**${PLACE}?done=accepted`);
+
+  // Given away; she stays as a collaborator, and he can take that.
+  await ada.goto(PLACE);
+  await ada.selectOption("#heir", { label: "bob" });
+  await ada.click("form[action$='/transfer'] button");
+  await ada.waitForURL(`**${PLACE}?done=transferred`);
+  await says(ada, "not yours");
+  await bob.goto(PLACE);
+  must(!(await bob.textContent("main")).includes("not yours"), "it is not Bob's");
+  await bob.click("button[aria-label='Take away: ada']");
+  await bob.waitForURL(`**${PLACE}?done=unshared`);
+  must((await sees(ada)) === 404, "Ada still sees it");
+  await browser.close();
+  console.log("sharing complete");
+})().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
