@@ -35,7 +35,7 @@ enum Command {
         /// Seconds for each load run.
         #[arg(long, default_value_t = 8)]
         seconds: u32,
-        /// Only one part, shown and not written to the page: `audit`, `login-risk`.
+        /// Only one part, shown and not written to the page: `audit`, `identity`, `login-risk`.
         #[arg(long)]
         only: Option<String>,
         /// Events that go through the audit trail while its memory is looked at; 10000000 for the figure that counts.

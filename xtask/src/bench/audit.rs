@@ -21,14 +21,6 @@ pub(crate) fn measure(report: &mut Report, seconds: u32, events: u64) -> Result<
         "the audit bench failed:\n{text}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    for line in text.lines() {
-        if let Some(row) = line.strip_prefix("row|") {
-            let mut parts = row.split('|').map(str::to_owned);
-            let (what, goal) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-            report.row(&what, &goal, parts.next().unwrap_or_default());
-        } else if let Some(note) = line.strip_prefix("note ") {
-            report.note(note.to_owned());
-        }
-    }
+    report.take_over(&text);
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! (`cargo bench`) are run too and their output is shown.
 
 mod audit;
+mod identity;
 mod load;
 mod peers;
 mod report;
@@ -27,25 +28,35 @@ pub(crate) fn run(seconds: u32, only: Option<&str>, events: u64) -> Result<()> {
         None => {}
         Some("audit") => return audit::measure(&mut Report::default(), seconds, events),
         Some("login-risk") => return login_risk(),
-        Some(other) => bail!("there is no part {other}; parts are: audit, login-risk"),
+        Some("identity") => {
+            programs()?;
+            return identity::measure(&mut Report::default(), seconds);
+        }
+        Some(other) => bail!("there is no part {other}; parts are: audit, identity, login-risk"),
     }
-    tools::debian(&[("/usr/sbin/nginx", "nginx-light"), ("/usr/bin/wrk", "wrk")])?;
-    tools::run(Command::new("cargo").current_dir(tools::root()).args([
-        "build",
-        "--release",
-        "--package",
-        "fortissimo",
-    ]))?;
+    programs()?;
     let mut report = Report::default();
     start_up(&mut report)?;
     proxying(&mut report, seconds)?;
     sign_ins(&mut report, seconds)?;
+    identity::measure(&mut report, seconds)?;
     audit::measure(&mut report, seconds, events)?;
     let page = tools::root().join("docs/performance.md");
     // Written twice, so that a failing micro measurement does not take the others with it.
     report.write(&page)?;
     micro(&mut report)?;
     report.write(&page)
+}
+
+/// The load generator, the peer, and our own program as it is released.
+fn programs() -> Result<()> {
+    tools::debian(&[("/usr/sbin/nginx", "nginx-light"), ("/usr/bin/wrk", "wrk")])?;
+    tools::run(Command::new("cargo").current_dir(tools::root()).args([
+        "build",
+        "--release",
+        "--package",
+        "fortissimo",
+    ]))
 }
 
 /// The risk of sign-ins on the development set; needs no server.

@@ -26,6 +26,19 @@ impl Report {
         self.notes.push(text);
     }
 
+    /// The figures of a crate's own bench: lines `row|what|goal|measured` and `note …`.
+    pub(crate) fn take_over(&mut self, output: &str) {
+        for line in output.lines() {
+            if let Some(row) = line.strip_prefix("row|") {
+                let mut parts = row.split('|').map(str::to_owned);
+                let (what, goal) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                self.row(&what, &goal, parts.next().unwrap_or_default());
+            } else if let Some(note) = line.strip_prefix("note ") {
+                self.note(note.to_owned());
+            }
+        }
+    }
+
     /// The output of a micro benchmark.
     pub(crate) fn block(&mut self, command: &str, output: &str) {
         println!("bench: {command}\n{output}");

@@ -17,8 +17,8 @@ use base::{Clock, Secret};
 use bytes::Bytes;
 
 use crate::form::{Form, Record, Writer};
+use crate::TlsConfig;
 use crate::http::{Answer, Http, printable};
-use crate::tls::TlsConfig;
 
 /// The kind of other side, and where it is. A closed set.
 #[derive(Debug, Clone)]
