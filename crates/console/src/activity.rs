@@ -44,20 +44,20 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Result
     let found = console.audit.search(&by, &Filter::default(), None, LOOKED_AT).await?;
     let page = ActivityPage {
         frame: visit.frame(&console, "account"),
-        lines: found.entries.iter().filter_map(Line::of).collect(),
+        lines: found.entries.iter().filter_map(|entry| Line::of(entry, &visit)).collect(),
     };
     Ok(render(&visit, StatusCode::OK, &page))
 }
 
 impl Line {
     /// The line of an event; `None` for events that say nothing to a person.
-    fn of(entry: &Entry) -> Option<Self> {
+    fn of(entry: &Entry, visit: &Visit) -> Option<Self> {
         let (what, tone) = words(&entry.kind)?;
         Some(Self {
             at: entry.at.to_rfc3339(),
             what,
             tone,
-            why: reasons(&entry.details),
+            why: reasons(&entry.details, |words| visit.translate(words)),
             agent: entry.agent.as_deref().map(device).unwrap_or_default(),
             address: entry.address.map(|address| address.to_string()).unwrap_or_default(),
         })
@@ -90,19 +90,22 @@ fn words(kind: &str) -> Option<(&'static str, &'static str)> {
         "passkey.removed" => ("A passkey was removed", "warn"),
         "api_key.created" => ("An API key was created", "warn"),
         "api_key.revoked" => ("An API key was revoked", "warn"),
+        "account.locked" => ("Too many codes were wrong; they are stopped", "bad"),
+        "account.unlocked" => ("Codes and passwords are looked at again", ""),
         "account.throttled" => ("Failed sign-ins made the next ones wait", "warn"),
         _ => return None,
     })
 }
 
 /// The reasons of an assessment, in words; empty where an event has none.
-fn reasons(details: &serde_json::Value) -> String {
+fn reasons(details: &serde_json::Value, translate: impl Fn(&'static str) -> &'static str) -> String {
     let codes = details.get("reasons").and_then(serde_json::Value::as_array);
     let words: Vec<&str> = codes
         .into_iter()
         .flatten()
         .filter_map(serde_json::Value::as_str)
         .filter_map(identity::risk_reason_words)
+        .map(translate)
         .collect();
     words.join(", ")
 }
@@ -113,12 +116,12 @@ mod tests {
 
     #[test]
     fn reasons_are_told_in_words_and_unknown_ones_are_left_out() {
-        let told = super::reasons(&json!({"score": 61, "reasons": ["new-place", "<b>", "new-device"]}));
+        let told = super::reasons(&json!({"score": 61, "reasons": ["new-place", "<b>", "new-device"]}), |words| words);
         assert_eq!(
             told,
             "from a place you have not signed in from before, from a device or browser you have not used before"
         );
-        assert_eq!(super::reasons(&json!({"reasons": "x"})), "");
-        assert_eq!(super::reasons(&json!({})), "");
+        assert_eq!(super::reasons(&json!({"reasons": "x"}), |words| words), "");
+        assert_eq!(super::reasons(&json!({}), |words| words), "");
     }
 }

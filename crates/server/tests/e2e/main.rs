@@ -8,6 +8,7 @@ mod crash;
 mod evidence;
 mod factors;
 mod faults;
+mod identity_pages;
 mod import;
 mod journey;
 mod live;
@@ -21,6 +22,7 @@ mod risk;
 mod sinks;
 mod smtp;
 mod studio;
+mod token_judges;
 mod tokens;
 mod verify;
 
