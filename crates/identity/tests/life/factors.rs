@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base::{Id, ProblemKind, Secret, kind};
-use identity::{AccountCaller, Again, Error, FactorKind, RequestMeta, TokenPair};
+use identity::{AccountCaller, Again, Error, RequestMeta, TokenPair};
 use store::params;
 use totp_rs::Builder;
 
