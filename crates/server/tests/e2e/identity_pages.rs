@@ -9,8 +9,7 @@ async fn every_page_of_identity_is_fit_to_be_seen() {
     if node_modules().is_none() {
         return;
     }
-    let sections = "[limits]\nenabled = false\n".to_owned();
-    let program = start(Settings { sections, ..Settings::default() });
+    let program = start(Settings::default());
     let shots = repository("target/xtask/screenshots");
     std::fs::create_dir_all(&shots).unwrap();
     let setup = program.setup_code().await;
