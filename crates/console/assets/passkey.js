@@ -85,9 +85,11 @@ async function upgrade(form) {
   const able = known && PublicKeyCredential.getClientCapabilities ? await PublicKeyCredential.getClientCapabilities() : {};
   if (!able.conditionalCreate) return;
   const question = await begin(form);
-  if (!question) return;
+  // What the person asks for meanwhile comes first: a browser does one thing at a time.
+  if (!question || waiting) return;
+  waiting = new AbortController();
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(question.options.publicKey);
-  const credential = await navigator.credentials.create({ publicKey, mediation: "conditional" });
+  const credential = await navigator.credentials.create({ publicKey, mediation: "conditional", signal: waiting.signal });
   const answer = await fetch(form.action, {
     method: "POST",
     body: new URLSearchParams({

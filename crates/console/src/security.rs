@@ -28,8 +28,6 @@ struct SecurityPage<'a> {
     stopped: bool,
     /// Some factor is asked for at sign-in.
     demanded: bool,
-    /// The browser may make a passkey by itself now.
-    upgrade: bool,
     keys: Vec<KeyRow>,
     key_name: &'a str,
     key_scopes: &'a str,
@@ -131,7 +129,6 @@ async fn security_page<'a>(console: &Console, visit: &Visit) -> Result<SecurityP
         recovery_codes: factors.recovery_codes,
         stopped: console.identity.app_is_stopped(caller).await?,
         demanded,
-        upgrade: console.identity.may_upgrade(caller).await?,
         keys: keys
             .into_iter()
             .map(|key| KeyRow {

@@ -51,13 +51,16 @@ function must(condition, what) {
   quiet.on("response", (answer) => {
     if (answer.url().includes("/account/passkeys/upgrade")) asked.push(`${new URL(answer.url()).pathname} ${answer.status()}`);
   });
-  // What the browser itself answers is taken; only counted is whether it was asked quietly.
+  // Chromium does it only together with a password manager, which it has none of here: what it would answer is said by a
+  // stand-in, so that the page's script and the server are tried for real. (That the server takes an answer without
+  // presence is tried with an authenticator in software.)
   await quiet.addInitScript(() => {
     const create = navigator.credentials.create.bind(navigator.credentials);
     window.quietly = 0;
     navigator.credentials.create = (options) => {
-      if (options.mediation === "conditional") window.quietly += 1;
-      return create(options);
+      if (options.mediation !== "conditional") return create(options);
+      window.quietly += 1;
+      return create({ ...options, mediation: undefined });
     };
   });
   const keeper = await authenticator(quiet);
@@ -70,6 +73,7 @@ function must(condition, what) {
   await quiet.goto("/account/security");
   await shot(quiet, "passkey-0-upgraded");
   must((await quiet.textContent("main")).includes("nobody asks for it"), "the passkey is not shown as one that nobody asks for");
+  await quiet.goto("/account");
   must((await quiet.locator("form[data-passkey-upgrade]").count()) === 0, "the browser would be asked again");
   // The password alone goes on to sign in; the passkey does too.
   await sign_out(quiet);
@@ -101,7 +105,6 @@ function must(condition, what) {
   // Registered on the security page.
   const ada = await visit();
   const device = await authenticator(ada);
-  await ada.route("**/account/passkeys/upgrade/start", (route) => route.abort());
   await ada.goto("/account/sign-in");
   await check(ada, "sign-in");
   await password(ada);

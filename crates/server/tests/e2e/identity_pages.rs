@@ -9,7 +9,9 @@ async fn every_page_of_identity_is_fit_to_be_seen() {
     if node_modules().is_none() {
         return;
     }
-    let program = start(Settings::default());
+    // Four people make the same mistakes from one network, which would be called spraying.
+    let sections = "[attempts]\nspray_names = 50\n".to_owned();
+    let program = start(Settings { sections, ..Settings::default() });
     let shots = repository("target/xtask/screenshots");
     std::fs::create_dir_all(&shots).unwrap();
     let setup = program.setup_code().await;
