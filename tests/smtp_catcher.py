@@ -89,7 +89,8 @@ def context():
 def authenticate(server, session, envelope, mechanism, data):
     note("AUTH")
     good = isinstance(data, LoginPassword) and data.password.decode() == PASSWORD
-    return AuthResult(success=good)
+    # `handled` would mean that the refusal was sent already.
+    return AuthResult(success=good, handled=good)
 
 
 options = {}
