@@ -64,7 +64,10 @@ pub(crate) async fn overview(State(console): State<Console>, visit: Visit) -> Re
             .map(|session| SessionRow {
                 id: session.id.to_string(),
                 name: session.name.unwrap_or_default(),
-                agent: session.agent.as_deref().map_or_else(|| visit.say("unknown-device").to_owned(), device),
+                agent: session
+                    .agent
+                    .as_deref()
+                    .map_or_else(|| visit.say("unknown-device").to_owned(), device),
                 address: session.address.unwrap_or_default(),
                 place: session.place.unwrap_or_default(),
                 created_at: session.created_at.to_rfc3339(),

@@ -116,7 +116,10 @@ mod tests {
 
     #[test]
     fn reasons_are_told_in_words_and_unknown_ones_are_left_out() {
-        let told = super::reasons(&json!({"score": 61, "reasons": ["new-place", "<b>", "new-device"]}), |words| words);
+        let told =
+            super::reasons(&json!({"score": 61, "reasons": ["new-place", "<b>", "new-device"]}), |words| {
+                words
+            });
         assert_eq!(
             told,
             "from a place you have not signed in from before, from a device or browser you have not used before"

@@ -71,7 +71,9 @@ pub(crate) async fn start(
 ) -> Result<Response, Failure> {
     let purpose = match (&visit.caller, query.link.as_str(), query.again.as_str()) {
         (_, "", "") => ProviderPurpose::SignIn,
-        (Caller::Account(account), token, "") if visit.owns(&console, token) => ProviderPurpose::Link(account),
+        (Caller::Account(account), token, "") if visit.owns(&console, token) => {
+            ProviderPurpose::Link(account)
+        }
         (Caller::Account(account), "", token) if visit.owns(&console, token) => {
             ProviderPurpose::Again(account)
         }

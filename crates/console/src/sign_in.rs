@@ -46,7 +46,13 @@ struct SecondFactorPage<'a> {
 }
 
 impl<'a> SecondFactorPage<'a> {
-    fn new(frame: Frame, challenge: &'a str, next: &'a str, offer: &SecondFactorOffer, errors: Errors) -> Self {
+    fn new(
+        frame: Frame,
+        challenge: &'a str,
+        next: &'a str,
+        offer: &SecondFactorOffer,
+        errors: Errors,
+    ) -> Self {
         Self {
             frame,
             challenge,
@@ -218,10 +224,7 @@ pub(crate) async fn mail_code(
 
 /// POST /account/language: remembers the choice for a year, and for mails to whoever is signed in. Back to the account,
 /// or to the sign-in.
-pub(crate) async fn language(
-    State(console): State<Console>,
-    form: Submitted,
-) -> Result<Response, Failure> {
+pub(crate) async fn language(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
     let caller = form.visit.caller.account();
     let back = go(if caller.is_some() { "/account" } else { crate::SIGN_IN_PAGE });
     Ok(match Language::of(form.text("language")) {

@@ -32,8 +32,8 @@ struct Loaded {
 impl Loaded {
     fn read(language: base::Language) -> Self {
         let id = language.code().parse().expect("our languages have codes");
-        let resource = FluentResource::try_new(source(language).to_owned())
-            .expect("our files of words are well-formed");
+        let resource =
+            FluentResource::try_new(source(language).to_owned()).expect("our files of words are well-formed");
         let ids: Vec<String> = resource
             .entries()
             .filter_map(|entry| match entry {

@@ -61,10 +61,10 @@ pub use exchange::Exchange;
 #[doc(hidden)]
 pub use guard::Pipeline;
 pub use guard::{Connection, Guard, Parts, Service};
-pub use locate::Locate;
 pub use headers::secure_own;
 pub use identity::{AccountCaller, Caller, RequestMeta};
 pub use limits::{EndpointLimit, LimitsConfig, NetworkLimit, RateClass, TierLimits, WindowLimits};
+pub use locate::Locate;
 pub use passed::Passed;
 pub use refusal::{Refusal, Stage};
 pub use routes::{Inspect, RESERVED, Route, RouteConfig, RouteTable, Target, Timeouts, Upstream};

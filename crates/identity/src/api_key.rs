@@ -189,7 +189,9 @@ impl Identity {
         inner.must_be_fresh(&mut tx, caller).await?;
         let live: i64 = tx.query_one(LIVE, params![caller.account, inner.now()]).await?.get(0)?;
         if live >= inner.settings.api_keys_per_account {
-            return Err(Error::Conflict("The account has as many API keys as it may have; revoke one first."));
+            return Err(Error::Conflict(
+                "The account has as many API keys as it may have; revoke one first.",
+            ));
         }
         let made = inner.insert_key(&mut tx, caller, &wish, meta).await?;
         inner.tell_of_key(&mut tx, caller, &made.view.hint).await?;

@@ -151,7 +151,10 @@ impl Inner {
     /// Whether the hard stop is reached: only rebinding (or an operator) ends it.
     pub(crate) async fn is_stopped(&self, tx: &mut Tx, guess: &Guess) -> Result<bool, Error> {
         let row = tx.query_opt(LOOK, params![guess.key]).await?;
-        Ok(row.map(|row| row.get::<i64>(1)).transpose()?.is_some_and(|n| n >= self.settings.attempts_hard_stop))
+        Ok(row
+            .map(|row| row.get::<i64>(1))
+            .transpose()?
+            .is_some_and(|n| n >= self.settings.attempts_hard_stop))
     }
 
     /// The failures of the last hour, if an attempt may be made now.
@@ -261,9 +264,8 @@ impl Inner {
             return Ok(());
         }
         let until = now.plus_ms(settings.network_first_delay_ms);
-        let noted = tx
-            .query_opt(NOTE_SPRAY, params![network, settings.network_attempts_before_delay, until])
-            .await?;
+        let noted =
+            tx.query_opt(NOTE_SPRAY, params![network, settings.network_attempts_before_delay, until]).await?;
         if let Some(row) = noted {
             // Nobody's account: what is seen here is a network that tries many names.
             let delay_s = seconds(row.get::<Timestamp>(0)?.since_ms(now).max(0));

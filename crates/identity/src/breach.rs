@@ -27,8 +27,9 @@ pub(crate) struct Ranges {
 impl Ranges {
     /// `origin` such as `https://api.pwnedpasswords.com`; ranges are below `/range/`.
     pub(crate) fn open(origin: &str) -> Result<Self, Error> {
-        let client = Outbound::new(&Tls::default(), TIMEOUT, MAX_ANSWER)
-            .map_err(|_| Error::Settings("accounts.breach_api cannot be asked: no certificates are trusted"))?;
+        let client = Outbound::new(&Tls::default(), TIMEOUT, MAX_ANSWER).map_err(|_| {
+            Error::Settings("accounts.breach_api cannot be asked: no certificates are trusted")
+        })?;
         Ok(Self { client, base: format!("{}/range/", origin.trim_end_matches('/')) })
     }
 
@@ -39,7 +40,10 @@ impl Ranges {
             Ok(answer) => has(&answer, &key.suffix),
             Err(reason) => {
                 metrics::counter!("identity_breach_api_failed_total").increment(1);
-                tracing::warn!(reason, "the list of breached passwords was not asked; the offline filter was");
+                tracing::warn!(
+                    reason,
+                    "the list of breached passwords was not asked; the offline filter was"
+                );
                 false
             }
         }
@@ -61,7 +65,8 @@ impl Ranges {
 /// Lines of `SUFFIX:COUNT`; a count of zero is padding.
 fn has(answer: &[u8], suffix: &str) -> bool {
     answer.split(|byte| *byte == b'\n').any(|line| {
-        let Some((found, count)) = std::str::from_utf8(line).ok().and_then(|line| line.trim().split_once(':'))
+        let Some((found, count)) =
+            std::str::from_utf8(line).ok().and_then(|line| line.trim().split_once(':'))
         else {
             return false;
         };
@@ -108,7 +113,10 @@ mod tests {
         let body = format!("0018A45C4D1DEF81644B54AB7F969B88D65:1\r\n{SUFFIX}:9659365\r\n");
         let (known, asked) = knows(ok(&body)).await;
         assert!(known);
-        assert!(asked.starts_with("GET /range/5BAA6 HTTP/1.1\r\n") && asked.contains("add-padding: true"), "{asked}");
+        assert!(
+            asked.starts_with("GET /range/5BAA6 HTTP/1.1\r\n") && asked.contains("add-padding: true"),
+            "{asked}"
+        );
         assert!(!asked.contains("1E4C9") && !asked.to_lowercase().contains("password"), "{asked}");
     }
 
@@ -117,7 +125,8 @@ mod tests {
         let body = format!("0018A45C4D1DEF81644B54AB7F969B88D65:1\r\n{SUFFIX}:0\r\n");
         assert!(!knows(ok(&body)).await.0, "padding");
         assert!(!knows(ok("<html>\u{fffd}:::\n:\n")).await.0, "nonsense");
-        let refused = "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned();
+        let refused =
+            "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned();
         assert!(!knows(refused).await.0);
         let nobody = Ranges::open("http://127.0.0.1:1").unwrap();
         assert!(!nobody.know(&Secret::new("password".to_owned())).await);

@@ -15,7 +15,6 @@ use crate::factor::{FactorKind, Shown};
 use crate::service::Inner;
 use crate::{AccountStatus, Error, Partial, RequestMeta, SecondFactorOffer, SessionKind, secret_text};
 
-
 store::sql! {
     INSERT = "INSERT INTO sign_in_challenge (challenge_hash, account_id, epoch, kind, method, audience, name_sealed, \
         binding, attempts, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10)";
@@ -105,7 +104,8 @@ impl Inner {
             return Err(Error::InvalidChallenge);
         }
         let hash = secret_text::hash(challenge);
-        let tried = params![hash, kind.as_str(), binding(kind, meta)?, self.now(), self.settings.challenge_tries];
+        let tried =
+            params![hash, kind.as_str(), binding(kind, meta)?, self.now(), self.settings.challenge_tries];
         let row = tx.query_opt(TRY, tried).await?.ok_or(Error::InvalidChallenge)?;
         let id: Id<kind::Account> = row.get(0)?;
         let account = Account::load(tx, id).await?;

@@ -134,7 +134,6 @@ impl Led {
 }
 
 impl Inner {
-
     /// From a first factor to a session, or to a challenge where the account has a second one. The one way in for every
     /// first factor. No transaction may be open.
     pub(crate) async fn sign_in_proven(

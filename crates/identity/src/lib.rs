@@ -84,8 +84,8 @@ pub use provider::{
 };
 pub use requests::{
     AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials,
-    OutboxEntry, Partial, Registration, SecondFactorOffer, SessionKind, SessionView, Setup, SetupLink, SignIn, Swept, TokenPair,
-    Verified,
+    OutboxEntry, Partial, Registration, SecondFactorOffer, SessionKind, SessionView, Setup, SetupLink,
+    SignIn, Swept, TokenPair, Verified,
 };
 pub use risk::{Answer, Locator, NoticeView, RiskSettings, Whereabouts, risk_reason_words};
 pub use service::{Identity, Parts};

@@ -149,18 +149,14 @@ impl Inner {
 
     /// Keeps an address's attempts few. Of the network with the most of them the oldest gives way, so that a network
     /// that floods an address displaces its own; where all are equal, the oldest of all. The newest one stays.
-    async fn make_room(
-        &self,
-        tx: &mut Tx,
-        index: [u8; 32],
-        newest: Id<kind::Account>,
-    ) -> Result<(), Error> {
+    async fn make_room(&self, tx: &mut Tx, index: [u8; 32], newest: Id<kind::Account>) -> Result<(), Error> {
         let mut attempts: Vec<(Id<kind::Account>, Option<[u8; 32]>)> = Vec::new();
         for row in tx.query(ATTEMPTS, params![index]).await? {
             attempts.push((row.get(0)?, row.get(1)?));
         }
         while attempts.len() > self.settings.pending_per_address.max(1) as usize {
-            let of_network = |network: &Option<[u8; 32]>| attempts.iter().filter(|one| one.1 == *network).count();
+            let of_network =
+                |network: &Option<[u8; 32]>| attempts.iter().filter(|one| one.1 == *network).count();
             // Newest first, and the last of equal ones is the maximum: the oldest.
             let others = attempts.iter().enumerate().filter(|(_, one)| one.0 != newest);
             let Some((at, _)) = others.max_by_key(|(_, one)| of_network(&one.1)) else { break };

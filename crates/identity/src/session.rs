@@ -55,7 +55,9 @@ impl Inner {
         let account = new.account.id;
         let id: Id<kind::Session> = Id::new(&self.clock, &self.entropy);
         let now = self.now();
-        for row in tx.query(SURPLUS, params![account, self.settings.sessions_per_account.saturating_sub(1)]).await? {
+        for row in
+            tx.query(SURPLUS, params![account, self.settings.sessions_per_account.saturating_sub(1)]).await?
+        {
             let surplus: Id<kind::Session> = row.get(0)?;
             tx.execute(END, params![surplus, account, now]).await?;
             tx.announce(Change::Session(surplus));

@@ -87,9 +87,9 @@ fn nullable(document: &Value, schema: &Value) -> bool {
     let schema = follow(document, schema);
     schema["type"] == "null"
         || schema["type"].as_array().is_some_and(|types| types.contains(&json!("null")))
-        || ["oneOf", "anyOf"]
-            .iter()
-            .any(|many| schema[*many].as_array().is_some_and(|all| all.iter().any(|one| nullable(document, one))))
+        || ["oneOf", "anyOf"].iter().any(|many| {
+            schema[*many].as_array().is_some_and(|all| all.iter().any(|one| nullable(document, one)))
+        })
 }
 
 /// The type that is not `null`.
@@ -119,7 +119,9 @@ fn sample(document: &Value, name: &str, schema: &Value) -> Value {
     match (kind(document, schema), schema["format"].as_str().unwrap_or_default(), name) {
         ("string", "uuid", _) => json!(UUID),
         ("string", "date-time", _) => json!("2027-01-20T08:00:00Z"),
-        ("string", "password", _) | ("string", _, "password" | "current_password" | "new_password") => json!(PASSWORD),
+        ("string", "password", _) | ("string", _, "password" | "current_password" | "new_password") => {
+            json!(PASSWORD)
+        }
         ("string", "email", _) | ("string", _, "email") => json!("someone@example.org"),
         ("string", ..) => json!("someone"),
         ("integer" | "number", ..) => schema.get("minimum").cloned().unwrap_or(json!(1)),
@@ -162,8 +164,7 @@ impl Caller<'_> {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         if operation.body {
-            request =
-                request.header("content-type", "application/json").header("content-length", body.len());
+            request = request.header("content-type", "application/json").header("content-length", body.len());
         }
         let body = if operation.body { Body::from(body) } else { Body::Empty };
         self.house.send_raw(request.body(body).unwrap()).await
@@ -252,7 +253,8 @@ async fn every_field_of_every_endpoint_takes_bad_input_calmly() {
         for (name, body) in bad_bodies() {
             let answer = caller.refused_or_right(operation, token, &path, body, name).await;
             // All optional: an empty object may be right.
-            let may_be_empty = name == "an empty object" && operation.fields.iter().all(|(.., required)| !required);
+            let may_be_empty =
+                name == "an empty object" && operation.fields.iter().all(|(.., required)| !required);
             assert!(may_be_empty || answer.status.is_client_error(), "{place}: {name}: {answer:?}");
         }
         let unknown = with(document, operation, "no_such_field", "1");
@@ -267,7 +269,8 @@ async fn every_field_of_every_endpoint_takes_bad_input_calmly() {
                 let (status, kind, found) = answer.problem();
                 assert_eq!((status, kind), (400, "invalid-field"), "{place} {name}: {what}: {answer:?}");
                 // Inside of a list or an object, what is wrong may be a part of it.
-                let inside = matches!(of_kind, "array" | "object") && found.starts_with(&format!("{pointer}/"));
+                let inside =
+                    matches!(of_kind, "array" | "object") && found.starts_with(&format!("{pointer}/"));
                 assert!(found == pointer || inside, "{place} {name}: {what}: {found}");
             };
             let twice = with(document, operation, name, &right);
@@ -288,8 +291,12 @@ async fn every_field_of_every_endpoint_takes_bad_input_calmly() {
                 wrong(&caller.refused_or_right(operation, token, &path, null, "null").await, "null");
             }
             for (is, text) in [
-                ("integer", "7"), ("number", "-1.5e300"), ("boolean", "true"), ("string", "\"text\""),
-                ("array", "[[]]"), ("object", "{\"a\":{}}"),
+                ("integer", "7"),
+                ("number", "-1.5e300"),
+                ("boolean", "true"),
+                ("string", "\"text\""),
+                ("array", "[[]]"),
+                ("object", "{\"a\":{}}"),
             ] {
                 let same = is == of_kind || of_kind == "any" || (is == "number" && of_kind == "integer");
                 let body = with(document, operation, name, text);

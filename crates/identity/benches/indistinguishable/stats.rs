@@ -98,13 +98,15 @@ pub(crate) fn check() {
     let near = |found: f64, expected: f64| (found - expected).abs() < 1e-6;
     assert!(near(two_sided(1.959_964), 0.05) && near(two_sided(0.0), 1.0), "the normal distribution");
     // Counted by hand: U = 32 of 100 with eight ties, t = -2 / sqrt(2 · 9.1667 / 10), D = 2 of 10.
-    let (a, b): (Vec<f64>, Vec<f64>) =
-        ((1..=10).map(f64::from).collect(), (3..=12).map(f64::from).collect());
+    let (a, b): (Vec<f64>, Vec<f64>) = ((1..=10).map(f64::from).collect(), (3..=12).map(f64::from).collect());
     assert!((mann_whitney(&a, &b).statistic + 1.364_8).abs() < 0.001, "{:?}", mann_whitney(&a, &b));
     assert!((welch(&a, &b).statistic + 1.477_1).abs() < 0.001, "{:?}", welch(&a, &b));
     assert!((kolmogorov_smirnov(&a, &b).statistic - 0.2).abs() < 1e-9, "{:?}", kolmogorov_smirnov(&a, &b));
     let shifted: Vec<f64> = (0..2_000).map(|n| f64::from(n % 100) + 10.0).collect();
     let alike: Vec<f64> = (0..2_000).map(|n| f64::from(n % 100)).collect();
     assert!(mann_whitney(&alike, &alike).p > 0.99 && mann_whitney(&alike, &shifted).p < 1e-6, "ranks");
-    assert!(kolmogorov_smirnov(&alike, &alike).p > 0.99 && kolmogorov_smirnov(&alike, &shifted).p < 1e-6, "D");
+    assert!(
+        kolmogorov_smirnov(&alike, &alike).p > 0.99 && kolmogorov_smirnov(&alike, &shifted).p < 1e-6,
+        "D"
+    );
 }

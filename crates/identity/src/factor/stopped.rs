@@ -90,8 +90,7 @@ impl Identity {
             inner.forget_everywhere(&mut tx, &account, Authenticator::Password, name.as_bytes()).await?;
         }
         let id = *account.id.as_bytes();
-        for authenticator in
-            [Authenticator::PasswordAgain, Authenticator::Totp, Authenticator::RecoveryCode]
+        for authenticator in [Authenticator::PasswordAgain, Authenticator::Totp, Authenticator::RecoveryCode]
         {
             inner.forget_everywhere(&mut tx, &account, authenticator, &id).await?;
         }
@@ -183,7 +182,8 @@ impl Inner {
     async fn app_is_stopped(&self, tx: &mut Tx, account: Id<kind::Account>) -> Result<bool, Error> {
         for known in self.devices_and_strangers(tx, account).await? {
             let meta = self.nobody();
-            if self.is_stopped(tx, &self.guess(Authenticator::Totp, account.as_bytes(), known, &meta)).await? {
+            if self.is_stopped(tx, &self.guess(Authenticator::Totp, account.as_bytes(), known, &meta)).await?
+            {
                 return Ok(true);
             }
         }

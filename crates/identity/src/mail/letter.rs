@@ -177,9 +177,7 @@ impl Letter<'_> {
             Self::AlreadyRegistered { username, sign_in, forgot } => {
                 (with(username, [("sign_in", (*sign_in).into())]), Some(forgot))
             }
-            Self::AddressTaken { sign_in, forgot } => {
-                (vec![("sign_in", (*sign_in).into())], Some(forgot))
-            }
+            Self::AddressTaken { sign_in, forgot } => (vec![("sign_in", (*sign_in).into())], Some(forgot)),
             Self::PasswordChanged { username, at, forgot }
             | Self::EmailChangeAsked { username, at, forgot }
             | Self::EmailChanged { username, at, forgot } => {
@@ -212,9 +210,7 @@ impl Letter<'_> {
             Self::ConfirmSignIn { username, facts, link } | Self::NewSignIn { username, facts, link } => {
                 (told(username, facts, language), Some(link.expose()))
             }
-            Self::SignInDenied { username, facts, forgot } => {
-                (told(username, facts, language), Some(forgot))
-            }
+            Self::SignInDenied { username, facts, forgot } => (told(username, facts, language), Some(forgot)),
             Self::BreakGlass { username, administrator, resource, reason, until, sign_in } => {
                 let fills = [
                     ("administrator", (*administrator).into()),
@@ -232,10 +228,7 @@ fn named(username: &Username) -> Vec<Fill<'_>> {
     vec![("username", username.as_str().into())]
 }
 
-fn with<'a, const N: usize>(
-    username: &'a Username,
-    more: [Fill<'a>; N],
-) -> Vec<Fill<'a>> {
+fn with<'a, const N: usize>(username: &'a Username, more: [Fill<'a>; N]) -> Vec<Fill<'a>> {
     let mut fills = named(username);
     fills.extend(more);
     fills
@@ -427,8 +420,13 @@ mod tests {
         assert!(told.text.contains(why), "{}", told.text);
         assert!(told.html.contains("Firefox &lt;b&gt;") && !told.html.contains("<b>"));
         let german = letter.write(Language::German);
-        assert!(german.text.contains("Es war am 02.01.2026 um 03:04 Uhr UTC, von der Netzadresse"), "{}", german.text);
-        let changed = Letter::PasswordChanged { username: &username, at, forgot: "x" }.write(Language::English);
+        assert!(
+            german.text.contains("Es war am 02.01.2026 um 03:04 Uhr UTC, von der Netzadresse"),
+            "{}",
+            german.text
+        );
+        let changed =
+            Letter::PasswordChanged { username: &username, at, forgot: "x" }.write(Language::English);
         assert!(changed.text.contains("on 2026-01-02 at 03:04 UTC."), "{}", changed.text);
         // Without reasons there is no empty paragraph.
         let facts = Facts { reasons: Vec::new(), ..facts };

@@ -39,7 +39,8 @@ async fn a_stolen_challenge_is_worth_nothing_without_its_cookie() {
         let long = "x".repeat(100_000);
         // Stolen with the page, tried with a right code: without the cookie, with one of another browser, with the challenge
         // itself for it, with nonsense.
-        let wrong = [None, Some(others.as_str()), Some(own.challenge.expose()), Some(""), Some("?"), Some(&*long)];
+        let wrong =
+            [None, Some(others.as_str()), Some(own.challenge.expose()), Some(""), Some("?"), Some(&*long)];
         for wrong in wrong {
             let thief = with(&meta, wrong);
             let refused = give(&house, &own, &ada.app.code(&house, 0), &thief).await;

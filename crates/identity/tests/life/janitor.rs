@@ -88,11 +88,13 @@ async fn what_nobody_answered_goes_in_steps_and_the_rest_stays() {
 async fn nothing_of_an_abandoned_account_grows_for_ever() {
     for house in House::all().await {
         house.account("ada").await;
-        let browser = house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap();
+        let browser =
+            house.identity.sign_in_browser(credentials("ada", PASSWORD), &house.meta()).await.unwrap();
         let mut meta = house.meta();
         meta.device = Some(browser.done().unwrap().device.expose().as_str().into());
         house.identity.sign_in(credentials("ada", PASSWORD), &meta).await.unwrap();
-        let wrong = house.identity.sign_in(credentials("ada", "a wrong passphrase here"), &house.meta()).await;
+        let wrong =
+            house.identity.sign_in(credentials("ada", "a wrong passphrase here"), &house.meta()).await;
         assert!(wrong.is_err());
         house.clock.advance_ms(500 * DAY);
         house.identity.janitor().await.unwrap();

@@ -217,7 +217,8 @@ async fn nobody_can_use_up_the_mails_of_somebody_else() {
         assert!(matches!(stranger, Err(Error::WrongCredentials)));
         assert_eq!(house.count(ACCOUNTS, params!["pending"]).await, 0);
         // The other links are over with it.
-        let late = house.identity.verify_email(&mails[1].code(), &secret(OTHER_PASSWORD), &house.meta()).await;
+        let late =
+            house.identity.verify_email(&mails[1].code(), &secret(OTHER_PASSWORD), &house.meta()).await;
         assert!(matches!(late, Err(Error::InvalidCode)));
     }
 }

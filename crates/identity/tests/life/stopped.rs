@@ -16,7 +16,12 @@ store::sql! {
 
 /// Without waits, and with a near end.
 fn settings() -> Settings {
-    Settings { attempts_hard_stop: STOP, attempts_before_delay: 1_000, network_attempts_before_delay: 1_000, ..quick() }
+    Settings {
+        attempts_hard_stop: STOP,
+        attempts_before_delay: 1_000,
+        network_attempts_before_delay: 1_000,
+        ..quick()
+    }
 }
 
 async fn give(house: &House, challenge: &Secret<String>, code: &Secret<String>) -> Result<TokenPair, Error> {
@@ -50,7 +55,11 @@ async fn a_stop_by_a_stranger_leaves_the_owner_every_way_in() {
         stop(&house, "ada", "000000").await;
         // The owner is told once, with the ways in.
         let mail = house.mail("codes_stopped").await;
-        assert!(mail.text.contains("mails to you") && mail.text.contains("/account/security"), "{}", mail.text);
+        assert!(
+            mail.text.contains("mails to you") && mail.text.contains("/account/security"),
+            "{}",
+            mail.text
+        );
         // A right code is not looked at either: guessing goes on in vain.
         let partial = house.identity.sign_in(credentials("ada", PASSWORD), &house.meta()).await.unwrap();
         let partial = partial.partial().unwrap();
@@ -60,7 +69,8 @@ async fn a_stop_by_a_stranger_leaves_the_owner_every_way_in() {
         assert!(matches!(stopped, Err(Error::CodesStopped)));
         // The device that signed in before has a counter of its own.
         let own = with_device(&house, &ada).await;
-        let known = house.identity.sign_in(credentials("ada", PASSWORD), &own).await.unwrap().partial().unwrap();
+        let known =
+            house.identity.sign_in(credentials("ada", PASSWORD), &own).await.unwrap().partial().unwrap();
         assert!(!known.offer.codes_stopped);
         house
             .identity
@@ -110,12 +120,19 @@ async fn a_code_by_mail_lets_in_and_a_new_app_ends_the_stop() {
         assert!(house.identity.app_is_stopped(&caller).await.unwrap());
         let setup = house.identity.setup_totp(&caller, None, &house.meta()).await.unwrap();
         let new = App::of(setup.secret.expose());
-        house.identity.confirm_totp(&caller, setup.factor, &new.code(&house, 0), &house.meta()).await.unwrap();
+        house
+            .identity
+            .confirm_totp(&caller, setup.factor, &new.code(&house, 0), &house.meta())
+            .await
+            .unwrap();
         assert_eq!(house.count(APPS, params![caller.account]).await, 1);
         assert!(!house.identity.app_is_stopped(&caller).await.unwrap());
         house.clock.advance_ms(30 * SECOND);
         let half = challenge(&house, "ada").await;
-        assert!(matches!(give(&house, &half, &ada.app.code(&house, 0)).await, Err(Error::WrongCode)), "the old app");
+        assert!(
+            matches!(give(&house, &half, &ada.app.code(&house, 0)).await, Err(Error::WrongCode)),
+            "the old app"
+        );
         give(&house, &half, &new.code(&house, 0)).await.unwrap();
         house.clock.advance_ms(HOUR);
         let late = mailed_code(&mails[1].text);
@@ -130,7 +147,11 @@ async fn a_new_app_without_a_stop_replaces_nothing() {
         let ada = person(&house, "ada").await;
         let setup = house.identity.setup_totp(&ada.caller, None, &house.meta()).await.unwrap();
         let new = App::of(setup.secret.expose());
-        house.identity.confirm_totp(&ada.caller, setup.factor, &new.code(&house, 0), &house.meta()).await.unwrap();
+        house
+            .identity
+            .confirm_totp(&ada.caller, setup.factor, &new.code(&house, 0), &house.meta())
+            .await
+            .unwrap();
         assert_eq!(house.count(APPS, params![ada.caller.account]).await, 2);
     }
 }
@@ -148,7 +169,11 @@ async fn an_operator_lifts_a_stop() {
             let stopped = house.identity.sign_in(credentials(name, PASSWORD), &house.meta()).await;
             assert!(matches!(stopped, Err(Error::TooManyAttempts { .. })), "{name}");
         }
-        house.identity.lift_stops(Permit::for_system("test"), ada.caller.account, &house.meta()).await.unwrap();
+        house
+            .identity
+            .lift_stops(Permit::for_system("test"), ada.caller.account, &house.meta())
+            .await
+            .unwrap();
         for name in ["ada", "ada@example.com"] {
             let partial = house.identity.sign_in(credentials(name, PASSWORD), &house.meta()).await.unwrap();
             assert!(!partial.partial().unwrap().offer.codes_stopped, "{name}");

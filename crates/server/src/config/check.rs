@@ -4,12 +4,12 @@ use std::path::Path;
 
 use guard::RouteTable;
 
-use super::{check_accounts, check_sinks};
 use super::finding::Finding;
 use super::load::Origins;
 use super::resolve::is_loopback;
 use super::value::{Period, Size};
 use super::{MailTls, NetworkKind, Resolved, Route, TlsTerminatedBy};
+use super::{check_accounts, check_sinks};
 
 pub(super) struct Checker<'a> {
     origins: &'a Origins,

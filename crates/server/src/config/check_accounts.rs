@@ -28,7 +28,13 @@ pub(super) fn accounts(config: &Resolved, out: &mut Checker<'_>) {
     period("sessions", "token_idle", sessions.token_idle, config.tokens.access_ttl, days(90));
     period("sessions", "token_absolute", sessions.token_absolute, sessions.token_idle, days(365));
     period("sessions", "two_factor_idle", sessions.two_factor_idle, minute, Period::from_hours(12));
-    period("sessions", "two_factor_absolute", sessions.two_factor_absolute, sessions.two_factor_idle, days(7));
+    period(
+        "sessions",
+        "two_factor_absolute",
+        sessions.two_factor_absolute,
+        sessions.two_factor_idle,
+        days(7),
+    );
     period("sessions", "fresh_for", sessions.fresh_for, minute, Period::from_minutes(10));
     period("sessions", "second_factor_ttl", sessions.second_factor_ttl, minute, Period::from_minutes(10));
     period("sessions", "known_device_ttl", sessions.known_device_ttl, day, days(400));
@@ -83,6 +89,9 @@ pub(super) fn accounts(config: &Resolved, out: &mut Checker<'_>) {
         || product.chars().any(|c| c.is_control() || c == ':')
     {
         // The Key URI format of authenticator apps ends the issuer with a colon.
-        out.error(&["accounts", "product"], "must be 1 to 50 characters without control characters and colons");
+        out.error(
+            &["accounts", "product"],
+            "must be 1 to 50 characters without control characters and colons",
+        );
     }
 }

@@ -160,7 +160,10 @@ fn each_mistake_is_named_with_its_place_and_remedy() {
             "[accounts]\nproduct = \"a:b\"",
             "f.toml:2:11: must be 1 to 50 characters without control characters and colons",
         ),
-        ("[accounts]\nbrowser_idle = \"1d\"", "f.toml:2:1: unknown key `browser_idle`; it belongs to [sessions]"),
+        (
+            "[accounts]\nbrowser_idle = \"1d\"",
+            "f.toml:2:1: unknown key `browser_idle`; it belongs to [sessions]",
+        ),
         ("[sessions]\nfresh_for = \"1h\"", "f.toml:2:13: must be between 1m and 10m"),
         ("[sessions]\ntwo_factor_absolute = \"30m\"", "f.toml:2:23: must be between 1h and 7d"),
         ("[sessions]\nsecond_factor_tries = 1000", "f.toml:2:23: must be between 1 and 10"),

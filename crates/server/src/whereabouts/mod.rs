@@ -201,7 +201,8 @@ impl City<'_> {
     /// As the risk of sign-ins wants it.
     fn for_risk(&self) -> Option<Place> {
         let country = <[u8; 2]>::try_from(self.country()?.as_bytes()).ok()?;
-        let position = self.location.as_ref().and_then(|at| Some((short(at.latitude?), short(at.longitude?))));
+        let position =
+            self.location.as_ref().and_then(|at| Some((short(at.latitude?), short(at.longitude?))));
         let position = position.filter(|(north, east)| north.abs() <= 90.0 && east.abs() <= 180.0);
         Some(Place { country, city: self.city.as_ref().and_then(|city| city.geoname_id), position })
     }
@@ -263,7 +264,9 @@ impl Files {
         for list in &self.lists {
             let listed = list.file.contents().contain(address);
             match list.kind {
-                NetworkKind::Attacks if listed => network.reputation = network.reputation.max(list.confidence),
+                NetworkKind::Attacks if listed => {
+                    network.reputation = network.reputation.max(list.confidence)
+                }
                 NetworkKind::Hosting if listed => network.hosting = true,
                 // Who has such a list has asked: whoever is on none of them is known to hide nothing.
                 NetworkKind::Anonymous => network.anonymous = Some(listed || network.anonymous == Some(true)),

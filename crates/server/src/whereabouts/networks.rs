@@ -67,10 +67,19 @@ mod tests {
         let text = "; Spamhaus DROP List\n1.10.16.0/20 ; SBL256894\n\n# Tor\n198.51.100.7\n  2001:db8:5::/48  \r\n\
                     203.0.113.0/25\n203.0.113.128/25\n203.0.113.7\n";
         let networks = list(text).unwrap();
-        for inside in ["1.10.16.0", "1.10.31.255", "198.51.100.7", "2001:db8:5:1::9", "203.0.113.200", "::ffff:1.10.20.1"] {
+        for inside in [
+            "1.10.16.0",
+            "1.10.31.255",
+            "198.51.100.7",
+            "2001:db8:5:1::9",
+            "203.0.113.200",
+            "::ffff:1.10.20.1",
+        ] {
             assert!(networks.contain(inside.parse().unwrap()), "{inside}");
         }
-        for outside in ["1.10.15.255", "1.10.32.0", "198.51.100.8", "2001:db8:6::", "0.0.0.0", "255.255.255.255", "::"] {
+        for outside in
+            ["1.10.15.255", "1.10.32.0", "198.51.100.8", "2001:db8:6::", "0.0.0.0", "255.255.255.255", "::"]
+        {
             assert!(!networks.contain(outside.parse().unwrap()), "{outside}");
         }
         // Neighbours and what lies inside of others are one.
@@ -99,13 +108,15 @@ mod tests {
         let mut all = Vec::new();
         for number in 0..400_u32 {
             let start = number.wrapping_mul(2_654_435_761);
-            let network = IpNet::new(std::net::Ipv4Addr::from(start).into(), 14 + (number % 19) as u8).unwrap();
+            let network =
+                IpNet::new(std::net::Ipv4Addr::from(start).into(), 14 + (number % 19) as u8).unwrap();
             text.push_str(&format!("{network}\n"));
             all.push(network);
         }
         let networks = list(&text).unwrap();
         for number in 0..20_000_u32 {
-            let address = IpAddr::from(std::net::Ipv4Addr::from(number.wrapping_mul(214_013).wrapping_add(2_531_011)));
+            let address =
+                IpAddr::from(std::net::Ipv4Addr::from(number.wrapping_mul(214_013).wrapping_add(2_531_011)));
             let slow = all.iter().any(|network| network.contains(&address));
             assert_eq!(networks.contain(address), slow, "{address}");
         }

@@ -32,8 +32,7 @@ fn the_files_say_place_network_and_whether_it_hides_people() {
         return;
     };
     let open = |path: &Path| Some(File::open(path, table).unwrap());
-    let files =
-        Files { city: open(&city), asn: open(&asn), anonymous: open(&anonymous), lists: Vec::new() };
+    let files = Files { city: open(&city), asn: open(&asn), anonymous: open(&anonymous), lists: Vec::new() };
     let london = files.whereabouts("81.2.69.142".parse().unwrap());
     let place = london.place.unwrap();
     assert_eq!((&place.country, place.city), (b"GB", Some(2_643_743)));
@@ -61,7 +60,8 @@ fn events_get_country_and_region_for_addresses_of_both_versions() {
 
 #[test]
 fn a_file_of_countries_gives_countries_and_one_of_something_else_nothing() {
-    let (Some(countries), Some(asn)) = (data("GeoLite2-Country-Test.mmdb"), data("GeoLite2-ASN-Test.mmdb")) else {
+    let (Some(countries), Some(asn)) = (data("GeoLite2-Country-Test.mmdb"), data("GeoLite2-ASN-Test.mmdb"))
+    else {
         return;
     };
     assert_eq!(place(&city(&countries), "81.2.69.142"), Some(("GB".to_owned(), None)));

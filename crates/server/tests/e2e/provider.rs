@@ -170,9 +170,11 @@ async fn an_address_never_opens_an_existing_account_but_linking_does() {
 async fn again(client: &Client, session: &str, port: u16, id: &str) -> Answer {
     let own = client.cookie(SESSION, session);
     let page = own.get("/account/confirm?next=/account/security/email").await.expect(200);
-    let (_, rest) = page.text().split_once("again=").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a way");
+    let (_, rest) =
+        page.text().split_once("again=").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a way");
     let token = &rest[..43];
-    let begun = own.get(&format!("/auth/oauth/{id}/start?again={token}&next=%2Faccount%2Fsecurity%2Femail")).await;
+    let begun =
+        own.get(&format!("/auth/oauth/{id}/start?again={token}&next=%2Faccount%2Fsecurity%2Femail")).await;
     let begun = begun.expect(303);
     let address = begun.header("location").to_owned();
     assert!(address.contains("prompt=login") && address.contains("max_age=0"), "{address}");

@@ -33,10 +33,7 @@ impl Mail {
     fn serve(&self, modes: &[&str]) -> Service {
         let mut command = Command::new(&self.python);
         let script = repository("tests/smtp_catcher.py");
-        Service::start(
-            command.arg(script).arg(self.port.to_string()).arg(self.path()).args(modes),
-            self.port,
-        )
+        Service::start(command.arg(script).arg(self.port.to_string()).arg(self.path()).args(modes), self.port)
     }
 
     /// The program with this server. `tls` as in `[mail]`; all but `none` with user, password and own authority.

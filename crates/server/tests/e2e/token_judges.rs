@@ -90,9 +90,7 @@ async fn judge(algorithm: &str) {
         let wish = json!({ "refresh_token": pair["refresh_token"] });
         access(&client.post("/auth/refresh", wish).await.expect(200).json())
     };
-    let case = |name: &str, audience: &str, token: &str, good: bool| {
-        json!({ "name": name, "audience": audience, "token": token, "good": good })
-    };
+    let case = |name: &str, audience: &str, token: &str, good: bool| json!({ "name": name, "audience": audience, "token": token, "good": good });
     let nested = |name: &str, audience: &str, token: &str, good: bool| {
         let mut one = case(name, audience, token, good);
         let (jwk, management) = if audience == "studio" { (&studio, "ECDH-ES") } else { (&mixer, "dir") };
@@ -109,7 +107,9 @@ async fn judge(algorithm: &str) {
         case("a refresh token", "fortissimo", pair["refresh_token"].as_str().unwrap(), false),
     ];
     let jwks = client.get("/.well-known/jwks.json").await.expect(200).json();
-    cases.extend(tampered(&token, &next, &jwks).iter().map(|(name, token)| case(name, "fortissimo", token, false)));
+    cases.extend(
+        tampered(&token, &next, &jwks).iter().map(|(name, token)| case(name, "fortissimo", token, false)),
+    );
     for audience in ["studio", "mixer"] {
         let pair = sign_in(Some(audience)).await;
         let token = access(&pair);
@@ -124,7 +124,12 @@ async fn judge(algorithm: &str) {
                 None => bytes.push(1),
             }
             parts[part] = b64(bytes);
-            cases.push(nested(&format!("nested for {audience}, part {part} altered"), audience, &parts.join("."), false));
+            cases.push(nested(
+                &format!("nested for {audience}, part {part} altered"),
+                audience,
+                &parts.join("."),
+                false,
+            ));
         }
     }
     let whole = json!({
