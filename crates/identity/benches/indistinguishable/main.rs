@@ -4,6 +4,7 @@
 //! process and without a network, whose noise would hide what a patient stranger averages out; with a cheap password
 //! hash, so that no differences drown in its own. Everything else is the code that serves requests.
 
+#![expect(clippy::print_stdout, reason = "a measurement speaks on stdout")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to measure")]
 
 #[path = "../house/mod.rs"]
