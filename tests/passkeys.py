@@ -52,16 +52,20 @@ class Passkey:
     def client_data(self, kind, challenge, origin_=origin, **more):
         return json.dumps({"type": kind, "challenge": challenge, "origin": origin_, "crossOrigin": False, **more}).encode()
 
-    def create(self, options, uv=True, origin_=origin, rp=rp_id, challenge=None, kind="webauthn.create"):
+    def create(self, options, uv=True, origin_=origin, rp=rp_id, challenge=None, kind="webauthn.create", up=True, signed=False):
         public = options["publicKey"]
         numbers = self.key.public_key().public_numbers()
         cose = cbor.encode({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")})
-        data = hashlib.sha256(rp.encode()).digest() + struct.pack(">BI", self.flags(uv=uv, at=True), self.count)
+        data = hashlib.sha256(rp.encode()).digest() + struct.pack(">BI", self.flags(up=up, uv=uv, at=True), self.count)
         data += bytes(16) + struct.pack(">H", len(self.id)) + self.id + cose
         client = self.client_data(kind, challenge or public["challenge"], origin_)
         self.user = public["user"]["id"]
+        attested = {"fmt": "none", "attStmt": {}, "authData": data}
+        if signed:
+            signature = self.key.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
+            attested = {"fmt": "packed", "attStmt": {"alg": -7, "sig": signature}, "authData": data}
         return {"id": b64(self.id), "rawId": b64(self.id), "type": "public-key", "clientExtensionResults": {},
-                "response": {"clientDataJSON": b64(client), "attestationObject": b64(cbor.encode({"fmt": "none", "attStmt": {}, "authData": data})), "transports": ["internal"]}}
+                "response": {"clientDataJSON": b64(client), "attestationObject": b64(cbor.encode(attested)), "transports": ["internal"]}}
 
     def get(self, options, uv=True, up=True, origin_=origin, rp=rp_id, challenge=None, kind="webauthn.get", user=None, count=None, key=None, ident=None, flip=False):
         public = options["publicKey"]
@@ -97,9 +101,60 @@ def finish(question, credential, **more):
 token = expect(call("/auth/login", {"identifier": name, "password": password}), 200, "login")["access_token"]
 passkey = Passkey()
 
+# Conditional create: right after the password the client makes a passkey without asking anybody (UP = 0, UV = 0).
+def upgrade(token_=None):
+    return expect(call("/auth/passkeys/upgrade/start", token=token_ or token, method="POST"), 200, "upgrade start")
+
+
+def upgraded(question, credential, token_=None):
+    return call("/auth/passkeys/upgrade/finish", {"ceremony": question["ceremony"], "credential": credential}, token_ or token)
+
+
+silent = {"up": False, "uv": False}
+for what, changes in {
+    "of another origin": {"origin_": "https://evil.example"}, "for another relying party": {"rp": "evil.example"}, "with another challenge": {"challenge": b64(b"x" * 32)},
+    "of the other kind": {"kind": "webauthn.get"}, "with a signature over the missing presence": {"signed": True},
+}.items():
+    question = upgrade()
+    expect(upgraded(question, Passkey().create(question["options"], **silent, **changes)), 401, f"upgraded {what}")
+question = expect(call("/auth/passkeys/register/start", token=token, method="POST"), 200, "register start")
+expect(upgraded(question, Passkey().create(question["options"], **silent)), 401, "upgraded with an ordinary ceremony")
+question = upgrade()
+body = {"ceremony": question["ceremony"], "credential": Passkey().create(question["options"], **silent)}
+expect(call("/auth/passkeys/register/finish", body, token), 401, "registered with an upgrade's ceremony")
+question = upgrade()
+other = expect(call("/auth/login", {"identifier": name, "password": password}), 200, "login")["access_token"]
+expect(upgraded(question, Passkey().create(question["options"], **silent), other), 401, "upgraded in another session")
+quiet = Passkey()
+question = upgrade()
+public = question["options"]["publicKey"]
+assert question["options"]["mediation"] == "conditional" and public["attestation"] == "none", question
+assert public["authenticatorSelection"]["residentKey"] == "required" and public["authenticatorSelection"]["userVerification"] == "preferred", question
+made = expect(upgraded(question, quiet.create(question["options"], **silent)), 201, "upgrade")
+expect(upgraded(question, quiet.create(question["options"], **silent)), 401, "upgraded with a used ceremony")
+question = upgrade()
+assert [b64(quiet.id)] == [one["id"] for one in question["options"]["publicKey"]["excludeCredentials"]], question
+expect(upgraded(question, quiet.create(question["options"], **silent)), (401, 409), "upgraded twice")
+factors = expect(call("/auth/mfa/factors", token=token), 200, "factors")
+assert [one["demanded"] for one in factors["factors"]] == [False] and factors["recovery_codes_left"] == 0, factors
+# Nobody is asked for it: the password alone still signs in. It signs in only with the person verified.
+assert "access_token" in expect(call("/auth/login", {"identifier": name, "password": password}), 200, "login after an upgrade")
+question = start()
+expect(finish(question, quiet.get(question["options"], uv=False)), 401, "signed in with an upgraded passkey without user verification")
+question = start()
+expect(finish(question, quiet.get(question["options"], up=False)), 401, "signed in with an upgraded passkey without presence")
+question = start()
+by_passkey = expect(finish(question, quiet.get(question["options"])), 200, "sign in with an upgraded passkey")["access_token"]
+# A session that did not begin with a password makes none.
+expect(call("/auth/passkeys/upgrade/start", token=by_passkey, method="POST"), 403, "upgrade after a passkey")
+expect(call(f"/auth/mfa/factors/{made['id']}", None, token, "DELETE"), 204, "remove an upgraded passkey")
+question = start()
+problem = expect(finish(question, quiet.get(question["options"])), 401, "signed in with a removed passkey")
+assert "forget" in problem["detail"], problem
+
 # Registrations that must not count.
 for what, changes in {
-    "without user verification": {"uv": False}, "of another origin": {"origin_": "https://evil.example"}, "of a port beside": {"origin_": "http://localhost:1"},
+    "without user verification": {"uv": False}, "without presence": {"up": False}, "without either": silent, "of another origin": {"origin_": "https://evil.example"}, "of a port beside": {"origin_": "http://localhost:1"},
     "for another relying party": {"rp": "evil.example"}, "with another challenge": {"challenge": b64(b"x" * 32)}, "of the other kind": {"kind": "webauthn.get"},
 }.items():
     question = expect(call("/auth/passkeys/register/start", token=token, method="POST"), 200, "register start")

@@ -1,9 +1,11 @@
 """A real SMTP server (aiosmtpd) that writes every message to a folder.
 
-usage: smtp_catcher.py PORT FOLDER [plain]
+usage: smtp_catcher.py PORT FOLDER [plain | implicit | stripped] [stranger]
 
-Without `plain` it demands STARTTLS and the password in FOLDER/password; it makes a certificate of its own
-and leaves it as FOLDER/ca.pem.
+Without a mode it demands STARTTLS and the password in FOLDER/password; it makes a certificate of its own and leaves it
+as FOLDER/ca.pem. `implicit` is the same with TLS from the first byte. `stripped` is what is left of the first mode when
+somebody on the way takes STARTTLS out of the greeting: it would take password and message in the clear. `stranger`
+leaves a certificate in FOLDER/ca.pem that is not the one it shows. What clients asked for stands in FOLDER/seen.
 """
 
 import datetime
@@ -17,11 +19,27 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
 port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
-plain = "plain" in sys.argv[3:]
+modes = sys.argv[3:]
 PASSWORD = "sound check one two"
 
 
+def note(what):
+    with open(folder / "seen", "a") as seen:
+        seen.write(what + "\n")
+
+
 class Writer:
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        note("EHLO")
+        return responses
+
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        note("MAIL")
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
     async def handle_DATA(self, server, session, envelope):
         name = f"{time.time_ns()}.eml"
         temporary = folder / (name + ".part")
@@ -53,32 +71,41 @@ def certificate():
         .sign(key, hashes.SHA256())
     )
     pem = made.public_bytes(serialization.Encoding.PEM)
-    (folder / "ca.pem").write_bytes(pem)
-    secret = folder / "server.key"
-    secret.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "ca.pem", secret)
-    return context
+    return pem, secret
+
+
+def context():
+    pem, secret = certificate()
+    (folder / "server.pem").write_bytes(pem + secret)
+    (folder / "ca.pem").write_bytes(certificate()[0] if "stranger" in modes else pem)
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made.load_cert_chain(folder / "server.pem")
+    return made
 
 
 def authenticate(server, session, envelope, mechanism, data):
+    note("AUTH")
     good = isinstance(data, LoginPassword) and data.password.decode() == PASSWORD
-    return AuthResult(success=good)
+    # `handled` would mean that the refusal was sent already.
+    return AuthResult(success=good, handled=good)
 
 
 options = {}
-if not plain:
-    (folder / "password").write_text(PASSWORD)
-    options = {
-        "tls_context": certificate(),
-        "require_starttls": True,
-        "authenticator": authenticate,
-        "auth_required": True,
-    }
+if "plain" not in modes:
+    if not (folder / "password").exists():
+        (folder / "password").write_text(PASSWORD)
+    options = {"authenticator": authenticate, "auth_required": True}
+    made = context()
+    if "implicit" in modes:
+        # aiosmtpd asks whether STARTTLS was used, which TLS from the first byte makes needless.
+        options |= {"ssl_context": made, "auth_require_tls": False}
+    elif "stripped" in modes:
+        options |= {"auth_require_tls": False}
+    else:
+        options |= {"tls_context": made, "require_starttls": True}
 Controller(Writer(), hostname="127.0.0.1", port=port, **options).start()
 while True:
     time.sleep(60)

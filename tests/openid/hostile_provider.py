@@ -35,6 +35,7 @@ def id_token(mode, nonce, issuer, access_token):
         "many-aud": {"aud": ["studio", "another"]}, "wrong-azp": {"azp": "another"}, "expired": {"exp": now - 600, "iat": now - 900},
         "empty-sub": {"sub": ""}, "long-sub": {"sub": "x" * 300}, "wrong-at-hash": {"at_hash": half[::-1]}, "unverified": {"email_verified": False},
         "future": {"iat": now + 3600, "exp": now + 7200}, "text-verified": {"email_verified": "true"},
+        "fresh": {"auth_time": now}, "stale": {"auth_time": now - 3600},
     }
     claims.update(changes.get(mode, {}))
     if mode == "no-nonce":
@@ -84,6 +85,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             padding = "x" * 1_000_000 if mode == "huge" else ""
             return self.reply({"issuer": shown, "authorization_endpoint": f"{issuer}/authorize", "token_endpoint": f"{issuer}/token",
                                "jwks_uri": f"{issuer}/jwks", "padding": padding,
+                               "claims_supported": ["sub", "auth_time"] if mode in ("fresh", "stale", "silent") else ["sub"],
                                "authorization_response_iss_parameter_supported": mode in ("no-iss-parameter", "wrong-iss-parameter")})
         if rest == "jwks":
             fetched[mode] = fetched.get(mode, 0) + 1

@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         Command::Lint => lint::run(),
         Command::Bench { seconds, only, events } => {
             bench::run(&bench::Effort { seconds, events }, only.as_deref())
-        },
+        }
         Command::Prepare => tools::prepare_all().map(drop),
     };
     match done {

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("keys", &["base", "crypto", "store"]),
     ("audit", &["base", "crypto", "store", "keys"]),
     ("access", &["base", "crypto", "store", "keys", "audit"]),
-    ("sinks", &["base", "crypto", "store", "keys", "audit"]),
+    ("sinks", &["base", "crypto", "store", "keys", "audit", "outbound"]),
     ("outbound", &["base"]),
     ("identity", &["base", "crypto", "threat", "store", "keys", "audit", "access", "outbound"]),
     ("guard", &["base", "crypto", "inspect", "store", "keys", "audit", "access", "identity"]),
@@ -45,7 +45,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("argon2", &["crypto"]),
     ("cedar-policy", &["access"]),
     ("axum", &["api", "console", "server", "axum-studio"]),
-    ("hyper", &["outbound", "gateway", "sinks", "server", "testkit", "axum-studio"]),
+    ("hyper", &["outbound", "gateway", "server", "testkit", "axum-studio"]),
     ("lettre", &["identity"]),
 ];
 

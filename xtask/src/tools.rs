@@ -54,7 +54,8 @@ pub(crate) fn prepare_all() -> Result<Tools> {
         debian(&[("/nonexistent", "python3-venv")])?;
     }
     let python = python(&["tests/requirements.txt", "examples/fastapi-studio/requirements.txt"])?;
-    let node_modules = npm(&["playwright-core@1.64.1", "oidc-provider@9.13.3", "axe-core@4.14.1"])?;
+    let node_modules =
+        npm(&["playwright-core@1.64.1", "oidc-provider@9.13.3", "axe-core@4.14.1", "jose@6.2.17"])?;
     Ok(Tools { python, node_modules, chromium: PathBuf::from("/usr/bin/chromium") })
 }
 

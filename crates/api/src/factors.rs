@@ -56,6 +56,8 @@ pub(crate) struct Factor {
     created_at: String,
     #[schema(format = DateTime)]
     last_used_at: Option<String>,
+    /// A sign-in asks for a second factor because of it; `false` for a passkey that the browser made by itself.
+    demanded: bool,
 }
 
 impl From<FactorView> for Factor {
@@ -66,6 +68,7 @@ impl From<FactorView> for Factor {
             name: view.name,
             created_at: view.created_at.to_rfc3339(),
             last_used_at: view.last_used_at.map(base::Timestamp::to_rfc3339),
+            demanded: view.demanded,
         }
     }
 }

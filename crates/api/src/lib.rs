@@ -88,6 +88,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/auth/setup", open).rate(RateClass::SignIn),
         post("/auth/login", open).rate(RateClass::SignIn),
         post("/auth/login/mfa", open).rate(RateClass::SignIn),
+        // A message goes out.
+        post("/auth/login/mfa/mail", open).rate(RateClass::Registration),
         post("/auth/reauthenticate", own).rate(RateClass::SignIn),
         post("/auth/refresh", open),
         post("/auth/logout", own),
@@ -109,6 +111,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/auth/mfa/recovery-codes", own),
         post("/auth/passkeys/register/start", own),
         post("/auth/passkeys/register/finish", own),
+        post("/auth/passkeys/upgrade/start", own),
+        post("/auth/passkeys/upgrade/finish", own),
         post("/auth/passkeys/login/start", open).rate(RateClass::SignIn),
         post("/auth/passkeys/login/finish", open).rate(RateClass::SignIn),
         post("/auth/passkeys/reauthenticate/start", own),
@@ -187,6 +191,7 @@ fn collected() -> OpenApiRouter<Api> {
         .routes(routes!(accounts_own::profile))
         .routes(routes!(tokens::login))
         .routes(routes!(tokens::login_mfa))
+        .routes(routes!(tokens::mail_code))
         .routes(routes!(tokens::refresh))
         .routes(routes!(factors::reauthenticate))
         .routes(routes!(factors::list))
@@ -197,6 +202,8 @@ fn collected() -> OpenApiRouter<Api> {
         .routes(routes!(factors::recovery_codes))
         .routes(routes!(passkeys::register_start))
         .routes(routes!(passkeys::register_finish))
+        .routes(routes!(passkeys::upgrade_start))
+        .routes(routes!(passkeys::upgrade_finish))
         .routes(routes!(passkeys::login_start))
         .routes(routes!(passkeys::login_finish))
         .routes(routes!(passkeys::again_start))

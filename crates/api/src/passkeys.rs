@@ -88,6 +88,43 @@ pub(crate) async fn register_finish(
     Ok((StatusCode::CREATED, Json(Passkey { id: new.factor.to_string(), recovery_codes })))
 }
 
+/// Begin a passkey that the client makes without asking (`mediation: conditional`; automatic passkey upgrades).
+///
+/// Only in a session that began with a password within five minutes and gave all the account's factors. Whether the
+/// client makes one is its own business. Nobody is asked for such a passkey, and a reset of the password ends it.
+#[utoipa::path(post, path = "/auth/passkeys/upgrade/start", operation_id = "startPasskeyUpgrade", tag = "passkey",
+    responses((status = 200, description = "What to ask the browser.", body = Question),
+        (status = 409, response = crate::document::Problem)))]
+pub(crate) async fn upgrade_start(State(api): State<Api>, call: Call) -> Result<Json<Question>, Failure> {
+    Ok(Json(api.identity.passkey_upgrade_start(call.account()?).await?.into()))
+}
+
+/// The client's answer to an upgrade.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upgraded {
+    #[schema(max_length = 64)]
+    ceremony: String,
+    /// `RegistrationResponseJSON` of WebAuthn Level 3.
+    #[schema(value_type = Object)]
+    credential: Value,
+}
+
+/// Finish the passkey that the client made without asking.
+#[utoipa::path(post, path = "/auth/passkeys/upgrade/finish", operation_id = "finishPasskeyUpgrade", tag = "passkey",
+    request_body = Upgraded, responses((status = 201, description = "Registered.", body = Passkey),
+        (status = 409, response = crate::document::Problem)))]
+pub(crate) async fn upgrade_finish(
+    State(api): State<Api>,
+    call: Call,
+    strict::Json(body): strict::Json<Upgraded>,
+) -> Result<(StatusCode, Json<Passkey>), Failure> {
+    let Upgraded { ceremony, credential } = body;
+    let factor =
+        api.identity.passkey_upgrade_finish(call.account()?, &ceremony, &credential, call.meta()).await?;
+    Ok((StatusCode::CREATED, Json(Passkey { id: factor.to_string(), recovery_codes: None })))
+}
+
 /// Whose passkey is asked for.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -128,9 +165,11 @@ pub(crate) struct Asserted {
     session_name: Option<String>,
     /// As at `/auth/login`.
     #[serde(default)]
+    #[schema(max_length = 255)]
     audience: Option<String>,
     /// As at `/auth/login`.
     #[serde(default)]
+    #[schema(max_length = 128)]
     device_token: Option<String>,
 }
 

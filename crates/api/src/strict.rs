@@ -36,7 +36,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             return Err(Failure::invalid("", "must be an object"));
         }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = read(&mut json, Place::Body)?;
+        // A number where a word of a list must stand is called bad syntax by serde_json, although it is good JSON.
+        let sound = || serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok();
+        let value = read_if(&mut json, Place::Body, sound)?;
         json.end().map_err(|error| syntax(&error))?;
         Ok(Self(value))
     }
@@ -91,10 +93,25 @@ where
     D: Deserializer<'de, Error = serde_json::Error>,
     T: DeserializeOwned,
 {
+    read_if(input, place, || false)
+}
+
+/// As [`read`]; `sound` says whether all of it is JSON, so that what serde_json calls bad syntax is a wrong field.
+fn read_if<'de, D, T>(input: D, place: Place, sound: impl Fn() -> bool) -> Result<T, Failure>
+where
+    D: Deserializer<'de, Error = serde_json::Error>,
+    T: DeserializeOwned,
+{
     serde_path_to_error::deserialize(input).map_err(|error| {
         let path = error.path().clone();
         let inner = error.into_inner();
-        if inner.is_data() { field(&path, &inner.to_string(), place) } else { syntax(&inner) }
+        if inner.is_data() {
+            field(&path, &inner.to_string(), place)
+        } else if sound() {
+            field(&path, "invalid type, expected another kind of value", place)
+        } else {
+            syntax(&inner)
+        }
     })
 }
 

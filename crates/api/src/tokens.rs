@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use base::Secret;
 use http::StatusCode;
-use identity::{Credentials, RequestMeta, SignIn, TokenPair};
+use identity::{Credentials, RequestMeta, SessionKind, SignIn, TokenPair};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -72,6 +72,11 @@ pub(crate) struct MfaRequired {
     expires_in: u32,
     /// What the account has: `totp`, `passkey`, `recovery_code`.
     methods: Vec<&'static str>,
+    /// Codes of apps are not looked at from here any more: too many were wrong. A device that signed in before, a
+    /// passkey, a recovery code or a code by mail still open, and an app that is set up anew counts again.
+    codes_stopped: bool,
+    /// `POST /auth/login/mfa/mail` mails a code that stands in for the second factor once.
+    code_by_mail: bool,
 }
 
 /// Tokens, or the question for the second factor.
@@ -91,7 +96,9 @@ impl From<SignIn<TokenPair>> for LoginAnswer {
                 mfa_required: true,
                 challenge: partial.challenge.expose().clone(),
                 expires_in: partial.expires_in_s,
-                methods: partial.methods.into_iter().map(identity::FactorKind::as_str).collect(),
+                methods: partial.offer.methods.into_iter().map(identity::FactorKind::as_str).collect(),
+                codes_stopped: partial.offer.codes_stopped,
+                code_by_mail: partial.offer.code_by_mail,
             }),
         }
     }
@@ -142,7 +149,7 @@ pub(crate) struct LoginMfa {
     /// The challenge of `POST /auth/login`.
     #[schema(value_type = String, max_length = 256)]
     challenge: Secret<String>,
-    /// Six digits of an app, or a recovery code.
+    /// Six digits of an app, a recovery code, or a code that was mailed.
     #[schema(value_type = String, max_length = 64)]
     code: Secret<String>,
     /// As in `POST /auth/login`.
@@ -164,6 +171,36 @@ pub(crate) async fn login_mfa(
     let LoginMfa { challenge, code, device_token } = body;
     let meta = with_device(call.meta(), device_token);
     Ok(Json(api.identity.sign_in_with_code(challenge.expose(), &code, &meta).await?.into()))
+}
+
+/// The challenge of a sign-in whose codes are stopped.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MailCode {
+    /// The challenge of `POST /auth/login`.
+    #[schema(value_type = String, max_length = 256)]
+    challenge: Secret<String>,
+    /// As in `POST /auth/login`.
+    #[serde(default)]
+    #[schema(max_length = 128)]
+    device_token: Option<String>,
+}
+
+/// Have a code mailed that stands in for the second factor once.
+///
+/// Only where `code_by_mail` says so. More than a few within an hour are silently not sent; those that were sent count.
+#[utoipa::path(post, path = "/auth/login/mfa/mail", operation_id = "mailMfaCode", tag = "session",
+    request_body = MailCode, responses((status = 202, description = "On its way."),
+        (status = 409, response = crate::document::Problem)))]
+pub(crate) async fn mail_code(
+    State(api): State<Api>,
+    call: Call,
+    strict::Json(body): strict::Json<MailCode>,
+) -> Result<StatusCode, Failure> {
+    let MailCode { challenge, device_token } = body;
+    let meta = with_device(call.meta(), device_token);
+    api.identity.mail_code(SessionKind::Token, challenge.expose(), &meta).await?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// A refresh token.

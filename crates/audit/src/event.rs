@@ -275,6 +275,8 @@ pub enum Event {
     RiskDenied { score: u8, level: ThreatLevel, reasons: Vec<&'static str> },
     /// Failed sign-ins make the next ones wait.
     AccountThrottled { failures: u32, delay_s: u32 },
+    /// One network fails to sign in with many names; `names` is how many at least, `delay_s` how long it waits now.
+    SignInSprayed { names: u32, failures: u32, delay_s: u32 },
     /// Failed sign-ins or a rule locked an account, until a time or until somebody unlocks it.
     AccountLocked { reason: &'static str, until: Option<Timestamp> },
     /// An account was unlocked.
@@ -399,6 +401,7 @@ impl Event {
             Self::RiskStepUpRequired { .. } => Kind::RiskStepUpRequired,
             Self::RiskDenied { .. } => Kind::RiskDenied,
             Self::AccountThrottled { .. } => Kind::AccountThrottled,
+            Self::SignInSprayed { .. } => Kind::SignInSprayed,
             Self::AccountLocked { .. } => Kind::AccountLocked,
             Self::AccountUnlocked { .. } => Kind::AccountUnlocked,
             Self::AccountImported { .. } => Kind::AccountImported,

@@ -205,6 +205,7 @@ catalogue! {
     RiskStepUpRequired     "risk.step_up_required"            3002 99 3 Critical Normal ["score" "level" "reasons"];
     RiskDenied             "risk.denied"                      3002 99 4 Critical Normal ["score" "level" "reasons"];
     AccountThrottled       "account.throttled"                3001 99 2 Critical Normal [];
+    SignInSprayed          "session.sign_in_sprayed"          3002 99 4 Critical Normal [];
     AccountLocked          "account.locked"                   3001 9  3 Critical Normal [];
     AccountUnlocked        "account.unlocked"                 3001 12 2 Critical Normal [];
     AccountImported        "account.imported"                 3001 1  2 Critical Long   [];

@@ -69,3 +69,37 @@ if (signal && typeof PublicKeyCredential === "function" && PublicKeyCredential.s
     })
     .catch(() => {});
 }
+
+// A passkey that nobody here has (any more): its authenticator may forget it.
+async function forget(rpId, credentialId) {
+  if (known && PublicKeyCredential.signalUnknownCredential) {
+    await PublicKeyCredential.signalUnknownCredential({ rpId, credentialId });
+  }
+}
+const unknown = document.querySelector("[data-passkey-unknown]");
+if (unknown) forget(unknown.dataset.rpId, unknown.dataset.passkeyUnknown).catch(() => {});
+
+// Right after a sign-in with a password the browser may make a passkey by itself, if its password manager wants to.
+// Nobody is asked, so nobody is told if nothing comes of it.
+async function upgrade(form) {
+  const able = known && PublicKeyCredential.getClientCapabilities ? await PublicKeyCredential.getClientCapabilities() : {};
+  if (!able.conditionalCreate) return;
+  const question = await begin(form);
+  // What the person asks for meanwhile comes first: a browser does one thing at a time.
+  if (!question || waiting) return;
+  waiting = new AbortController();
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(question.options.publicKey);
+  const credential = await navigator.credentials.create({ publicKey, mediation: "conditional", signal: waiting.signal });
+  const answer = await fetch(form.action, {
+    method: "POST",
+    body: new URLSearchParams({
+      form_token: form.elements.form_token.value,
+      ceremony: question.ceremony,
+      credential: JSON.stringify(credential.toJSON()),
+    }),
+  });
+  if (answer.ok) form.dataset.upgraded = "";
+  else await forget(question.options.publicKey.rp.id, credential.id);
+}
+const upgradable = document.querySelector("form[data-passkey-upgrade]");
+if (upgradable) upgrade(upgradable).catch(() => {});

@@ -18,6 +18,8 @@ struct AccountPage {
     frame: Frame,
     profile: Profile,
     sessions: Vec<SessionRow>,
+    /// The browser may make a passkey by itself now.
+    upgrade: bool,
 }
 
 struct Profile {
@@ -62,7 +64,10 @@ pub(crate) async fn overview(State(console): State<Console>, visit: Visit) -> Re
             .map(|session| SessionRow {
                 id: session.id.to_string(),
                 name: session.name.unwrap_or_default(),
-                agent: session.agent.as_deref().map_or_else(|| "unknown device".to_owned(), device),
+                agent: session
+                    .agent
+                    .as_deref()
+                    .map_or_else(|| visit.say("unknown-device").to_owned(), device),
                 address: session.address.unwrap_or_default(),
                 place: session.place.unwrap_or_default(),
                 created_at: session.created_at.to_rfc3339(),
@@ -70,6 +75,7 @@ pub(crate) async fn overview(State(console): State<Console>, visit: Visit) -> Re
                 current: session.current,
             })
             .collect(),
+        upgrade: console.identity.may_upgrade(caller).await?,
     };
     Ok(render(&visit, StatusCode::OK, &page))
 }

@@ -125,6 +125,17 @@ pub(crate) async fn enable(
     Ok(back(&id))
 }
 
+/// POST /console/accounts/{id}/lift
+pub(crate) async fn lift(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    form: Submitted,
+) -> Result<Response, Failure> {
+    let permit = permit::<UserAdmin>(&console, &form.visit)?;
+    console.identity.lift_stops(permit, account_id(&id)?, &form.visit.meta).await?;
+    Ok(back(&id))
+}
+
 /// POST /console/accounts/{id}/role
 pub(crate) async fn role(
     State(console): State<Console>,

@@ -43,7 +43,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Result
     let found = console.audit.search(&by, &Filter::default(), None, LOOKED_AT).await?;
     let page = ActivityPage {
         frame: visit.frame(&console, "account"),
-        lines: found.entries.iter().filter_map(Line::of).collect(),
+        lines: found.entries.iter().filter_map(|entry| Line::of(entry, &visit)).collect(),
     };
     Ok(render(&visit, StatusCode::OK, &page))
 }
@@ -78,13 +78,13 @@ fn oneself(visit: &Visit) -> Result<Searcher, Failure> {
 
 impl Line {
     /// The line of an event; `None` for events that say nothing to a person.
-    fn of(entry: &Entry) -> Option<Self> {
+    fn of(entry: &Entry, visit: &Visit) -> Option<Self> {
         let (what, tone) = words(&entry.kind)?;
         Some(Self {
             at: entry.at.to_rfc3339(),
             what,
             tone,
-            why: why(&entry.kind, &entry.details),
+            why: why(&entry.kind, &entry.details, |words| visit.translate(words)),
             agent: entry.agent.as_deref().map(device).unwrap_or_default(),
             address: entry.address.map(|address| address.to_string()).unwrap_or_default(),
         })
@@ -126,34 +126,37 @@ fn words(kind: &str) -> Option<(&'static str, &'static str)> {
         "collab.token_revoked" => ("An invitation link was revoked", ""),
         "access.break_glass_opened" => ("An administrator opened something private of yours", "bad"),
         "access.break_glass_closed" => ("An administrator ended their look", "warn"),
+        "account.locked" => ("Too many codes were wrong; they are stopped", "bad"),
+        "account.unlocked" => ("Codes and passwords are looked at again", ""),
         "account.throttled" => ("Failed sign-ins made the next ones wait", "warn"),
         _ => return None,
     })
 }
 
 /// Why, in words: the reasons of an assessment, the object, or what an administrator said.
-fn why(kind: &str, details: &serde_json::Value) -> String {
+fn why(kind: &str, details: &serde_json::Value, translate: impl Fn(&'static str) -> &'static str) -> String {
     let text = |name: &str| details.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
     match kind {
         "access.break_glass_opened" => {
             let until = details.get("expires_at").and_then(serde_json::Value::as_i64).unwrap_or_default();
             let until = Timestamp::from_millis(until).to_rfc3339().replace('T', " ");
             let until: String = until.chars().take(16).collect();
-            format!("{}, until {until}: {}", text("resource"), text("reason"))
+            format!("{}, {} {until}: {}", text("resource"), translate("until"), text("reason"))
         }
         _ if kind.starts_with("access.") || kind.starts_with("collab.") => text("resource").to_owned(),
-        _ => reasons(details),
+        _ => reasons(details, translate),
     }
 }
 
 /// The reasons of an assessment, in words; empty where an event has none.
-fn reasons(details: &serde_json::Value) -> String {
+fn reasons(details: &serde_json::Value, translate: impl Fn(&'static str) -> &'static str) -> String {
     let codes = details.get("reasons").and_then(serde_json::Value::as_array);
     let words: Vec<&str> = codes
         .into_iter()
         .flatten()
         .filter_map(serde_json::Value::as_str)
         .filter_map(identity::risk_reason_words)
+        .map(translate)
         .collect();
     words.join(", ")
 }
@@ -164,19 +167,22 @@ mod tests {
 
     #[test]
     fn reasons_are_told_in_words_and_unknown_ones_are_left_out() {
-        let told = super::reasons(&json!({"score": 61, "reasons": ["new-place", "<b>", "new-device"]}));
+        let told =
+            super::reasons(&json!({"score": 61, "reasons": ["new-place", "<b>", "new-device"]}), |words| {
+                words
+            });
         assert_eq!(
             told,
             "from a place you have not signed in from before, from a device or browser you have not used before"
         );
-        assert_eq!(super::reasons(&json!({"reasons": "x"})), "");
         let look =
             json!({"resource": "track/7", "reason": "a court order", "expires_at": 1_767_323_045_678_i64});
         assert_eq!(
-            super::why("access.break_glass_opened", &look),
+            super::why("access.break_glass_opened", &look, |words| words),
             "track/7, until 2026-01-02 03:04: a court order"
         );
-        assert_eq!(super::why("access.granted", &json!({"resource": "track/7"})), "track/7");
-        assert_eq!(super::reasons(&json!({})), "");
+        assert_eq!(super::why("access.granted", &json!({"resource": "track/7"}), |words| words), "track/7");
+        assert_eq!(super::reasons(&json!({"reasons": "x"}), |words| words), "");
+        assert_eq!(super::reasons(&json!({}), |words| words), "");
     }
 }

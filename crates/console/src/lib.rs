@@ -34,6 +34,7 @@ mod words;
 use access::{Access, Policies, Relations};
 use audit::Audit;
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use base::{Clock, Entropy};
 use guard::{Endpoint, RateClass};
@@ -88,12 +89,16 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/account/providers", own),
         post("/account/providers/{id}/unlink", own),
         post("/account/sign-in/second", "public").rate(RateClass::SignIn),
+        // A message goes out.
+        post("/account/sign-in/code", "public").rate(RateClass::Registration),
         post("/account/sign-out", own),
         post("/account/language", "public"),
         post("/account/passkeys/start", "public").rate(RateClass::SignIn),
         post("/account/passkeys/sign-in", "public").rate(RateClass::SignIn),
         post("/account/security/passkeys/start", own),
         post("/account/security/passkeys", own),
+        post("/account/passkeys/upgrade/start", own),
+        post("/account/passkeys/upgrade", own),
         post("/account/confirm/passkey/start", own),
         post("/account/confirm/passkey", own).rate(RateClass::SignIn),
         get("/account/security", own),
@@ -154,6 +159,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/console/accounts/{id}", "user:read"),
         post("/console/accounts/{id}/disable", "user:admin"),
         post("/console/accounts/{id}/enable", "user:admin"),
+        post("/console/accounts/{id}/lift", "user:admin"),
         post("/console/accounts/{id}/role", "user:admin"),
         post("/console/accounts/{id}/tier", "user:admin"),
         get("/console/policies", "system:logs"),
@@ -180,10 +186,13 @@ pub fn router(console: Console) -> Router {
         .route("/account/providers", get(provider::list))
         .route("/account/providers/{id}/unlink", post(provider::unlink))
         .route("/account/sign-in/second", post(sign_in::second))
+        .route("/account/sign-in/code", post(sign_in::mail_code))
         .route("/account/passkeys/start", post(passkey::start))
         .route("/account/passkeys/sign-in", post(passkey::sign_in))
         .route("/account/security/passkeys/start", post(passkey::register_start))
         .route("/account/security/passkeys", post(passkey::register))
+        .route("/account/passkeys/upgrade/start", post(passkey::upgrade_start))
+        .route("/account/passkeys/upgrade", post(passkey::upgrade))
         .route("/account/confirm/passkey/start", post(passkey::again_start))
         .route("/account/confirm/passkey", post(passkey::again))
         .route("/account/security", get(security::overview))
@@ -235,6 +244,7 @@ pub fn router(console: Console) -> Router {
         .route("/console/accounts/{id}", get(accounts::show))
         .route("/console/accounts/{id}/disable", post(accounts::disable))
         .route("/console/accounts/{id}/enable", post(accounts::enable))
+        .route("/console/accounts/{id}/lift", post(accounts::lift))
         .route("/console/accounts/{id}/role", post(accounts::role))
         .route("/console/accounts/{id}/tier", post(accounts::tier))
         .route("/console/policies", get(policies::list))
@@ -244,5 +254,6 @@ pub fn router(console: Console) -> Router {
         .route("/console/explain", get(policies::explain_form).post(policies::explain))
         .route("/console/mail", get(mail::list))
         .route("/console/mail/{id}", get(mail::show))
+        .layer(from_fn(page::speak))
         .with_state(console)
 }

@@ -45,14 +45,9 @@ pub(crate) async fn answer(State(console): State<Console>, form: Submitted) -> R
         _ => return Err(base::Problem::invalid("/answer", "must be mine or not-mine").into()),
     };
     let answer = console.identity.answer_sign_in(form.text("code"), mine, &form.visit.meta).await?;
-    let (heading, paragraphs): (_, &[&str]) = match answer {
-        Answer::Confirmed => (
-            "Thank you",
-            &[
-                "Now sign in again, on the device and in the network where you were asked. This holds for 15 minutes.",
-            ],
-        ),
-        Answer::Noted => ("Thank you", &["Then all is well, and you need not do anything."]),
+    let paragraph = match answer {
+        Answer::Confirmed => "notice-confirmed",
+        Answer::Noted => "notice-noted",
         // The password counts no more, so the way goes on to a new one.
         Answer::Disowned { reset_code } => {
             return Ok(go(&format!("/account/reset?done=disowned&code={}", reset_code.expose())));
@@ -60,10 +55,10 @@ pub(crate) async fn answer(State(console): State<Console>, form: Submitted) -> R
     };
     let page = MessagePage {
         frame: form.visit.frame(&console, "sign-in"),
-        heading,
-        paragraphs,
+        heading: "thank-you",
+        paragraphs: &[paragraph],
         link: "/account/sign-in",
-        link_text: "To the sign-in",
+        link_text: "to-sign-in",
     };
     Ok(render(&form.visit, StatusCode::OK, &page))
 }

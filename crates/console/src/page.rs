@@ -1,6 +1,8 @@
 //! From a typed page to an answer: the frame around every page, notices, and what goes wrong.
 
 use askama::Template;
+use axum::extract::Request;
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use base::{Problem, ProblemKind};
 use http::{StatusCode, header};
@@ -29,9 +31,14 @@ impl Frame {
         self.language.say(sentence)
     }
 
+    /// The sentences of a notice, in the visitor's language if we have them there.
+    pub(crate) fn tell(&self, text: &str) -> String {
+        self.language.tell(text)
+    }
+
     /// The words of an id, or a text that is none: names, numbers, what others say.
-    pub(crate) fn words<'a>(&self, text: &'a str) -> &'a str {
-        self.language.find(text).unwrap_or_else(|| self.say(text))
+    pub(crate) fn words(&self, text: &str) -> String {
+        self.language.find(text).map_or_else(|| self.tell(text), str::to_owned)
     }
 
     /// What a relation is called.
@@ -62,6 +69,10 @@ pub(crate) struct Notice {
 impl Notice {
     pub(crate) fn bad(text: impl Into<String>) -> Self {
         Self { tone: "bad", text: text.into() }
+    }
+
+    pub(crate) fn good(text: impl Into<String>) -> Self {
+        Self { tone: "good", text: text.into() }
     }
 
     /// What a form has done, after its redirect (`?done=…`). Only known words, so that nobody can put
@@ -196,12 +207,29 @@ impl From<audit::AuditError> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Html(problem_page(&self.0, ""))).into_response();
+        let page = problem_page(&self.0, "", base::Language::default());
+        let mut response = (status, Html(page)).into_response();
+        // The router, which knows whom it is for, says it in their language.
+        response.extensions_mut().insert(Shown(self.0.clone()));
         if let Some(seconds) = self.0.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }
+}
+
+/// The problem that a page shows.
+#[derive(Clone)]
+struct Shown(Problem);
+
+/// Says what went wrong in the language of whoever asked.
+pub(crate) async fn speak(request: Request, next: Next) -> Response {
+    let language = request.extensions().get::<guard::Passed>().and_then(|passed| passed.meta().language);
+    let mut response = next.run(request).await;
+    if let (Some(language), Some(Shown(problem))) = (language, response.extensions_mut().remove::<Shown>()) {
+        *response.body_mut() = problem_page(&problem, "", language).into();
+    }
+    response
 }
 
 #[derive(Template)]
@@ -215,22 +243,22 @@ pub(crate) struct MessagePage<'a> {
 }
 
 /// A refusal as a page, for browsers.
-pub fn problem_page(problem: &Problem, request_id: &str) -> String {
+pub fn problem_page(problem: &Problem, request_id: &str, language: base::Language) -> String {
+    let language = Language::from(language);
     let mut paragraphs: Vec<String> = problem.detail.iter().cloned().collect();
     if let Some(seconds) = problem.retry_after_s {
-        paragraphs.push(format!("Please try again in {seconds} seconds."));
+        paragraphs.push(format!("{} {seconds} s.", language.t("try-again-in")));
     }
     paragraphs.extend(problem.errors.iter().map(|wrong| wrong.detail.clone()));
     if !request_id.is_empty() {
-        paragraphs.push(format!("If you ask for help, quote request {request_id}."));
+        paragraphs.push(format!("{} {request_id}.", language.t("quote-request")));
     }
     let paragraphs: Vec<&str> = paragraphs.iter().map(String::as_str).collect();
     let (link, link_text) = match problem.kind {
-        ProblemKind::Unauthenticated | ProblemKind::InvalidToken => (crate::SIGN_IN_PAGE, "Sign in"),
-        _ => ("/account", "To your account"),
+        ProblemKind::Unauthenticated | ProblemKind::InvalidToken => (crate::SIGN_IN_PAGE, "sign-in"),
+        _ => ("/account", "to-account"),
     };
-    let frame =
-        Frame { who: None, section: "", form_token: String::new(), notice: None, language: Language::FIRST };
+    let frame = Frame { who: None, section: "", form_token: String::new(), notice: None, language };
     MessagePage { frame, heading: problem.kind.title(), paragraphs: &paragraphs, link, link_text }
         .render()
         .unwrap_or_else(|_| problem.kind.title().to_owned())

@@ -57,6 +57,9 @@ pub(crate) struct Start {
     /// The form token of the page of linked accounts: another site must not begin a linking.
     #[serde(default)]
     link: String,
+    /// The form token of the page that asks for factors again.
+    #[serde(default)]
+    again: String,
 }
 
 /// GET /auth/oauth/{provider}/start
@@ -66,9 +69,14 @@ pub(crate) async fn start(
     Query(query): Query<Start>,
     visit: Visit,
 ) -> Result<Response, Failure> {
-    let purpose = match (&visit.caller, query.link.as_str()) {
-        (_, "") => ProviderPurpose::SignIn,
-        (Caller::Account(account), token) if visit.owns(&console, token) => ProviderPurpose::Link(account),
+    let purpose = match (&visit.caller, query.link.as_str(), query.again.as_str()) {
+        (_, "", "") => ProviderPurpose::SignIn,
+        (Caller::Account(account), token, "") if visit.owns(&console, token) => {
+            ProviderPurpose::Link(account)
+        }
+        (Caller::Account(account), "", token) if visit.owns(&console, token) => {
+            ProviderPurpose::Again(account)
+        }
         _ => return Err(Failure::foreign_form()),
     };
     let next = safe(&query.next).unwrap_or("/account");
@@ -116,10 +124,24 @@ pub(crate) async fn callback(
             halfway(&visit, visit.frame(&console, "sign-in"), &next, &partial)
         }
         Ok(ProviderOutcome::Linked) => go("/account/providers?done=linked"),
+        Ok(ProviderOutcome::Again { next }) => back_to(&console, &visit, &next).await?,
         Err(error) => refused(&console, &visit, &error),
     };
     let gone = format!("{FLOW_COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
     Ok(with_cookie(response, &gone))
+}
+
+/// Where the person was going when they were asked again; or first to the second factor, if that is asked for too.
+async fn back_to(console: &Console, visit: &Visit, next: &str) -> Result<Response, Failure> {
+    let next = safe(next).unwrap_or("/account/security");
+    match console.identity.must_be_fresh(visit.account()?).await {
+        Ok(()) => Ok(go(next)),
+        Err(Error::ReauthenticationRequired { .. }) => {
+            let next = percent_encoding::utf8_percent_encode(next, percent_encoding::NON_ALPHANUMERIC);
+            Ok(go(&format!("/account/confirm?next={next}")))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Why it came to nothing, and where to go from here.
@@ -133,10 +155,10 @@ fn refused(console: &Console, visit: &Visit, error: &Error) -> Response {
     let signed_in = visit.caller.account().is_some();
     let page = MessagePage {
         frame: visit.frame(console, "sign-in"),
-        heading: "That did not work",
+        heading: "did-not-work",
         paragraphs: &[&reason],
         link: if signed_in { "/account/providers" } else { "/account/sign-in" },
-        link_text: if signed_in { "Back to your linked accounts" } else { "Back to the sign-in" },
+        link_text: if signed_in { "to-linked-accounts" } else { "to-sign-in" },
     };
     render_again(visit, Some(&error.problem()), &page)
 }

@@ -5,7 +5,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use base::{Id, Secret, kind};
 use http::StatusCode;
-use identity::{Again, Error, FactorKind, NewApiKey, TotpSetup};
+use identity::{Again, Error, FactorKind, NewApiKey, TotpSetup, WaysAgain};
 use serde::Deserialize;
 
 use crate::Console;
@@ -24,6 +24,10 @@ struct SecurityPage<'a> {
     frame: Frame,
     factors: Vec<FactorRow>,
     recovery_codes: u32,
+    /// Too many codes of the app were wrong somewhere.
+    stopped: bool,
+    /// Some factor is asked for at sign-in.
+    demanded: bool,
     keys: Vec<KeyRow>,
     key_name: &'a str,
     key_scopes: &'a str,
@@ -38,6 +42,7 @@ struct FactorRow {
     name: String,
     created_at: String,
     last_used_at: String,
+    demanded: bool,
 }
 
 struct KeyRow {
@@ -56,8 +61,7 @@ struct KeyRow {
 struct AgainPage<'a> {
     frame: Frame,
     next: &'a str,
-    asks_code: bool,
-    passkey: bool,
+    ways: WaysAgain,
     errors: Errors,
 }
 
@@ -106,6 +110,7 @@ async fn security_page<'a>(console: &Console, visit: &Visit) -> Result<SecurityP
     let caller = visit.account()?;
     let factors = console.identity.factors(caller).await?;
     let keys = console.identity.api_keys(caller).await?;
+    let demanded = factors.factors.iter().any(|factor| factor.demanded);
     let time = |at: Option<base::Timestamp>| at.map(base::Timestamp::to_rfc3339).unwrap_or_default();
     Ok(SecurityPage {
         frame: visit.frame(console, "security"),
@@ -118,9 +123,12 @@ async fn security_page<'a>(console: &Console, visit: &Visit) -> Result<SecurityP
                 name: factor.name.unwrap_or_default(),
                 created_at: factor.created_at.to_rfc3339(),
                 last_used_at: time(factor.last_used_at),
+                demanded: factor.demanded,
             })
             .collect(),
         recovery_codes: factors.recovery_codes,
+        stopped: console.identity.app_is_stopped(caller).await?,
+        demanded,
         keys: keys
             .into_iter()
             .map(|key| KeyRow {
@@ -182,16 +190,9 @@ pub(crate) async fn again_form(
     Query(query): Query<Next>,
     visit: Visit,
 ) -> Result<Response, Failure> {
-    let methods = console.identity.second_factors(visit.account()?).await?;
-    let (asks_code, passkey) = (!methods.is_empty(), methods.contains(&FactorKind::Passkey));
+    let ways = console.identity.ways_again(visit.account()?).await?;
     let next = safe(&query.next).unwrap_or("/account/security");
-    let page = AgainPage {
-        frame: visit.frame(&console, "security"),
-        next,
-        asks_code,
-        passkey,
-        errors: Errors::default(),
-    };
+    let page = AgainPage { frame: visit.frame(&console, "security"), next, ways, errors: Errors::default() };
     Ok(render(&visit, StatusCode::OK, &page))
 }
 
@@ -200,9 +201,8 @@ pub(crate) async fn again(State(console): State<Console>, mut form: Submitted) -
     let (password, code) = (form.secret("password"), form.secret("code"));
     let next = safe(form.text("next")).unwrap_or("/account/security").to_owned();
     let caller = form.visit.account()?;
-    let methods = console.identity.second_factors(caller).await?;
-    let (asks_code, passkey) = (!methods.is_empty(), methods.contains(&FactorKind::Passkey));
-    let again = Again { password: Some(password), code: asks_code.then_some(code) };
+    let ways = console.identity.ways_again(caller).await?;
+    let again = Again { password: ways.password.then_some(password), code: ways.code.then_some(code) };
     match console.identity.reauthenticate(caller, again, &form.visit.meta).await {
         Ok(()) => Ok(go(&next)),
         Err(error) => {
@@ -213,7 +213,7 @@ pub(crate) async fn again(State(console): State<Console>, mut form: Submitted) -
                 Error::WrongCode => errors.add("code", "This code is wrong, or was used already."),
                 _ => frame.notice = errors.take(&error),
             }
-            let page = AgainPage { frame, next: &next, asks_code, passkey, errors };
+            let page = AgainPage { frame, next: &next, ways, errors };
             Ok(render_again(&form.visit, Some(&error.problem()), &page))
         }
     }

@@ -3,17 +3,19 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use guard::{DEVICE_COOKIE, SESSION_COOKIE};
+use guard::{CHALLENGE_COOKIE, DEVICE_COOKIE, LANGUAGE_COOKIE, SESSION_COOKIE};
 use http::{HeaderValue, StatusCode, header};
-use identity::{BrowserSession, Credentials, Error, FactorKind, Partial, SignIn};
+use identity::{
+    BrowserSession, Credentials, Error, FactorKind, Partial, SecondFactorOffer, SessionKind, SignIn,
+};
 use serde::Deserialize;
 
 use crate::Console;
 use crate::form::{Errors, Submitted};
-use crate::page::{Failure, Frame, go, render, render_again};
+use crate::page::{Failure, Frame, Notice, go, render, render_again};
 use crate::provider::{Choice, choices};
 use crate::visit::Visit;
-use crate::words::{LANGUAGE_COOKIE, Language};
+use crate::words::Language;
 
 /// Browsers keep a cookie no longer than 400 days.
 const DEVICE_S: i64 = 400 * 86_400;
@@ -36,7 +38,32 @@ struct SecondFactorPage<'a> {
     next: &'a str,
     recovery: bool,
     passkey: bool,
+    /// Codes of apps are not looked at here any more.
+    stopped: bool,
+    /// A code can be had by mail.
+    mail: bool,
     errors: Errors,
+}
+
+impl<'a> SecondFactorPage<'a> {
+    fn new(
+        frame: Frame,
+        challenge: &'a str,
+        next: &'a str,
+        offer: &SecondFactorOffer,
+        errors: Errors,
+    ) -> Self {
+        Self {
+            frame,
+            challenge,
+            next: safe(next).unwrap_or(""),
+            recovery: offer.methods.contains(&FactorKind::RecoveryCode),
+            passkey: offer.methods.contains(&FactorKind::Passkey),
+            stopped: offer.codes_stopped,
+            mail: offer.code_by_mail,
+            errors,
+        }
+    }
 }
 
 /// Where to go after signing in.
@@ -104,20 +131,25 @@ pub(crate) async fn submit(State(console): State<Console>, mut form: Submitted) 
     Ok(render_again(&form.visit, refused.as_ref(), &page))
 }
 
-/// The page that asks for the second factor.
+/// The page that asks for the second factor, and the cookie without which it is worth nothing.
 pub(crate) fn halfway(visit: &Visit, frame: Frame, next: &str, partial: &Partial) -> Response {
-    let page = SecondFactorPage {
-        frame,
-        challenge: partial.challenge.expose(),
-        next: safe(next).unwrap_or(""),
-        recovery: partial.methods.contains(&FactorKind::RecoveryCode),
-        passkey: partial.methods.contains(&FactorKind::Passkey),
-        errors: Errors::default(),
-    };
-    render(visit, StatusCode::OK, &page)
+    let page =
+        SecondFactorPage::new(frame, partial.challenge.expose(), next, &partial.offer, Errors::default());
+    let response = render(visit, StatusCode::OK, &page);
+    match &partial.browser {
+        None => response,
+        Some(value) => {
+            let cookie = format!(
+                "{CHALLENGE_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={}",
+                value.expose(),
+                partial.expires_in_s
+            );
+            with_cookie(response, &cookie)
+        }
+    }
 }
 
-/// The browser is signed in: both cookies, and on.
+/// The browser is signed in: its cookies, and on.
 pub(crate) fn entered(console: &Console, next: &str, session: &BrowserSession) -> Response {
     let left_s = session.expires_at.since_ms(console.clock.now()).max(0) / 1000;
     // Lax, so that a link in a mail still finds the person signed in.
@@ -129,7 +161,8 @@ pub(crate) fn entered(console: &Console, next: &str, session: &BrowserSession) -
         "{DEVICE_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={DEVICE_S}",
         session.device.expose()
     );
-    with_cookie(with_cookie(go(safe(next).unwrap_or("/account")), &cookie), &device)
+    let gone = format!("{CHALLENGE_COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
+    [cookie, device, gone].iter().fold(go(safe(next).unwrap_or("/account")), |r, one| with_cookie(r, one))
 }
 
 /// POST /account/sign-in/second
@@ -148,32 +181,64 @@ pub(crate) async fn second(State(console): State<Console>, mut form: Submitted) 
         Error::WrongCode => errors.add("code", "This code is wrong, or was used already."),
         _ => frame.notice = errors.take(&error),
     }
-    let methods = console.identity.challenge_methods(challenge.expose(), &form.visit.meta).await;
-    let Ok(methods) = methods else { return Ok(go("/account/sign-in?done=begin-again")) };
-    let page = SecondFactorPage {
-        frame,
-        challenge: challenge.expose(),
-        next: safe(form.text("next")).unwrap_or(""),
-        recovery: methods.contains(&FactorKind::RecoveryCode),
-        passkey: methods.contains(&FactorKind::Passkey),
-        errors,
-    };
-    Ok(render_again(&form.visit, Some(&error.problem()), &page))
+    second_page(&console, &form, frame, challenge.expose(), Some(&error), errors).await
 }
 
-/// POST /account/language: remembers the choice for a year. Back to the account, or to the sign-in.
-pub(crate) async fn language(form: Submitted) -> Response {
-    let signed_in = form.visit.caller.account().is_some();
-    let back = go(if signed_in { "/account" } else { crate::SIGN_IN_PAGE });
-    match Language::of(form.text("language")) {
+/// The page that asks for the second factor, once more; or the beginning, if the challenge has ended.
+async fn second_page(
+    console: &Console,
+    form: &Submitted,
+    frame: Frame,
+    challenge: &str,
+    refused: Option<&Error>,
+    errors: Errors,
+) -> Result<Response, Failure> {
+    let Ok(offer) = console.identity.challenge_offer(challenge, &form.visit.meta).await else {
+        return Ok(go("/account/sign-in?done=begin-again"));
+    };
+    let page = SecondFactorPage::new(frame, challenge, form.text("next"), &offer, errors);
+    match refused {
+        Some(error) => Ok(render_again(&form.visit, Some(&error.problem()), &page)),
+        None => Ok(render(&form.visit, StatusCode::OK, &page)),
+    }
+}
+
+/// POST /account/sign-in/code: mails a code that stands in for the second factor once.
+pub(crate) async fn mail_code(
+    State(console): State<Console>,
+    mut form: Submitted,
+) -> Result<Response, Failure> {
+    let challenge = form.secret("challenge");
+    let mut frame = form.visit.frame(&console, "sign-in");
+    match console.identity.mail_code(SessionKind::Browser, challenge.expose(), &form.visit.meta).await {
+        Ok(()) => frame.notice = Some(Notice::good(frame.t("code-mailed"))),
+        Err(Error::InvalidChallenge) => return Ok(go("/account/sign-in?done=begin-again")),
+        Err(error @ Error::Conflict(_)) => {
+            return second_page(&console, &form, frame, challenge.expose(), Some(&error), Errors::default())
+                .await;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    second_page(&console, &form, frame, challenge.expose(), None, Errors::default()).await
+}
+
+/// POST /account/language: remembers the choice for a year, and for mails to whoever is signed in. Back to the account,
+/// or to the sign-in.
+pub(crate) async fn language(State(console): State<Console>, form: Submitted) -> Result<Response, Failure> {
+    let caller = form.visit.caller.account();
+    let back = go(if caller.is_some() { "/account" } else { crate::SIGN_IN_PAGE });
+    Ok(match Language::of(form.text("language")) {
         None => back,
         Some(language) => {
+            if let Some(caller) = caller {
+                console.identity.set_language(caller, language.plain()).await?;
+            }
             let code = language.code();
             let cookie =
                 format!("{LANGUAGE_COOKIE}={code}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=31536000");
             with_cookie(back, &cookie)
         }
-    }
+    })
 }
 
 /// POST /account/sign-out

@@ -149,14 +149,12 @@ pub(crate) async fn verify(State(console): State<Console>, mut form: Submitted) 
     if !verified.renamed {
         return Ok(go("/account/sign-in?done=verified"));
     }
-    let sentence =
-        format!("Somebody else took the name you wished meanwhile, so yours is {}.", verified.username);
     let page = MessagePage {
         frame: form.visit.frame(&console, "verify"),
-        heading: "Your address is verified",
-        paragraphs: &[&sentence],
+        heading: "verified-heading",
+        paragraphs: &["verified-renamed", verified.username.as_str()],
         link: "/account/sign-in",
-        link_text: "Sign in",
+        link_text: "sign-in",
     };
     Ok(render(&form.visit, StatusCode::OK, &page))
 }

@@ -202,7 +202,7 @@ const fn tone(status: AccountStatus) -> &'static str {
     }
 }
 
-/// A user agent in words that its owner recognises ("Firefox on Linux"); an unknown one is cut short. What a browser
+/// A user agent in words that its owner recognises ("Firefox · Linux"); an unknown one is cut short. What a browser
 /// says of itself is a hint for people, never a fact to decide by.
 pub(crate) fn device(agent: &str) -> String {
     // The order matters: most browsers also claim to be the ones further down.
@@ -228,7 +228,7 @@ pub(crate) fn device(agent: &str) -> String {
         table.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name)
     };
     match (known(PROGRAMS), known(SYSTEMS)) {
-        (Some(program), Some(system)) => format!("{program} on {system}"),
+        (Some(program), Some(system)) => format!("{program} · {system}"),
         (Some(program), None) => program.to_owned(),
         _ => agent.chars().take(60).collect(),
     }
@@ -276,9 +276,9 @@ mod tests {
     #[test]
     fn devices_are_named_as_people_know_them() {
         let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36";
-        assert_eq!(device(chrome), "Chrome on Linux");
+        assert_eq!(device(chrome), "Chrome · Linux");
         let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605 Version/19.0 Safari/604.1";
-        assert_eq!(device(phone), "Safari on iPhone");
+        assert_eq!(device(phone), "Safari · iPhone");
         assert_eq!(device("curl/8.5.0"), "curl");
         assert_eq!(device(&"x".repeat(500)).len(), 60);
     }

@@ -12,7 +12,7 @@ use keys::Purpose;
 
 use crate::Console;
 use crate::page::{Failure, Frame, Notice, Who};
-use crate::words::{LANGUAGE_COOKIE, Language};
+use crate::words::Language;
 
 /// Holds a random value for visitors who are not signed in, so that their forms cannot be forged either.
 const FORM_COOKIE: &str = "__Host-fortissimo-form";
@@ -49,9 +49,7 @@ impl FromRequestParts<Console> for Visit {
         };
         let operator = console.access.permit::<access::actions::SystemLogs>(&caller.subject()).is_ok();
         let notice = parts.uri.query().and_then(Notice::from_query);
-        let chosen = cookie(parts, LANGUAGE_COOKIE).and_then(|code| Language::of(&code));
-        let asked = || parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        let language = chosen.unwrap_or_else(|| Language::accepted(asked().unwrap_or("")));
+        let language = meta.language.map_or(Language::FIRST, Language::from);
         Ok(Self { caller, meta, tether, binding, fresh, operator, notice, language })
     }
 }
@@ -60,6 +58,16 @@ impl Visit {
     /// The signed-in person. Pages for signed-in people are only reached through the pipeline's check.
     pub(crate) fn account(&self) -> Result<&AccountCaller, Failure> {
         self.caller.account().ok_or_else(Failure::signed_out)
+    }
+
+    /// The words with this id, in the visitor's language.
+    pub(crate) fn say(&self, id: &str) -> &'static str {
+        self.language.t(id)
+    }
+
+    /// A sentence that was made in English, in the visitor's language if we have it there.
+    pub(crate) fn translate(&self, sentence: &'static str) -> &'static str {
+        self.language.say(sentence)
     }
 
     /// What every page shows around its content.

@@ -1,5 +1,6 @@
 //! The pages' words in several languages: data files (Fluent), one language chosen per request.
 //!
+//! What is said to people is here; which languages there are, and which one a browser wants, is `base::Language`'s.
 //! A person's choice (a cookie) comes before what their browser asks for (`Accept-Language`), and that before English.
 //! A sentence that another crate made in English is looked up by its English text; one that nobody translated stays.
 
@@ -9,32 +10,30 @@ use std::sync::LazyLock;
 use fluent_bundle::FluentResource;
 use fluent_bundle::concurrent::FluentBundle;
 
-/// The cookie with a person's choice.
-pub(crate) const LANGUAGE_COOKIE: &str = "__Host-fortissimo-language";
+/// The words of each language; the first one is complete, and what the others lack.
+const fn source(language: base::Language) -> &'static str {
+    match language {
+        base::Language::English => include_str!("../locales/en.ftl"),
+        base::Language::German => include_str!("../locales/de.ftl"),
+    }
+}
 
-/// Code, name and words; the first one is complete, and what the others lack.
-const SOURCES: [(&str, &str, &str); 2] = [
-    ("en", "English", include_str!("../locales/en.ftl")),
-    ("de", "Deutsch", include_str!("../locales/de.ftl")),
-];
-
-static LANGUAGES: LazyLock<Vec<Loaded>> = LazyLock::new(|| SOURCES.iter().map(Loaded::read).collect());
+static LANGUAGES: LazyLock<Vec<Loaded>> =
+    LazyLock::new(|| base::Language::ALL.into_iter().map(Loaded::read).collect());
 /// From an English sentence to its id.
 static BY_SENTENCE: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
     LANGUAGES[0].words.iter().map(|(id, sentence)| (sentence.as_str(), id.as_str())).collect()
 });
 
 struct Loaded {
-    code: &'static str,
-    name: &'static str,
     words: HashMap<String, String>,
 }
 
 impl Loaded {
-    fn read((code, name, source): &(&'static str, &'static str, &'static str)) -> Self {
-        let id = code.parse().expect("our languages have codes");
+    fn read(language: base::Language) -> Self {
+        let id = language.code().parse().expect("our languages have codes");
         let resource =
-            FluentResource::try_new((*source).to_owned()).expect("our files of words are well-formed");
+            FluentResource::try_new(source(language).to_owned()).expect("our files of words are well-formed");
         let ids: Vec<String> = resource
             .entries()
             .filter_map(|entry| match entry {
@@ -53,56 +52,45 @@ impl Loaded {
                 Some((id, text))
             })
             .collect();
-        Self { code, name, words }
+        Self { words }
     }
 }
 
-/// One of our languages.
+/// One of our languages, with its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Language(usize);
+pub(crate) struct Language(base::Language);
 
 impl Language {
     /// English.
-    pub(crate) const FIRST: Self = Self(0);
+    pub(crate) const FIRST: Self = Self(base::Language::English);
 
     /// The language with this code, if we have it.
     pub(crate) fn of(code: &str) -> Option<Self> {
-        SOURCES.iter().position(|(known, ..)| known.eq_ignore_ascii_case(code)).map(Self)
+        base::Language::of(code).map(Self)
     }
 
-    /// The best of ours for an `Accept-Language` (RFC 9110 §12.5.4).
-    pub(crate) fn accepted(header: &str) -> Self {
-        let mut best = (0.0_f32, Self::FIRST);
-        for wish in header.split(',').take(32) {
-            let (range, weight) = wish.split_once(';').unwrap_or((wish, ""));
-            let weight = match weight.trim() {
-                "" => 1.0,
-                text => text.strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok()).unwrap_or(0.0),
-            };
-            let primary = range.trim().split('-').next().unwrap_or("");
-            if let Some(language) = Self::of(primary)
-                && weight > best.0
-                && weight <= 1.0
-            {
-                best = (weight, language);
-            }
-        }
-        best.1
+    /// As identity knows it.
+    pub(crate) const fn plain(self) -> base::Language {
+        self.0
     }
 
     /// BCP 47.
     pub(crate) fn code(self) -> &'static str {
-        SOURCES[self.0].0
+        self.0.code()
     }
 
     /// All of them, as they call themselves.
     pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-        LANGUAGES.iter().map(|language| (language.code, language.name))
+        base::Language::ALL.into_iter().map(|language| (language.code(), language.name()))
+    }
+
+    fn own(self) -> &'static Loaded {
+        &LANGUAGES[base::Language::ALL.iter().position(|one| *one == self.0).unwrap_or(0)]
     }
 
     /// The words with this id.
     pub(crate) fn t(self, id: &str) -> &'static str {
-        let found = LANGUAGES[self.0].words.get(id).or_else(|| LANGUAGES[0].words.get(id));
+        let found = self.own().words.get(id).or_else(|| LANGUAGES[0].words.get(id));
         found.map_or("?", String::as_str)
     }
 
@@ -111,9 +99,33 @@ impl Language {
         LANGUAGES[0].words.contains_key(id).then(|| self.t(id))
     }
 
+    /// One or two sentences that were made in English, as a notice has them: what happened, and what to do.
+    pub(crate) fn tell(self, text: &str) -> String {
+        if let Some(id) = BY_SENTENCE.get(text) {
+            return self.t(id).to_owned();
+        }
+        match text.split_once(". ") {
+            Some((first, rest)) => format!("{} {}", self.say(&format!("{first}.")), self.say(rest)),
+            None => self.say(text).to_owned(),
+        }
+    }
+
     /// A sentence that was made in English.
     pub(crate) fn say(self, sentence: &str) -> &str {
-        BY_SENTENCE.get(sentence).map_or(sentence, |id| self.t(id))
+        if let Some(id) = BY_SENTENCE.get(sentence) {
+            return self.t(id);
+        }
+        // Headings are the same sentences without their end.
+        match BY_SENTENCE.get(&*format!("{sentence}.")) {
+            Some(id) => self.t(id).trim_end_matches('.'),
+            None => sentence,
+        }
+    }
+}
+
+impl From<base::Language> for Language {
+    fn from(language: base::Language) -> Self {
+        Self(language)
     }
 }
 
@@ -126,13 +138,10 @@ mod tests {
     #[test]
     fn every_language_has_every_word() {
         let ids = |language: &Loaded| language.words.keys().cloned().collect::<BTreeSet<_>>();
-        for language in LANGUAGES.iter() {
-            assert_eq!(ids(language), ids(&LANGUAGES[0]), "{}", language.name);
-            assert!(
-                language.words.values().all(|text| !text.is_empty() && !text.contains('{')),
-                "{}",
-                language.name
-            );
+        for (language, loaded) in base::Language::ALL.iter().zip(LANGUAGES.iter()) {
+            assert_eq!(ids(loaded), ids(&LANGUAGES[0]), "{}", language.name());
+            let whole = loaded.words.values().all(|text| !text.is_empty() && !text.contains('{'));
+            assert!(whole, "{}", language.name());
         }
     }
 
@@ -150,24 +159,6 @@ mod tests {
             }
         }
         assert!(named > 50, "{named}");
-    }
-
-    #[test]
-    fn the_browsers_wish_is_read_with_its_weights() {
-        for (header, code) in [
-            ("", "en"),
-            ("de", "de"),
-            ("de-AT, en;q=0.5", "de"),
-            ("fr, de;q=0.2, en;q=0.8", "en"),
-            ("fr-FR, *;q=0.1", "en"),
-            ("en;q=0, de;q=0.1", "de"),
-            ("de;q=7, en;q=x", "en"),
-            (&",".repeat(10_000), "en"),
-        ] {
-            assert_eq!(Language::accepted(header).code(), code, "{header:.30}");
-        }
-        assert_eq!(Language::of("DE"), Language::of("de"));
-        assert!(Language::of("../de").is_none());
     }
 
     #[test]

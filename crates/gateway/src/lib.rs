@@ -28,6 +28,7 @@ mod lanes;
 mod limits;
 mod listen;
 mod patience;
+mod round_trip;
 mod shutdown;
 #[cfg(test)]
 mod testing;

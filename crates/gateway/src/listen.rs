@@ -21,7 +21,7 @@ use crate::connection::{ClientStream, Http1, Talk};
 use crate::handler::Handler;
 use crate::lanes::Lanes;
 use crate::shutdown::Open;
-use crate::{Limits, Shutdown, Tls};
+use crate::{Limits, Shutdown, Tls, round_trip};
 
 /// Fields that hyper takes without being told.
 const HYPERS_FIELDS: usize = 100;
@@ -118,10 +118,11 @@ impl Listener {
             };
             match accepted {
                 Ok((socket, peer)) => {
+                    let round_trip = round_trip::of(&socket);
                     let socket = socket.into_std();
                     let open = shutdown.enter(permit);
                     let visit = Visit {
-                        on: Connection { peer, tls: self.tls.is_some() },
+                        on: Connection { peer, tls: self.tls.is_some(), round_trip },
                         desk: desk.clone(),
                         shutdown: shutdown.clone(),
                     };

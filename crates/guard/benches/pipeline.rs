@@ -108,7 +108,7 @@ impl House {
     }
 
     fn bench(&self, bencher: divan::Bencher<'_, '_>, path: &str, authorization: Option<&str>) {
-        let connection = Connection { peer: "192.0.2.1:4000".parse().unwrap(), tls: true };
+        let connection = Connection { peer: "192.0.2.1:4000".parse().unwrap(), tls: true, round_trip: None };
         let _entered = self.runtime.enter();
         bencher
             .with_inputs(|| {
@@ -142,7 +142,7 @@ fn by_token(bencher: divan::Bencher<'_, '_>) {
     let house = House::new();
     let bearer = format!("Bearer {}", house.token);
     let warm = house.guard.handle(
-        Connection { peer: "192.0.2.1:4000".parse().unwrap(), tls: true },
+        Connection { peer: "192.0.2.1:4000".parse().unwrap(), tls: true, round_trip: None },
         Request::get("/api/v1/tracks/42")
             .header("host", "localhost")
             .header("authorization", &bearer)

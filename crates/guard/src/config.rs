@@ -1,11 +1,11 @@
 //! What the guard is told at start. The serialisable sections are read from `fortissimo.toml` by the
 //! server, which fills the plain [`GuardConfig`].
 
-use base::Problem;
+use base::{Language, Problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, Geo, LimitsConfig, RouteConfig};
+use crate::{Endpoint, LimitsConfig, Locate, RouteConfig};
 
 /// Everything the pipeline needs to know before the first request.
 #[derive(Debug, Clone)]
@@ -29,14 +29,14 @@ pub struct GuardConfig {
     pub cors: CorsConfig,
     /// Sizes of the request head.
     pub head: HeadConfig,
-    /// The operator's location file, for the country and region of events.
-    pub geo: Option<Geo>,
+    /// Who knows where addresses lie, for the country and region of events.
+    pub locate: Option<Locate>,
     /// Where a browser that is not signed in is sent when it opens one of our own protected pages
     /// (`/account/sign-in`); `None` answers a problem document.
     pub sign_in_page: Option<String>,
     /// Renders a refusal as an HTML page, for browsers that open one of our own pages. Takes the problem and
     /// the request id; must need nothing but the strict content security policy.
-    pub problem_page: Option<fn(&Problem, &str) -> String>,
+    pub problem_page: Option<fn(&Problem, &str, Language) -> String>,
 }
 
 impl GuardConfig {
@@ -52,7 +52,7 @@ impl GuardConfig {
             limits: LimitsConfig::default(),
             cors: CorsConfig::default(),
             head: HeadConfig::default(),
-            geo: None,
+            locate: None,
             sign_in_page: None,
             problem_page: None,
         }

@@ -1,6 +1,7 @@
 //! Our own cookies among others'.
 
-use http::header::COOKIE;
+use base::Language;
+use http::header::{ACCEPT_LANGUAGE, COOKIE};
 use http::{HeaderMap, HeaderValue};
 
 /// The name of the session cookie. The prefix makes browsers demand `Secure`, `Path=/` and no `Domain` (RFC 6265bis §4.1.3).
@@ -8,6 +9,12 @@ pub const SESSION_COOKIE: &str = "__Host-fortissimo";
 
 /// The name of the cookie that tells a browser from others, whoever is signed in.
 pub const DEVICE_COOKIE: &str = "__Host-fortissimo-device";
+
+/// The name of the cookie that ties a sign-in between its factors to the browser that began it.
+pub const CHALLENGE_COOKIE: &str = "__Host-fortissimo-challenge";
+
+/// The name of the cookie with the language that somebody chose on the pages.
+pub const LANGUAGE_COOKIE: &str = "__Host-fortissimo-language";
 
 /// All cookies whose names begin like this are ours: they reach no upstream, and no upstream may set them.
 const OURS: &str = "__Host-fortissimo";
@@ -25,6 +32,18 @@ pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
 /// The device cookie's value, as it came.
 pub(crate) fn device(headers: &HeaderMap) -> Option<&str> {
     value(headers, DEVICE_COOKIE)
+}
+
+/// The cookie of a half sign-in, as it came.
+pub(crate) fn challenge(headers: &HeaderMap) -> Option<&str> {
+    value(headers, CHALLENGE_COOKIE)
+}
+
+/// The language to answer in: the one that was chosen, else the one that the browser asks for.
+pub(crate) fn language(headers: &HeaderMap) -> Option<Language> {
+    value(headers, LANGUAGE_COOKIE)
+        .and_then(Language::of)
+        .or_else(|| headers.get(ACCEPT_LANGUAGE)?.to_str().ok().and_then(Language::accepted))
 }
 
 fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -95,6 +114,18 @@ mod tests {
         assert_eq!(session(&with(&["__Host-fortissimo=s; __Host-fortissimo=t"])), None);
         assert_eq!(session(&with(&["x__Host-fortissimo=s; fortissimo=t"])), None);
         assert_eq!(session(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn what_was_chosen_comes_before_what_the_browser_asks_for() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(language(&headers), None);
+        headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_static("de-AT, en;q=0.5"));
+        assert_eq!(language(&headers), Some(Language::German));
+        headers.insert(COOKIE, HeaderValue::from_static("__Host-fortissimo-language=en"));
+        assert_eq!(language(&headers), Some(Language::English));
+        headers.insert(COOKIE, HeaderValue::from_static("__Host-fortissimo-language=xx"));
+        assert_eq!(language(&headers), Some(Language::German));
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use audit::{Agent, PathText, Place, RequestInfo, Stages, Threat};
-use base::{Id, Timestamp, kind};
+use base::{Id, Language, Timestamp, kind};
 use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request};
 use identity::Caller;
@@ -13,7 +13,7 @@ use identity::Caller;
 use crate::body::Cut;
 use crate::refusal::Stage;
 use crate::stages::throttle::Reading;
-use crate::{Body, Connection, Route};
+use crate::{Body, Connection, Route, cookies};
 
 /// The running account of one request.
 pub struct Exchange {
@@ -27,10 +27,14 @@ pub struct Exchange {
     pub(crate) agent: Option<Agent>,
     pub(crate) path: Option<PathText>,
     pub(crate) wants_page: bool,
+    /// What a refusal is said in; looked at only for pages.
+    pub(crate) language: Language,
     pub(crate) bytes_in: u64,
     /// The client's true address and whether its side is encrypted; the peer's until `client` has looked.
     pub(crate) address: IpAddr,
     pub(crate) tls: bool,
+    /// How long a packet takes to the client and back, where nothing of ours stands in between.
+    pub(crate) round_trip: Option<Duration>,
     /// Where that address lies, if the operator has a location file that knows it.
     pub(crate) place: Option<Place>,
     /// What the assessment of the content came to; `None` until and unless it was looked at.
@@ -57,6 +61,7 @@ impl Exchange {
         let mut text = [0; 36];
         let text = id.uuid().hyphenated().encode_lower(&mut text);
         let headers = request.headers();
+        let wants_page = wants_page(request.method(), headers);
         Self {
             connection,
             id,
@@ -68,10 +73,12 @@ impl Exchange {
                 .get(USER_AGENT)
                 .map(|value| Agent::new(&String::from_utf8_lossy(value.as_bytes()))),
             path: None,
-            wants_page: wants_page(request.method(), headers),
+            wants_page,
+            language: if wants_page { cookies::language(headers) } else { None }.unwrap_or_default(),
             bytes_in: 0,
             address: connection.peer.ip().to_canonical(),
             tls: connection.tls,
+            round_trip: None,
             place: None,
             threat: None,
             route: None,

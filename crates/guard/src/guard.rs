@@ -4,10 +4,11 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Access, Relations};
 use audit::{Audit, Event, Outcome, Record};
-use base::{Clock, Entropy, Id, Problem, ProblemKind};
+use base::{Clock, Entropy, Id, Language, Problem, ProblemKind};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Request, Response};
@@ -16,7 +17,6 @@ use keys::Keys;
 
 use crate::assertion::Assertions;
 use crate::exchange::Exchange;
-use crate::geo::Geo;
 use crate::measure::Measures;
 use crate::refusal::Stage;
 use crate::stages::Stop;
@@ -26,7 +26,7 @@ use crate::stages::finish::{abandoned, finish};
 use crate::stages::origin::OriginRules;
 use crate::stages::throttle::RateRules;
 use crate::tether::Ties;
-use crate::{Body, GuardConfig, GuardError, Refusal, RouteTable, Shaped, pipeline};
+use crate::{Body, GuardConfig, GuardError, Locate, Refusal, RouteTable, Shaped, pipeline};
 
 /// What the listener knows about a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// The connection is encrypted by us.
     pub tls: bool,
+    /// How long a packet takes to the other end and back, if the system knows.
+    pub round_trip: Option<Duration>,
 }
 
 /// What the guard works with.
@@ -71,7 +73,7 @@ pub struct Pipeline {
     pub(crate) proxies: ProxyRules,
     pub(crate) origins: OriginRules,
     pub(crate) rates: RateRules,
-    pub(crate) geo: Option<Geo>,
+    pub(crate) locate: Option<Locate>,
     pub(crate) identity: Identity,
     pub(crate) access: Access,
     pub(crate) relations: Relations,
@@ -79,7 +81,7 @@ pub struct Pipeline {
     pub(crate) assertions: Assertions,
     pub(crate) measures: Measures,
     pub(crate) sign_in_page: Option<String>,
-    pub(crate) problem_page: Option<fn(&Problem, &str) -> String>,
+    pub(crate) problem_page: Option<fn(&Problem, &str, Language) -> String>,
     audit: Audit,
     clock: Clock,
     entropy: Entropy,
@@ -98,7 +100,7 @@ impl Guard {
             proxies: ProxyRules::new(&config)?,
             origins: OriginRules::new(&config)?,
             rates: RateRules::new(&config.limits, &parts.entropy)?,
-            geo: config.geo,
+            locate: config.locate,
             measures: Measures::new(&routes),
             assertions: Assertions::new(issuer, parts.keys),
             sign_in_page: config.sign_in_page,

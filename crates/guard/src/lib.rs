@@ -16,7 +16,7 @@
 //!
 //! # async fn example(parts: guard::Parts) -> Result<(), Box<dyn std::error::Error>> {
 //! let guard = Guard::new(GuardConfig::new("http://localhost:8080"), parts)?;
-//! let connection = Connection { peer: "192.0.2.1:1234".parse()?, tls: false };
+//! let connection = Connection { peer: "192.0.2.1:1234".parse()?, tls: false, round_trip: None };
 //! let request = http::Request::get("/tracks").header("host", "localhost:8080").body(Body::Empty)?;
 //! let response = guard.handle(connection, request, &Hello).await;
 //! assert_eq!(response.status(), 404); // no route yet; in the shape of RFC 9457, with a request id
@@ -32,12 +32,12 @@ mod config;
 mod cookies;
 mod endpoint;
 mod exchange;
-mod geo;
 mod guard;
 mod headers;
 mod hosts;
 pub mod limiter;
 mod limits;
+mod locate;
 mod measure;
 mod passed;
 pub mod pipeline;
@@ -54,17 +54,17 @@ mod vouched;
 pub use assertion::{ASSERTION_HEADER, ASSERTION_TYPE};
 pub use body::{Body, BodyError, BoxedBody};
 pub use config::{CorsConfig, ForwardedHeader, GuardConfig, GuardError, HeadConfig};
-pub use cookies::{DEVICE_COOKIE, SESSION_COOKIE};
+pub use cookies::{CHALLENGE_COOKIE, DEVICE_COOKIE, LANGUAGE_COOKIE, SESSION_COOKIE};
 pub use endpoint::{Endpoint, OWN_BODY, Surface};
 #[doc(hidden)]
 pub use exchange::Exchange;
-pub use geo::{Geo, GeoError, Location};
 #[doc(hidden)]
 pub use guard::Pipeline;
 pub use guard::{Connection, Guard, Parts, Service};
 pub use headers::secure_own;
 pub use identity::{AccountCaller, Caller, RequestMeta};
 pub use limits::{EndpointLimit, LimitsConfig, NetworkLimit, RateClass, TierLimits, WindowLimits};
+pub use locate::Locate;
 pub use passed::Passed;
 pub use refusal::{Refusal, Stage};
 pub use routes::{Inspect, RESERVED, Route, RouteConfig, RouteTable, Target, Timeouts, Upstream};

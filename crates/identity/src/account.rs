@@ -1,18 +1,18 @@
 //! The account's row: reading it, making it, showing it.
 
 use access::{Role, Tier};
-use base::{Email, FullName, Id, Timestamp, Username, kind};
+use base::{Email, FullName, Id, Language, Timestamp, Username, kind};
 use keys::Subject;
 use store::{Row, Sql, Tx, Value, params};
 
 use crate::service::Inner;
-use crate::{AccountStatus, AccountView, Error};
+use crate::{AccountCaller, AccountStatus, AccountView, Error, Identity};
 
 macro_rules! select_account {
     ($rest:literal) => {
         concat!(
             "SELECT account_id, username, email_sealed, full_name_sealed, password, pepper_epoch, role, tier, status, \
-             compromised, epoch, created_at, verified_at, updated_at FROM account ",
+             compromised, epoch, created_at, verified_at, updated_at, locale FROM account ",
             $rest
         )
     };
@@ -32,8 +32,9 @@ store::sql! {
     pub(crate) PENDING_BY_EMAIL = select_account!(
         "WHERE email_index = $1 AND status = 'pending' ORDER BY created_at DESC, account_id DESC LIMIT 1");
     INSERT = "INSERT INTO account (account_id, username, email_sealed, email_index, full_name_sealed, password, \
-        pepper_epoch, role, tier, status, compromised, epoch, created_at, verified_at, updated_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, FALSE, 1, $11, $12, $11)";
+        pepper_epoch, role, tier, status, compromised, epoch, created_at, verified_at, updated_at, locale, \
+        attempt_network) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, FALSE, 1, $11, $12, $11, $13, $14)";
+    SET_LOCALE = "UPDATE account SET locale = $2 WHERE account_id = $1";
 }
 
 /// Stands where an account has no password: no hash looks like it, and no password is compared with it.
@@ -56,6 +57,8 @@ pub(crate) struct Account {
     pub(crate) created_at: Timestamp,
     pub(crate) verified_at: Option<Timestamp>,
     pub(crate) updated_at: Timestamp,
+    /// What its owner is written in.
+    pub(crate) language: Language,
 }
 
 /// A new account's row.
@@ -69,6 +72,10 @@ pub(crate) struct NewAccount<'a> {
     pub(crate) pepper_epoch: Option<u32>,
     pub(crate) role: Role,
     pub(crate) status: AccountStatus,
+    /// The language of whoever asked for it, if that is known.
+    pub(crate) language: Option<Language>,
+    /// The network that an attempt to register came from.
+    pub(crate) network: Option<[u8; 32]>,
 }
 
 impl Account {
@@ -99,6 +106,7 @@ impl Account {
             created_at: row.get(11)?,
             verified_at: row.get(12)?,
             updated_at: row.get(13)?,
+            language: row.get::<Option<String>>(14)?.as_deref().and_then(Language::of).unwrap_or_default(),
         })
     }
 
@@ -135,6 +143,19 @@ impl Account {
     }
 }
 
+impl Identity {
+    /// From now on the caller is written to in this language.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    pub async fn set_language(&self, caller: &AccountCaller, language: Language) -> Result<(), Error> {
+        let mut tx = self.0.db.begin(caller.scope()).await?;
+        tx.execute(SET_LOCALE, params![caller.account, language.code()]).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
 impl Inner {
     /// The blind index by which an address is found and kept unique.
     pub(crate) fn email_index(&self, email: &Email) -> [u8; 32] {
@@ -168,7 +189,9 @@ impl Inner {
                 Tier::Free.as_str(),
                 new.status.as_str(),
                 now,
-                verified_at
+                verified_at,
+                new.language.map(Language::code),
+                new.network
             ],
         )
         .await?;

@@ -30,8 +30,6 @@ const CHECKSUM: usize = 6;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Characters of a key that are kept, so that its owner recognises it.
 const HINT: usize = 10;
-/// Live keys of one account.
-const MAX_KEYS: i64 = 50;
 /// Scopes of one key.
 const MAX_SCOPES: usize = 100;
 /// Networks of one key.
@@ -189,8 +187,11 @@ impl Identity {
         let wish = inner.checked_key(wish)?;
         let mut tx = inner.db.begin(caller.scope()).await?;
         inner.must_be_fresh(&mut tx, caller).await?;
-        if tx.query_one(LIVE, params![caller.account, inner.now()]).await?.get::<i64>(0)? >= MAX_KEYS {
-            return Err(Error::Conflict("An account has at most 50 API keys; revoke one first."));
+        let live: i64 = tx.query_one(LIVE, params![caller.account, inner.now()]).await?.get(0)?;
+        if live >= inner.settings.api_keys_per_account {
+            return Err(Error::Conflict(
+                "The account has as many API keys as it may have; revoke one first.",
+            ));
         }
         let made = inner.insert_key(&mut tx, caller, &wish, meta).await?;
         inner.tell_of_key(&mut tx, caller, &made.view.hint).await?;
@@ -282,7 +283,7 @@ impl Inner {
         let page = self.page("security");
         let letter =
             Letter::ApiKeyCreated { username: &owner.username, at: self.now(), security: &page, hint };
-        self.queue_mail(tx, caller.account, &email, &letter).await
+        self.queue_mail(tx, &owner, &email, &letter).await
     }
 
     /// Each field of a wish, or what would be right.

@@ -9,9 +9,8 @@ use audit::{Event, Outcome};
 use base::{Id, Scope, Secret, kind};
 use store::{Change, Tx, params};
 
-use crate::account::Account;
+use crate::account::{Account, NO_PASSWORD};
 use crate::attempt::Authenticator;
-use crate::factor::FactorKind;
 use crate::service::Inner;
 use crate::{AccountCaller, Error, Identity, RequestMeta};
 
@@ -194,13 +193,46 @@ impl Inner {
     }
 }
 
+/// What the caller can give again to show that it is still them.
+#[derive(Debug, Clone)]
+pub struct WaysAgain {
+    /// The account has a password.
+    pub password: bool,
+    /// A code must be given beside it: the account has a second factor that is asked for.
+    pub code: bool,
+    /// A passkey stands for all factors.
+    pub passkey: bool,
+    /// Accounts elsewhere that are linked, for who has no password: id and name of each provider.
+    pub providers: Vec<(String, String)>,
+    /// The password has been given (or an account elsewhere) within the last ten minutes.
+    pub first_is_fresh: bool,
+}
+
 impl Identity {
-    /// The kinds of second factors that the caller can be asked for.
+    /// The ways in which the caller can give their factors again.
     ///
     /// # Errors
-    /// Failures of the store.
-    pub async fn second_factors(&self, caller: &AccountCaller) -> Result<Vec<FactorKind>, Error> {
-        let mut tx = self.0.db.begin_read(caller.scope()).await?;
-        self.0.factor_kinds(&mut tx, caller.account).await
+    /// Failures of store and keys.
+    pub async fn ways_again(&self, caller: &AccountCaller) -> Result<WaysAgain, Error> {
+        let inner = &*self.0;
+        let mut tx = inner.db.begin_read(caller.scope()).await?;
+        let password = Account::load(&mut tx, caller.account).await?.password != NO_PASSWORD;
+        let code = inner.has_factor(&mut tx, caller.account).await?;
+        let passkey = inner.has_passkey(&mut tx, caller.account).await?;
+        let row = tx.query_opt(TIMES, params![caller.session, caller.account]).await?;
+        let row = row.ok_or(Error::InvalidToken("session-revoked"))?;
+        let oldest = inner.now().plus_ms(-inner.settings.reauthentication_ms);
+        let first_is_fresh = row.get::<base::Timestamp>(0)? > oldest;
+        drop(tx);
+        let mut providers: Vec<(String, String)> = Vec::new();
+        if !password {
+            let links = self.provider_links(caller).await?;
+            for (id, name) in self.providers() {
+                if links.iter().any(|link| link.provider == id) {
+                    providers.push((id.to_owned(), name.to_owned()));
+                }
+            }
+        }
+        Ok(WaysAgain { password, code, passkey, providers, first_is_fresh })
     }
 }

@@ -48,8 +48,6 @@ impl Authenticator {
 const NEVER: i64 = i64::MAX;
 /// The delay after the hard stop that a client is told; only rebinding ends it.
 const AFTER_STOP_S: u32 = 86_400;
-/// Names that a network must have tried (of sixty groups) to be called spraying.
-const SPRAYED: u32 = 10;
 
 /// The failures after this one, as `attempt_counter` stands before it: a new run begins if the five came too slowly, or
 /// after a day of rest.
@@ -88,8 +86,12 @@ store::sql! {
     LOOK = "SELECT not_before, consecutive, failures, updated_at FROM attempt_counter WHERE counter_key = $1";
     /// Rebinding: a new password, new codes.
     FORGET = "DELETE FROM attempt_counter WHERE counter_key = $1";
-    /// Says once per window that a network sprays.
-    NOTE_SPRAY = "UPDATE attempt_counter SET spread = -1 WHERE counter_key = $1 AND spread >= 0 RETURNING failures";
+    /// Says once per run that a network sprays, and makes it wait from now on: `$2` failures without delay, `$3` the end
+    /// of the first delay.
+    NOTE_SPRAY = "UPDATE attempt_counter SET spread = -1, \
+        failures = CASE WHEN failures < $2 THEN $2 ELSE failures END, \
+        not_before = CASE WHEN not_before < $3 THEN $3 ELSE not_before END \
+        WHERE counter_key = $1 AND spread >= 0 RETURNING not_before";
 }
 
 /// Wrong attempts before this one, in the last hour.
@@ -104,6 +106,7 @@ pub(crate) struct Failures {
 /// One attempt, and the counters that it counts in.
 #[derive(Debug, Clone)]
 pub(crate) struct Guess {
+    authenticator: Authenticator,
     key: [u8; 32],
     /// Not for devices that are known: their owner must not suffer for the network.
     network: Option<[u8; 32]>,
@@ -132,7 +135,7 @@ impl Inner {
             _ => None,
         };
         // The key is a pseudo-random function of the name; its sign bit stays free for the note of a spray.
-        Guess { key, network, bit: 1 << (key[0] % 60) }
+        Guess { authenticator, key, network, bit: 1 << (key[0] % 60) }
     }
 
     /// Whether an attempt may be made now: asked before the expensive comparison, decided again after it.
@@ -143,6 +146,15 @@ impl Inner {
             None => 0,
         };
         Ok(Failures { name, network })
+    }
+
+    /// Whether the hard stop is reached: only rebinding (or an operator) ends it.
+    pub(crate) async fn is_stopped(&self, tx: &mut Tx, guess: &Guess) -> Result<bool, Error> {
+        let row = tx.query_opt(LOOK, params![guess.key]).await?;
+        Ok(row
+            .map(|row| row.get::<i64>(1))
+            .transpose()?
+            .is_some_and(|n| n >= self.settings.attempts_hard_stop))
     }
 
     /// The failures of the last hour, if an attempt may be made now.
@@ -196,6 +208,11 @@ impl Inner {
             return Err(Error::TooManyAttempts { retry_after_s: 1 });
         };
         let (failures, not_before): (u32, Timestamp) = (row.get(0)?, row.get(3)?);
+        if row.get::<i64>(1)? == settings.attempts_hard_stop
+            && let Some(account) = about
+        {
+            self.tell_stopped(tx, guess.authenticator, account, meta).await?;
+        }
         if not_before > now {
             let delay_s = seconds(not_before.since_ms(now));
             let mut record = self.record(meta, Event::AccountThrottled { failures, delay_s });
@@ -242,14 +259,17 @@ impl Inner {
             self.look(tx, network, NEVER).await?;
             return Err(Error::TooManyAttempts { retry_after_s: 1 });
         };
-        let (failures, spread, not_before): (u32, i64, Timestamp) = (row.get(0)?, row.get(2)?, row.get(3)?);
-        if spread >= 0
-            && spread.count_ones() >= SPRAYED
-            && !tx.query(NOTE_SPRAY, params![network]).await?.is_empty()
-        {
+        let (failures, spread): (u32, i64) = (row.get(0)?, row.get(2)?);
+        if spread < 0 || spread.count_ones() < settings.spray_names {
+            return Ok(());
+        }
+        let until = now.plus_ms(settings.network_first_delay_ms);
+        let noted =
+            tx.query_opt(NOTE_SPRAY, params![network, settings.network_attempts_before_delay, until]).await?;
+        if let Some(row) = noted {
             // Nobody's account: what is seen here is a network that tries many names.
-            let delay_s = seconds(not_before.since_ms(now).max(0));
-            let event = Event::AccountThrottled { failures, delay_s };
+            let delay_s = seconds(row.get::<Timestamp>(0)?.since_ms(now).max(0));
+            let event = Event::SignInSprayed { names: spread.count_ones(), failures, delay_s };
             self.audit.append(tx, &self.record(meta, event).ended(Outcome::Denied)).await?;
             metrics::counter!("identity_throttled_total", "what" => "network").increment(1);
             tracing::warn!(failures, "one network tries many names");
@@ -281,7 +301,7 @@ fn seconds(ms: i64) -> u32 {
 }
 
 /// The network of an address: the address itself, or the /64 of IPv6.
-fn network(address: IpAddr) -> Vec<u8> {
+pub(crate) fn network(address: IpAddr) -> Vec<u8> {
     match address.to_canonical() {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets()[..8].to_vec(),

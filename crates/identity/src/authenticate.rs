@@ -20,7 +20,7 @@ store::sql! {
     /// All that decides about a session, in one read.
     FACTS = "SELECT s.kind, s.authenticated_at, s.last_seen_at, s.expires_at, s.revoked_at, s.epoch, \
         a.epoch, a.status, a.role, a.tier, a.username, s.aal, s.second_factor_at, \
-        EXISTS (SELECT 1 FROM factor f WHERE f.account_id = a.account_id AND f.confirmed_at IS NOT NULL) \
+        EXISTS (SELECT 1 FROM factor f WHERE f.account_id = a.account_id AND f.confirmed_at IS NOT NULL AND f.demanded) \
         FROM session s JOIN account a ON a.account_id = s.account_id \
         WHERE s.session_id = $1 AND s.account_id = $2";
     BY_COOKIE = "SELECT account_id, session_id, expires_at FROM session WHERE cookie_hash = $1";

@@ -42,6 +42,6 @@ impl Identity {
             until: notice.until,
             sign_in: &sign_in,
         };
-        inner.queue_mail(tx, owner.id, &to, &letter).await
+        inner.queue_mail(tx, &owner, &to, &letter).await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use access::{Assurance, Role, Subject, Tier};
 use audit::RequestInfo;
-use base::{Actor, Clock, Entropy, Id, Scope, Timestamp, Username, kind};
+use base::{Actor, Clock, Entropy, Id, Language, Scope, Timestamp, Username, kind};
 
 use crate::Aal;
 use crate::api_key::KeyCaller;
@@ -35,6 +35,10 @@ pub struct RequestMeta {
     pub rtt_ms: Option<u32>,
     /// The device cookie as it came; only its signature makes it a device.
     pub device: Option<Arc<str>>,
+    /// The cookie of a half sign-in as it came: its challenge counts for nobody else.
+    pub challenge: Option<Arc<str>>,
+    /// The language that the request asks for.
+    pub language: Option<Language>,
 }
 
 impl RequestMeta {
@@ -52,6 +56,8 @@ impl RequestMeta {
             threat: None,
             rtt_ms: None,
             device: None,
+            challenge: None,
+            language: None,
         }
     }
 
@@ -90,6 +96,8 @@ impl From<RequestInfo> for RequestMeta {
             threat: info.threat,
             rtt_ms: None,
             device: None,
+            challenge: None,
+            language: None,
         }
     }
 }

@@ -1,19 +1,19 @@
-//! A sign-in between its factors: an opaque value for five minutes and five tries, good for nothing but the second one.
+//! A sign-in between its factors: an opaque value for a few minutes and a few tries, good for nothing but the second one.
+//!
+//! It counts only together with what it is bound to. In a browser that is a random value in a `__Host-` cookie of its
+//! own: the challenge stands in the page, so whoever gets to see the page (or its source, or a log of forms) has half of
+//! what is needed. A client that keeps tokens gets the challenge in its answer, where nothing beside it would be kept
+//! any better; there the user agent is all that it is bound to.
 
 use audit::{Event, Outcome};
-use base::{Id, kind};
+use base::{Id, Secret, kind};
 use crypto::mac::sha256;
 use store::{Tx, params};
 
 use crate::account::Account;
 use crate::factor::{FactorKind, Shown};
 use crate::service::Inner;
-use crate::{AccountStatus, Error, Partial, RequestMeta, SessionKind, secret_text};
-
-/// How long the second factor is awaited (AUTH-7).
-const TTL_MS: i64 = 300_000;
-/// Wrong codes for one challenge.
-const TRIES: u32 = 5;
+use crate::{AccountStatus, Error, Partial, RequestMeta, SecondFactorOffer, SessionKind, secret_text};
 
 store::sql! {
     INSERT = "INSERT INTO sign_in_challenge (challenge_hash, account_id, epoch, kind, method, audience, name_sealed, \
@@ -55,10 +55,13 @@ impl Inner {
         account: &Account,
         method: &'static str,
         wish: &Wish<'_>,
-        methods: Vec<FactorKind>,
+        offer: SecondFactorOffer,
         meta: &RequestMeta,
     ) -> Result<Partial, Error> {
         let challenge = secret_text::random(&self.entropy);
+        // A new one each time: what was once in somebody's hands is worth nothing for the next sign-in.
+        let browser = (wish.kind == SessionKind::Browser).then(|| secret_text::random(&self.entropy));
+        let binding = bound(meta.agent.as_deref(), browser.as_ref().map(Secret::expose).map(String::as_str));
         let hash = secret_text::hash(challenge.expose());
         let name = match wish.session_name {
             None => None,
@@ -78,13 +81,14 @@ impl Inner {
                 method,
                 wish.audience,
                 name,
-                binding(meta),
+                binding,
                 now,
-                now.plus_ms(TTL_MS)
+                now.plus_ms(self.settings.challenge_ttl_ms)
             ],
         )
         .await?;
-        Ok(Partial { challenge, expires_in_s: u32::try_from(TTL_MS / 1000).unwrap_or(300), methods })
+        let expires_in_s = u32::try_from(self.settings.challenge_ttl_ms / 1000).unwrap_or(300);
+        Ok(Partial { challenge, browser, expires_in_s, offer })
     }
 
     /// Takes one try of a challenge; [`Error::InvalidChallenge`] for one that is not (or not any more) usable here. The
@@ -100,7 +104,8 @@ impl Inner {
             return Err(Error::InvalidChallenge);
         }
         let hash = secret_text::hash(challenge);
-        let tried = params![hash, kind.as_str(), binding(meta), self.now(), TRIES];
+        let tried =
+            params![hash, kind.as_str(), binding(kind, meta)?, self.now(), self.settings.challenge_tries];
         let row = tx.query_opt(TRY, tried).await?.ok_or(Error::InvalidChallenge)?;
         let id: Id<kind::Account> = row.get(0)?;
         let account = Account::load(tx, id).await?;
@@ -134,7 +139,8 @@ impl Inner {
         if !secret_text::is_plausible(challenge, "") {
             return Err(Error::InvalidChallenge);
         }
-        let looked = params![secret_text::hash(challenge), kind.as_str(), binding(meta), self.now(), TRIES];
+        let (hash, binding) = (secret_text::hash(challenge), binding(kind, meta)?);
+        let looked = params![hash, kind.as_str(), binding, self.now(), self.settings.challenge_tries];
         tx.query_opt(PEEK, looked).await?.ok_or(Error::InvalidChallenge)?.get(0).map_err(Error::from)
     }
 
@@ -166,9 +172,26 @@ impl Inner {
     }
 }
 
-/// What the client calls itself: a challenge that was carried off to another program does not count there.
-fn binding(meta: &RequestMeta) -> [u8; 32] {
-    sha256(meta.agent.as_deref().unwrap_or("").as_bytes())
+/// What a challenge of this kind must have been bound to, to count for this request.
+fn binding(kind: SessionKind, meta: &RequestMeta) -> Result<[u8; 32], Error> {
+    let browser = match kind {
+        SessionKind::Token => None,
+        SessionKind::Browser => {
+            let value = meta.challenge.as_deref().filter(|value| secret_text::is_plausible(value, ""));
+            Some(value.ok_or(Error::InvalidChallenge)?)
+        }
+    };
+    Ok(bound(meta.agent.as_deref(), browser))
+}
+
+/// What the client calls itself, and what its browser keeps.
+fn bound(agent: Option<&str>, browser: Option<&str>) -> [u8; 32] {
+    let agent = sha256(agent.unwrap_or("").as_bytes());
+    match browser {
+        None => agent,
+        // The agent's hash has a fixed length, so that no end of the one is taken for a beginning of the other.
+        Some(value) => sha256(&[&agent[..], value.as_bytes()].concat()),
+    }
 }
 
 fn row_of(hash: &[u8; 32]) -> [u8; 16] {

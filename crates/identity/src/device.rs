@@ -19,10 +19,6 @@ const DOMAIN: &[u8] = b"fortissimo/device/v1\0";
 const BODY: usize = 4 + 16 + 8;
 /// Base64url of body and HMAC.
 const LENGTH: usize = (BODY + 32) * 4 / 3;
-/// Devices of one account; the one that was used longest ago gives way.
-const MAX_DEVICES: u32 = 50;
-/// A device that was not seen for this long is a stranger again; browsers keep cookies no longer.
-pub(crate) const LIFETIME_MS: i64 = 400 * 86_400_000;
 
 store::sql! {
     KNOWN = "SELECT 1 FROM known_device WHERE account_id = $1 AND device_id = $2 AND last_seen_at > $3";
@@ -43,7 +39,7 @@ impl Inner {
         let signed_at = Timestamp::from_millis(i64::from_be_bytes(body[20..].try_into().ok()?));
         let epoch = self.keys.epoch_number(Purpose::Cookie, number)?;
         let right = hmac_sha256(epoch.key.expose(), &[DOMAIN, body].concat());
-        let fresh = self.now().since_ms(signed_at) < LIFETIME_MS;
+        let fresh = self.now().since_ms(signed_at) < self.settings.device_ttl_ms;
         (constant_time_eq(&right, signature) && fresh)
             .then(|| Id::from_bytes(body[4..20].try_into().unwrap_or([0; 16])))
     }
@@ -71,7 +67,7 @@ impl Inner {
         let device = self.device(meta);
         let (asked, whose) =
             (device.unwrap_or(Id::from_bytes([0; 16])), account.unwrap_or(Id::from_bytes([0; 16])));
-        let since = self.now().plus_ms(-LIFETIME_MS);
+        let since = self.now().plus_ms(-self.settings.device_ttl_ms);
         let known = tx.query_opt(KNOWN, params![whose, asked, since]).await?.is_some();
         Ok(device.filter(|_| known))
     }
@@ -85,7 +81,7 @@ impl Inner {
     ) -> Result<Secret<String>, Error> {
         let device = self.device(meta).unwrap_or_else(|| Id::new(&self.clock, &self.entropy));
         tx.execute(SEEN, params![account, device, self.now()]).await?;
-        tx.execute(SURPLUS, params![account, MAX_DEVICES]).await?;
+        tx.execute(SURPLUS, params![account, self.settings.devices_per_account]).await?;
         Ok(self.device_token(device))
     }
 

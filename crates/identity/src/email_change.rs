@@ -91,11 +91,11 @@ impl Inner {
                 // The link is thrown away: an address that has an account does not become another one's.
                 Letter::AddressTaken { sign_in: &sign_in, forgot: &forgot }
             };
-            self.queue_mail(&mut tx, caller.account, email, &letter).await?;
+            self.queue_mail(&mut tx, &account, email, &letter).await?;
         }
         let forgot = self.page("forgot");
         let letter = Letter::EmailChangeAsked { username: &account.username, at: now, forgot: &forgot };
-        self.queue_mail(&mut tx, caller.account, &old, &letter).await?;
+        self.queue_mail(&mut tx, &account, &old, &letter).await?;
         let event = Event::AccountProfileChanged { fields: &["email-wished"] };
         self.audit.append(&mut tx, &self.record(meta, event).by_account(caller.account)).await?;
         tx.commit().await?;
@@ -121,7 +121,7 @@ impl Inner {
         tx.execute(SET, params![account.id, row.get::<Vec<u8>>(1)?, index, now]).await?;
         let forgot = self.page("forgot");
         let letter = Letter::EmailChanged { username: &account.username, at: now, forgot: &forgot };
-        self.queue_mail(&mut tx, account.id, &old, &letter).await?;
+        self.queue_mail(&mut tx, &account, &old, &letter).await?;
         self.finish_email(tx, &account, meta).await
     }
 

@@ -29,6 +29,9 @@ pub enum Error {
         /// Seconds after which an attempt is looked at again.
         retry_after_s: u32,
     },
+    /// Too many codes were wrong: they are not looked at here until the app is set up anew.
+    #[error("the codes of this factor are stopped")]
+    CodesStopped,
     /// The partial sign-in is unknown, used, too old, or began elsewhere.
     #[error("the partial sign-in is not usable")]
     InvalidChallenge,
@@ -86,6 +89,10 @@ pub enum Error {
     /// A passkey was not right; never told why.
     #[error("the passkey was not accepted")]
     InvalidPasskey,
+    /// A passkey that nobody here has (any more): its authenticator may forget it. Told apart from the others, because
+    /// whoever shows a credential id has it from the authenticator; nobody guesses one.
+    #[error("the passkey is not known")]
+    UnknownPasskey,
     /// A sign-in with another identity provider came to nothing.
     #[error("{0}")]
     Provider(#[from] crate::ProviderFault),
@@ -140,6 +147,14 @@ impl Error {
                     .detail("Too many wrong attempts. Wait, or use the link for a forgotten password.")
                     .retry_after(*retry_after_s);
             }
+            Self::CodesStopped => {
+                return Problem::new(ProblemKind::RateLimited)
+                    .detail(
+                        "Too many codes were wrong, so these are not looked at any more. Use a device that you signed \
+                         in on before, a passkey, a recovery code or a code by mail, and then set the app up anew.",
+                    )
+                    .retry_after(86_400);
+            }
             Self::ReauthenticationRequired { second_factor } => {
                 return Problem::new(ProblemKind::ReauthenticationRequired).detail(if *second_factor {
                     "Give password and second factor again (POST /auth/reauthenticate); this holds for ten minutes."
@@ -156,6 +171,10 @@ impl Error {
                 return Problem::new(ProblemKind::Conflict).detail(format!(
                     "The password alone is too short. Set one of at least {length} characters first."
                 ));
+            }
+            Self::UnknownPasskey => {
+                return Problem::new(ProblemKind::InvalidPasskey)
+                    .detail("No account here has this passkey (any more), so your device may forget it.");
             }
             Self::InvalidPasskey => ProblemKind::InvalidPasskey,
             Self::InvalidChallenge => ProblemKind::InvalidChallenge,

@@ -146,6 +146,8 @@ impl Inner {
             pepper_epoch: None,
             role: one.role,
             status,
+            language: None,
+            network: None,
         };
         self.insert_account(tx, &new).await?;
         tx.execute(COMPLETE, params![id, one.tier.as_str(), one.compromised]).await?;

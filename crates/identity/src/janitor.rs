@@ -40,8 +40,17 @@ store::sql! {
         (SELECT session_id FROM session WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2)";
     SWEEP_MAILS = "DELETE FROM mail WHERE mail_id IN \
         (SELECT mail_id FROM mail WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
-    SWEEP_FLOWS = "DELETE FROM provider_flow WHERE expires_at < $1";
-    SWEEP_BUDGETS = "DELETE FROM mail_budget WHERE window_start < $1";
+    /// Ended by their owner or by time; what they did stays in the trail.
+    SWEEP_API_KEYS = "DELETE FROM api_key WHERE key_id IN \
+        (SELECT key_id FROM api_key WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2)";
+    SWEEP_FLOWS = "DELETE FROM provider_flow WHERE state_hash IN \
+        (SELECT state_hash FROM provider_flow WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    SWEEP_CEREMONIES = "DELETE FROM passkey_ceremony WHERE ceremony_hash IN \
+        (SELECT ceremony_hash FROM passkey_ceremony WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    SWEEP_NOTICES = "DELETE FROM sign_in_notice WHERE code_hash IN \
+        (SELECT code_hash FROM sign_in_notice WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    SWEEP_BUDGETS = "DELETE FROM mail_budget WHERE (address_index, kind) IN \
+        (SELECT address_index, kind FROM mail_budget WHERE window_start < $1 ORDER BY window_start LIMIT $2)";
 }
 
 impl Identity {
@@ -62,16 +71,15 @@ impl Identity {
             traces: inner.sweep(SWEEP_CHALLENGES, now.plus_ms(-86_400_000)).await?
                 + inner.sweep(SWEEP_SETUPS, now.plus_ms(-crate::factor::SETUP_TTL_MS)).await?
                 + inner.sweep(SWEEP_WISHES, now).await?
-                + inner.sweep(SWEEP_DEVICES, now.plus_ms(-crate::device::LIFETIME_MS)).await?
+                + inner.sweep(SWEEP_DEVICES, now.plus_ms(-inner.settings.device_ttl_ms)).await?
                 + inner.sweep(SWEEP_COUNTERS, now.plus_ms(-COUNTERS_REST_MS)).await?
                 + inner.sweep(SWEEP_SURPLUS_COUNTERS, now).await?,
+            questions: inner.sweep(SWEEP_NOTICES, now).await?
+                + inner.sweep(SWEEP_FLOWS, now).await?
+                + inner.sweep(SWEEP_CEREMONIES, now).await?
+                + inner.sweep(SWEEP_BUDGETS, now.plus_ms(-WINDOW_MS)).await?,
+            api_keys: inner.sweep(SWEEP_API_KEYS, trace).await?,
         };
-        inner.sweep(crate::risk::SWEEP_NOTICES, now).await?;
-        let mut tx = inner.db.begin(Scope::System("janitor")).await?;
-        tx.execute(SWEEP_FLOWS, params![now]).await?;
-        tx.execute(crate::passkey::SWEEP, params![now]).await?;
-        tx.execute(SWEEP_BUDGETS, params![now.plus_ms(-WINDOW_MS)]).await?;
-        tx.commit().await?;
         if let Way::Folder(folder) = &inner.delivery.way {
             folder.sweep(trace).await.map_err(|error| Error::Unavailable(error.into()))?;
         }

@@ -37,12 +37,14 @@ mod assurance;
 mod attempt;
 mod authenticate;
 mod background;
+mod breach;
 mod break_glass;
 mod caller;
 mod challenge;
 mod code;
 mod device;
 mod email_change;
+mod entry;
 mod error;
 mod factor;
 mod hash_pool;
@@ -69,7 +71,7 @@ mod sign_in;
 mod token;
 
 pub use api_key::{ApiKeyView, KeyCaller, MadeApiKey, NewApiKey};
-pub use assurance::{Aal, Again};
+pub use assurance::{Aal, Again, WaysAgain};
 pub use break_glass::GlassNotice;
 pub use caller::{AccountCaller, Caller, Holder, Method, RequestMeta};
 pub use error::{Error, Source};
@@ -84,8 +86,8 @@ pub use provider::{
 };
 pub use requests::{
     AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials,
-    OutboxEntry, Partial, Registration, SessionKind, SessionView, Setup, SetupLink, SignIn, Swept, TokenPair,
-    Verified,
+    OutboxEntry, Partial, Registration, SecondFactorOffer, SessionKind, SessionView, Setup, SetupLink,
+    SignIn, Swept, TokenPair, Verified,
 };
 pub use risk::{Answer, Locator, NoticeView, RiskSettings, Whereabouts, risk_reason_words};
 pub use service::{Identity, Parts};

@@ -51,7 +51,7 @@ impl Identity {
             until: notice.until,
             page: &page,
         };
-        inner.queue_mail(tx, to.id, &address, &letter).await
+        inner.queue_mail(tx, &to, &address, &letter).await
     }
 
     /// The address of one of the account's pages, as people reach it: `sharing` is `https://…/account/sharing`.

@@ -117,7 +117,7 @@ impl Inner {
                 let (code, _) = self.issue_code(&mut tx, CodePurpose::Reset, Some(account.id), ttl).await?;
                 let link = self.link("reset", &code);
                 let letter = Letter::Reset { username: &account.username, link: &link };
-                self.queue_mail(&mut tx, account.id, email, &letter).await?;
+                self.queue_mail(&mut tx, &account, email, &letter).await?;
             }
             None => {
                 let nobodys = secret_text::hash(secret_text::random(&self.entropy).expose());
@@ -141,6 +141,7 @@ impl Inner {
         self.may_be_short(&mut tx, &account, &hash).await?;
         // The old password may have been somebody else's too, on any of these devices.
         self.forget_devices(&mut tx, id).await?;
+        self.drop_upgrades(&mut tx, id, meta).await?;
         self.consume_code(&mut tx, CodePurpose::Reset, code).await?;
         self.set_password(&mut tx, &account, &hash).await?.ok_or(Error::InvalidCode)?;
         self.after_new_password(tx, &account, &email, None, Event::PasswordReset {}, meta).await
@@ -154,7 +155,8 @@ impl Inner {
         new: &Secret<String>,
         second_factor: bool,
     ) -> Result<NewHash, Error> {
-        let password = self.acceptable(new, second_factor, &[account.username.as_str(), email.as_str()])?;
+        let own = [account.username.as_str(), email.as_str()];
+        let password = self.acceptable(new, second_factor, &own).await?;
         let short = password.expose().chars().count() < self.settings.password_policy.min_alone;
         let pepper = self.keys.epoch(Purpose::Pepper);
         let pepper_epoch = pepper.number;
@@ -205,7 +207,7 @@ impl Inner {
         }
         let forgot = self.page("forgot");
         let letter = Letter::PasswordChanged { username: &account.username, at: self.now(), forgot: &forgot };
-        self.queue_mail(&mut tx, account.id, email, &letter).await?;
+        self.queue_mail(&mut tx, account, email, &letter).await?;
         let record = self.record(meta, event).by_account(account.id).ended(Outcome::Success);
         self.audit.append(&mut tx, &record).await?;
         self.commit_change(tx, Change::Account(account.id)).await

@@ -42,6 +42,8 @@ store::sql! {
 struct Live {
     expires_at: Timestamp,
     audience: Option<String>,
+    /// Long enough ago for a use to be written down.
+    seen_a_while_ago: bool,
 }
 
 /// What a use of a token came to.
@@ -111,7 +113,9 @@ impl Inner {
         };
         let successor = derive(&epoch, token);
         let refresh_end = self.insert_refresh(&mut tx, &successor, account, session, live.expires_at).await?;
-        tx.execute(SEEN, params![session, account, now]).await?;
+        if live.seen_a_while_ago {
+            tx.execute(SEEN, params![session, account, now]).await?;
+        }
         let event = Event::SessionRefreshed { session };
         self.audit.append(&mut tx, &self.record(meta, event).by_account(account)).await?;
         let pair = self.pair(account, session, &live, successor, refresh_end)?;
@@ -173,7 +177,7 @@ impl Inner {
         let email = owner.email(self, &mut tx).await?;
         let sign_in = self.page("sign-in");
         let letter = Letter::RefreshReused { username: &owner.username, at: now, sign_in: &sign_in };
-        self.queue_mail(&mut tx, account, &email, &letter).await?;
+        self.queue_mail(&mut tx, &owner, &email, &letter).await?;
         let record =
             self.record(meta, Event::RefreshReused { session }).about(account).ended(Outcome::Denied);
         self.audit.append(&mut tx, &record).await?;
@@ -189,10 +193,13 @@ impl Inner {
         now: Timestamp,
     ) -> Result<Option<Live>, Error> {
         let Some(row) = tx.query_opt(SESSION, params![session, account, now]).await? else { return Ok(None) };
-        if now.since_ms(row.get(1)?) >= self.settings.token_idle_ms {
+        let (idle_ms, limit_ms) = (now.since_ms(row.get(1)?), self.settings.token_idle_ms);
+        if idle_ms >= limit_ms {
             return Ok(None);
         }
-        Ok(Some(Live { expires_at: row.get(0)?, audience: row.get(2)? }))
+        // Much more often than sessions become idle, and not at each use.
+        let seen_a_while_ago = idle_ms >= self.settings.touch_interval_ms.min(limit_ms / 8);
+        Ok(Some(Live { expires_at: row.get(0)?, audience: row.get(2)?, seen_a_while_ago }))
     }
 
     fn pair(

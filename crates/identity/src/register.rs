@@ -4,6 +4,11 @@
 //! is a *pending* account of its own with its own password, and a link activates exactly its attempt: nobody can
 //! prepare an account with a password of their choice for somebody else to confirm unknowingly.
 //!
+//! A link proves the mailbox, the password says *which* attempt: it activates whichever attempt of its address has the
+//! password that is typed. So an address gets only a few mails an hour, and still nobody can use them up to somebody's
+//! harm: whoever registers when the hour's mails are spent follows any link that the address has got. And attempts that
+//! come from one network displace one another before they displace anybody else's.
+//!
 //! Answer, words and work are the same whether or not the address or the name is known. Where the address has an
 //! account already, the very same rows are written, but the link's code is thrown away and the mail says "you have
 //! an account already".
@@ -11,6 +16,7 @@
 use access::Role;
 use audit::{Erasure, Event, Outcome};
 use base::{Actor, Id, Scope, Secret, Username, kind};
+use crypto::password::policy::Weakness;
 use keys::Purpose;
 use store::{Change, Tx, params};
 
@@ -23,9 +29,15 @@ use crate::service::{Identity, Inner};
 use crate::{AccountStatus, Error, Registration, RequestMeta, Verified};
 
 store::sql! {
-    /// The attempts of an address beyond the newest ones.
-    SURPLUS = "SELECT account_id FROM account WHERE email_index = $1 AND status = 'pending' \
-        ORDER BY created_at DESC, account_id DESC LIMIT 100 OFFSET $2";
+    /// The attempts of an address, newest first, and the networks they came from.
+    ATTEMPTS = "SELECT account_id, attempt_network FROM account WHERE email_index = $1 AND status = 'pending' \
+        ORDER BY created_at DESC, account_id DESC LIMIT 100";
+    /// The other attempts of an attempt's address, newest first.
+    SIBLINGS = "SELECT account_id FROM account WHERE account_id <> $1 AND status = 'pending' \
+        AND email_index = (SELECT email_index FROM account WHERE account_id = $1) \
+        ORDER BY created_at DESC, account_id DESC LIMIT 100";
+    /// The links of an attempt that gives way go on to count for the address.
+    PASS_LINKS = "UPDATE one_time_code SET account_id = $2 WHERE account_id = $1 AND purpose = 'verify'";
     /// All rows of an attempt's address, locked in one order: links of one address that are followed at once would
     /// otherwise each hold what the other one must delete.
     LOCK_ADDRESS =
@@ -50,7 +62,7 @@ impl Identity {
     pub async fn register(&self, wish: Registration, meta: &RequestMeta) -> Result<(), Error> {
         let inner = &*self.0;
         let own = [wish.username.as_str(), wish.email.as_str()];
-        let password = inner.acceptable(&wish.password, false, &own)?;
+        let password = inner.acceptable(&wish.password, false, &own).await?;
         let pepper = inner.keys.epoch(Purpose::Pepper);
         let pepper_epoch = pepper.number;
         let hash = inner.pool.hash(password, pepper).await?;
@@ -86,19 +98,11 @@ impl Inner {
     ) -> Result<(), Error> {
         let index = self.email_index(&wish.email);
         let mut tx = self.db.begin(Scope::System("registration")).await?;
-        // The budget's row is locked from here on, so that attempts for one address come one after the other.
-        if !self.within_mail_budget(&mut tx, index, "register").await? {
-            // Depends on how often the address was tried, not on whether it is known.
-            let record = self.record(meta, Event::AccountRegistered {}).ended(Outcome::Denied);
-            self.audit.append(&mut tx, &record).await?;
-            tx.commit().await?;
-            return Ok(());
-        }
+        // The budget's row is locked from here on, so that attempts for one address come one after the other. Whether a
+        // mail goes out depends on how often the address was tried, not on whether it is known.
+        let mailed = self.within_mail_budget(&mut tx, index, "register").await?;
         let holder = Account::find(&mut tx, account::BY_EMAIL, params![index]).await?;
-        let keep = self.settings.pending_per_address.saturating_sub(1);
-        for row in tx.query(SURPLUS, params![index, keep]).await? {
-            self.delete_pending(&mut tx, row.get(0)?).await?;
-        }
+        let network = meta.address.map(|address| self.network_index(address));
         let id = Id::new(&self.clock, &self.entropy);
         self.insert_account(
             &mut tx,
@@ -112,16 +116,21 @@ impl Inner {
                 pepper_epoch: Some(pepper_epoch),
                 role: Role::User,
                 status: AccountStatus::Pending,
+                language: meta.language,
+                network,
             },
         )
         .await?;
+        self.make_room(&mut tx, index, id).await?;
         let (code, _) =
             self.issue_code(&mut tx, CodePurpose::Verify, Some(id), self.settings.verify_ttl_ms).await?;
         match &holder {
+            _ if !mailed => {}
             None => {
                 let link = self.link("verify", &code);
                 let letter = Letter::Verify { username: &wish.username, link: &link };
-                self.queue_mail(&mut tx, id, &wish.email, &letter).await?;
+                let attempt = Account::load(&mut tx, id).await?;
+                self.queue_mail(&mut tx, &attempt, &wish.email, &letter).await?;
             }
             Some(holder) => {
                 let (sign_in, forgot) = (self.page("sign-in"), self.page("forgot"));
@@ -130,12 +139,37 @@ impl Inner {
                     sign_in: &sign_in,
                     forgot: &forgot,
                 };
-                self.queue_mail(&mut tx, holder.id, &wish.email, &letter).await?;
+                self.queue_mail(&mut tx, holder, &wish.email, &letter).await?;
             }
         }
         self.audit.append(&mut tx, &self.record(meta, Event::AccountRegistered {}).about(id)).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Keeps an address's attempts few. Of the network with the most of them the oldest gives way, so that a network
+    /// that floods an address displaces its own; where all are equal, the oldest of all. The newest one stays.
+    async fn make_room(&self, tx: &mut Tx, index: [u8; 32], newest: Id<kind::Account>) -> Result<(), Error> {
+        let mut attempts: Vec<(Id<kind::Account>, Option<[u8; 32]>)> = Vec::new();
+        for row in tx.query(ATTEMPTS, params![index]).await? {
+            attempts.push((row.get(0)?, row.get(1)?));
+        }
+        while attempts.len() > self.settings.pending_per_address.max(1) as usize {
+            let of_network =
+                |network: &Option<[u8; 32]>| attempts.iter().filter(|one| one.1 == *network).count();
+            // Newest first, and the last of equal ones is the maximum: the oldest.
+            let others = attempts.iter().enumerate().filter(|(_, one)| one.0 != newest);
+            let Some((at, _)) = others.max_by_key(|(_, one)| of_network(&one.1)) else { break };
+            let (gone, _) = attempts.remove(at);
+            tx.execute(PASS_LINKS, params![gone, newest]).await?;
+            self.delete_pending(tx, gone).await?;
+        }
+        Ok(())
+    }
+
+    /// The network of an address, by which attempts are told apart.
+    fn network_index(&self, address: std::net::IpAddr) -> [u8; 32] {
+        self.keys.blind_index("account", "attempt_network", &crate::attempt::network(address))
     }
 
     async fn verify(
@@ -150,18 +184,54 @@ impl Inner {
         let guess = self.guess(Authenticator::Verification, id.as_bytes(), None, meta);
         self.may_try(&mut tx, &guess).await?;
         drop(tx);
-        if self.compare(password, Some(&attempt)).await?.is_none() {
+        let Some(chosen) = self.attempt_with(password, attempt).await? else {
             return self.refuse_wrong(&guess, Some(id), "wrong-password-at-verification", meta).await;
-        }
-        retry_races!(self.try_verify(code, &guess, meta))
+        };
+        retry_races!(self.try_verify(code, chosen, &guess, meta))
     }
 
-    async fn try_verify(&self, code: &str, guess: &Guess, meta: &RequestMeta) -> Result<Verified, Error> {
+    /// Which attempt of the link's address has this password: the link's own first, then the newest.
+    async fn attempt_with(
+        &self,
+        password: &Secret<String>,
+        own: Account,
+    ) -> Result<Option<Id<kind::Account>>, Error> {
+        let mut tx = self.db.begin_read(Scope::System("verification")).await?;
+        let siblings = tx.query(SIBLINGS, params![own.id]).await?;
+        let mut attempts = vec![own];
+        for row in siblings.iter().take(self.settings.pending_per_address as usize) {
+            attempts.push(Account::load(&mut tx, row.get(0)?).await?);
+        }
+        drop(tx);
+        for attempt in attempts {
+            if self.compare(password, Some(&attempt)).await?.is_some() {
+                return Ok(Some(attempt.id));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn try_verify(
+        &self,
+        code: &str,
+        chosen: Id<kind::Account>,
+        guess: &Guess,
+        meta: &RequestMeta,
+    ) -> Result<Verified, Error> {
         let mut tx = self.db.begin(Scope::System("verification")).await?;
-        let id = self.peek_code(&mut tx, CodePurpose::Verify, code).await?;
-        let attempts = tx.query(LOCK_ADDRESS, params![id]).await?;
+        let linked = self.peek_code(&mut tx, CodePurpose::Verify, code).await?;
+        let attempts = tx.query(LOCK_ADDRESS, params![linked]).await?;
         self.consume_code(&mut tx, CodePurpose::Verify, code).await?;
         self.count_success(&mut tx, guess).await?;
+        let mut of_address = Vec::with_capacity(attempts.len());
+        for row in attempts {
+            of_address.push(row.get::<Id<kind::Account>>(0)?);
+        }
+        // Gone meanwhile, or never one of this mailbox's.
+        if !of_address.contains(&chosen) {
+            return Err(Error::InvalidCode);
+        }
+        let id = chosen;
         let attempt = Account::load(&mut tx, id).await?;
         // Another attempt of the same address was faster.
         let taken: i64 = tx.query_one(EMAIL_TAKEN, params![id]).await?.get(0)?;
@@ -173,8 +243,7 @@ impl Inner {
         if tx.execute(ACTIVATE, params![id, &username, now]).await? == 0 {
             return Err(Error::InvalidCode);
         }
-        for row in attempts {
-            let other: Id<kind::Account> = row.get(0)?;
+        for other in of_address {
             if other != id {
                 self.delete_pending(&mut tx, other).await?;
             }
@@ -223,17 +292,20 @@ impl Inner {
         Ok(deleted)
     }
 
-    /// The password in the form that is hashed, if the policy takes it.
-    pub(crate) fn acceptable(
+    /// The password in the form that is hashed, if the policy takes it, and the list of breached ones that may be asked
+    /// does not have it. No transaction may be open.
+    pub(crate) async fn acceptable(
         &self,
         password: &Secret<String>,
         second_factor: bool,
         own: &[&str],
     ) -> Result<Secret<String>, Error> {
-        self.settings
-            .password_policy
-            .check(password, second_factor, own)
-            .map_err(|weakness| Error::WeakPassword(weakness.to_string().into()))
+        let weak = |weakness: Weakness| Error::WeakPassword(weakness.to_string().into());
+        let password = self.settings.password_policy.check(password, second_factor, own).map_err(weak)?;
+        match &self.breached {
+            Some(ranges) if ranges.know(&password).await => Err(weak(Weakness::Common)),
+            _ => Ok(password),
+        }
     }
 
     /// Records that a link did not work, so that guessing is seen.

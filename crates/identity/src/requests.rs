@@ -74,10 +74,23 @@ impl<T> SignIn<T> {
 pub struct Partial {
     /// Opaque; goes back with the second factor. Five minutes, five tries, this client only.
     pub challenge: Secret<String>,
+    /// For a browser: the value of the cookie without which the challenge is worth nothing.
+    pub browser: Option<Secret<String>>,
     /// Seconds until it ends.
     pub expires_in_s: u32,
     /// What the account has.
+    pub offer: SecondFactorOffer,
+}
+
+/// What a second factor can be given by.
+#[derive(Debug, Clone)]
+pub struct SecondFactorOffer {
+    /// What the account has; empty if it has none.
     pub methods: Vec<FactorKind>,
+    /// The codes of its apps are not looked at here any more: too many were wrong.
+    pub codes_stopped: bool,
+    /// A code can be had by mail ([`Identity::mail_code`](crate::Identity::mail_code)).
+    pub code_by_mail: bool,
 }
 
 /// Tokens for a client that keeps its own (OAuth 2 names in the API).
@@ -308,4 +321,8 @@ pub struct Swept {
     pub mails: u64,
     /// Partial sign-ins, set-ups and wishes that came to nothing, counters that rest, devices that nobody uses.
     pub traces: u64,
+    /// Questions that nobody answered in time (mails about sign-ins, ways to providers, passkeys), and budgets of mails.
+    pub questions: u64,
+    /// API keys that ended a while ago.
+    pub api_keys: u64,
 }

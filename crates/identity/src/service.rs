@@ -7,9 +7,9 @@ use audit::{Audit, Event, Record};
 use base::{Clock, Entropy, Id, Secret, Timestamp, kind};
 use keys::{Field, Keys, Purpose, Subject};
 use store::{Db, Job, JobOptions, Tx, job};
-use webauthn_rs::Webauthn;
 
 use crate::background::Background;
+use crate::breach::Ranges;
 use crate::hash_pool::HashPool;
 use crate::mail::Delivery;
 use crate::passkey;
@@ -54,10 +54,12 @@ pub(crate) struct Inner {
     pub(crate) delivery: Delivery,
     /// What a password is compared with where there is no account, so that this takes as long.
     pub(crate) dummy_hash: String,
+    /// A list of breached passwords to be asked beside the offline filter.
+    pub(crate) breached: Option<Ranges>,
     pub(crate) remembered: Arc<Remembered>,
     pub(crate) background: Background,
     pub(crate) providers: Vec<Provider>,
-    pub(crate) webauthn: Option<Webauthn>,
+    pub(crate) webauthn: Option<passkey::RelyingParty>,
     pub(crate) rp_id: String,
     /// What is known of everybody's sign-ins together.
     pub(crate) crowd: Crowd,
@@ -84,6 +86,7 @@ impl Identity {
         let delivery = Delivery::open(mailer, &settings)?;
         let providers =
             settings.providers.iter().cloned().map(Provider::open).collect::<Result<Vec<_>, _>>()?;
+        let breached = settings.breach_api.as_deref().map(Ranges::open).transpose()?;
         let webauthn = passkey::relying_party(&settings)?;
         let rp_id = passkey::rp_id(&settings)?;
         let remembered = Arc::new(Remembered::new(settings.remembered_tokens, settings.remembered_sessions));
@@ -99,6 +102,7 @@ impl Identity {
             pool,
             delivery,
             dummy_hash,
+            breached,
             remembered,
             background,
             providers,

@@ -8,15 +8,13 @@ use crate::account::Account;
 use crate::service::Inner;
 use crate::{Aal, AccountCaller, Error, Identity, RequestMeta, SessionKind, SessionView, secret_text};
 
-/// Live sessions of one account; the one that was used longest ago gives way.
-const MAX_SESSIONS: u32 = 100;
 /// Characters of a session's name.
 const MAX_NAME: usize = 100;
 
 store::sql! {
     INSERT = "INSERT INTO session (session_id, account_id, kind, epoch, audience, cookie_hash, created_at, \
         authenticated_at, last_seen_at, expires_at, name_sealed, agent_sealed, address_sealed, place_sealed, aal, \
-        second_factor_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8, $9, $10, $11, $12, $13, $14)";
+        second_factor_at, first_factor) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     SURPLUS = "SELECT session_id FROM session WHERE account_id = $1 AND revoked_at IS NULL \
         ORDER BY last_seen_at DESC, session_id DESC LIMIT 100 OFFSET $2";
     /// Ends one session; the row tells whether it was alive.
@@ -41,6 +39,8 @@ pub(crate) struct NewSession<'a> {
     pub(crate) cookie: Option<&'a Secret<String>>,
     /// At level 2 the second factor has just been given.
     pub(crate) aal: Aal,
+    /// `password`, `passkey` or `provider`.
+    pub(crate) first_factor: &'a str,
 }
 
 impl Inner {
@@ -55,7 +55,9 @@ impl Inner {
         let account = new.account.id;
         let id: Id<kind::Session> = Id::new(&self.clock, &self.entropy);
         let now = self.now();
-        for row in tx.query(SURPLUS, params![account, MAX_SESSIONS - 1]).await? {
+        for row in
+            tx.query(SURPLUS, params![account, self.settings.sessions_per_account.saturating_sub(1)]).await?
+        {
             let surplus: Id<kind::Session> = row.get(0)?;
             tx.execute(END, params![surplus, account, now]).await?;
             tx.announce(Change::Session(surplus));
@@ -89,7 +91,8 @@ impl Inner {
                 address,
                 place,
                 i64::from(new.aal.level()),
-                second_factor_at
+                second_factor_at,
+                new.first_factor
             ],
         )
         .await?;

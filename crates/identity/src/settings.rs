@@ -45,13 +45,13 @@ pub struct Settings {
     pub reset_ttl_ms: i64,
     /// Lifetime of a set-up link.
     pub setup_ttl_ms: i64,
-    /// Unverified attempts kept per address; the oldest gives way.
+    /// Unverified attempts kept per address; the oldest of the network with the most of them gives way.
     pub pending_per_address: u32,
     /// Messages of one kind to one address within an hour; more are silently not sent.
     pub mails_per_hour: u32,
     /// Unverified accounts are removed after this long.
     pub pending_ttl_ms: i64,
-    /// Traces of delivered messages and ended sessions are removed after this long.
+    /// Traces of delivered messages, ended sessions and ended API keys are removed after this long.
     pub trace_ttl_ms: i64,
     /// Hashing threads; 0 means one per core.
     pub hash_threads: usize,
@@ -61,6 +61,8 @@ pub struct Settings {
     pub hash_params: Params,
     /// What a password must be.
     pub password_policy: Policy,
+    /// Whom to ask whether a password was breached, such as `https://api.pwnedpasswords.com`; `None` asks nobody.
+    pub breach_api: Option<String>,
     /// What the product is called in authenticator apps.
     pub product: String,
     /// Wrong attempts within this time, one after the other, start the delays.
@@ -80,6 +82,22 @@ pub struct Settings {
     pub network_first_delay_ms: i64,
     /// A network's longest delay.
     pub network_longest_delay_ms: i64,
+    /// Names that a network must have tried (of sixty groups) to be called spraying, and to wait from then on.
+    pub spray_names: u32,
+    /// How long a partial sign-in waits for its second factor.
+    pub challenge_ttl_ms: i64,
+    /// Wrong codes for one partial sign-in.
+    pub challenge_tries: u32,
+    /// Live sessions of one account; the one that was used longest ago gives way.
+    pub sessions_per_account: u32,
+    /// Known devices of one account; the one that was used longest ago gives way.
+    pub devices_per_account: u32,
+    /// A device that was not seen for this long is a stranger again; browsers keep cookies for 400 days at most.
+    pub device_ttl_ms: i64,
+    /// Second factors of one account.
+    pub factors_per_account: i64,
+    /// Live API keys of one account.
+    pub api_keys_per_account: i64,
     /// How long ago factors may have been given for what matters.
     pub reauthentication_ms: i64,
     /// A session at assurance level 2 goes on at level 1 after this long.
@@ -145,6 +163,7 @@ impl Default for Settings {
             hash_queue_per_thread: 32,
             hash_params: Params::STANDARD,
             password_policy: Policy::default(),
+            breach_api: None,
             product: "Fortissimo".to_owned(),
             attempt_window_ms: 15 * MINUTE,
             attempts_before_delay: 5,
@@ -154,6 +173,14 @@ impl Default for Settings {
             network_attempts_before_delay: 30,
             network_first_delay_ms: 2 * SECOND,
             network_longest_delay_ms: MINUTE,
+            spray_names: 10,
+            challenge_ttl_ms: 5 * MINUTE,
+            challenge_tries: 5,
+            sessions_per_account: 100,
+            devices_per_account: 50,
+            device_ttl_ms: 400 * DAY,
+            factors_per_account: 20,
+            api_keys_per_account: 50,
             reauthentication_ms: 10 * MINUTE,
             aal2_absolute_ms: DAY,
             aal2_idle_ms: HOUR,

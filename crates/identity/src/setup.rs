@@ -84,8 +84,8 @@ impl Inner {
             return Err(Error::InvalidCode);
         }
         drop(tx);
-        let password =
-            self.acceptable(&setup.password, false, &[setup.username.as_str(), setup.email.as_str()])?;
+        let own = [setup.username.as_str(), setup.email.as_str()];
+        let password = self.acceptable(&setup.password, false, &own).await?;
         let pepper = self.keys.epoch(Purpose::Pepper);
         let pepper_epoch = pepper.number;
         let hash = self.pool.hash(password, pepper).await?;
@@ -127,6 +127,8 @@ impl Inner {
                 pepper_epoch: Some(pepper_epoch),
                 role: Role::SuperAdmin,
                 status: AccountStatus::Active,
+                language: meta.language,
+                network: None,
             },
         )
         .await?;

@@ -10,10 +10,10 @@ mod tls;
 use std::error::Error as _;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::USER_AGENT;
 use http::{HeaderValue, Request, Response};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -72,20 +72,38 @@ impl Outbound {
     /// # Errors
     /// [`OutboundError`].
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, OutboundError> {
+        let (answer, whole) = self.send_partly(request).await?;
+        if whole { Ok(answer) } else { Err(OutboundError::TooLong(self.max_answer)) }
+    }
+
+    /// As [`Outbound::send`], for whom the status says enough: of a longer answer only the beginning is read, and the
+    /// second part of the result is false.
+    ///
+    /// # Errors
+    /// [`OutboundError`] but for [`OutboundError::TooLong`].
+    pub async fn send_partly(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<(Response<Bytes>, bool), OutboundError> {
         let mut request = request.map(Full::new);
         request.headers_mut().entry(USER_AGENT).or_insert(HeaderValue::from_static("Fortissimo"));
         let exchange = async {
             let response =
                 self.client.request(request).await.map_err(|error| OutboundError::Exchange(whole(&error)))?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, self.max_answer).collect().await.map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    OutboundError::TooLong(self.max_answer)
-                } else {
-                    OutboundError::Exchange(format!("the answer broke off: {error}"))
+            let (head, mut rest) = response.into_parts();
+            let (mut body, mut complete) = (BytesMut::new(), true);
+            while let Some(frame) = rest.frame().await {
+                let frame = frame
+                    .map_err(|error| OutboundError::Exchange(format!("the answer broke off: {error}")))?;
+                let Some(data) = frame.data_ref() else { continue };
+                let room = self.max_answer - body.len();
+                body.extend_from_slice(&data[..data.len().min(room)]);
+                if data.len() > room {
+                    complete = false;
+                    break;
                 }
-            })?;
-            Ok(Response::from_parts(head, body.to_bytes()))
+            }
+            Ok((Response::from_parts(head, body.freeze()), complete))
         };
         tokio::time::timeout(self.timeout, exchange)
             .await
@@ -142,9 +160,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_a_long_answer_the_beginning_can_be_had() {
+        let long = server(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 70\r\n\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx").await;
+        let client = Outbound::new(&Tls::default(), Duration::from_millis(500), 64).unwrap();
+        let ask = || Request::get(&long).body(Bytes::new()).unwrap();
+        let (answer, whole) = client.send_partly(ask()).await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.body().len(), whole), (400, 64, false));
+    }
+
+    #[tokio::test]
     async fn long_slow_and_broken_answers_are_errors() {
         let long = server(b"HTTP/1.1 200 OK\r\ncontent-length: 65\r\n\r\n").await;
-        assert!(matches!(get(&long).await, Err(OutboundError::TooLong(64) | OutboundError::TimedOut(_))));
+        assert!(matches!(get(&long).await, Err(OutboundError::TimedOut(_))));
         let chunked = server(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n41\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n0\r\n\r\n").await;
         assert!(matches!(get(&chunked).await, Err(OutboundError::TooLong(64))));
         let slow = server(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhi").await;

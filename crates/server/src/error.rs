@@ -89,9 +89,6 @@ pub enum StartError {
     /// Certificates, listener or proxy.
     #[error("{0}")]
     Gateway(String),
-    /// The location file.
-    #[error("geo.city: {0}")]
-    Geo(String),
     /// The operating system refused something else.
     #[error("{what}: {source}")]
     System {

@@ -19,7 +19,6 @@ mod error;
 mod evidence;
 mod folder;
 mod front;
-mod geo_watch;
 mod logs;
 mod ops;
 mod output;

@@ -7,6 +7,7 @@ use audit::{Audit, LogSettings};
 use base::{Clock, Entropy};
 use crypto::jwe::JweKey;
 use crypto::jws;
+use crypto::password::policy::Policy;
 use identity::{
     EncryptedAudience, Identity, Mailer, Parts, ProviderConfig, Settings, SmtpConfig, SmtpSecurity,
 };
@@ -17,7 +18,7 @@ use crate::config::value::DatabaseUrl;
 use crate::config::{Algorithm, MailTls, Resolved};
 use crate::error::StartError;
 use crate::folder;
-use crate::whereabouts;
+use crate::whereabouts::{self, Places};
 
 /// How long a signing key is published before it signs, because others cache the key set: one hour.
 const SIGNING_OVERLAP_MS: i64 = 3_600_000;
@@ -47,6 +48,8 @@ pub struct Services {
     pub clock: Clock,
     /// Randomness.
     pub entropy: Entropy,
+    /// What the operator's files say of addresses.
+    pub(crate) places: Places,
 }
 
 /// Whether data may be made.
@@ -95,6 +98,8 @@ impl Services {
         if mode == Mode::Command {
             demand_data(&config)?;
         }
+        // Commands judge no sign-ins, and these files may be large.
+        let places = if mode == Mode::Serve { Places::open(&config)? } else { Places::default() };
         let db = connect(&config, &clock).await?;
         match mode {
             Mode::Serve => {
@@ -155,14 +160,14 @@ impl Services {
             entropy: entropy.clone(),
             mailer: mailer(&config)?,
             settings: Settings {
-                risk: whereabouts::risk(&config)?,
+                risk: whereabouts::risk(&config, &places),
                 encrypted_audiences: encrypted_audiences(&config)?,
                 providers: providers(&config)?,
                 ..settings(&config, mode)
             },
         })
         .await?;
-        Ok(Self { config, db, keys, audit, access, policies, relations, identity, clock, entropy })
+        Ok(Self { config, db, keys, audit, access, policies, relations, identity, clock, entropy, places })
     }
 
     /// Writes what is queued and closes the database.
@@ -229,24 +234,56 @@ fn relation_settings(config: &Resolved) -> RelationSettings {
 
 fn settings(config: &Resolved, mode: Mode) -> Settings {
     let (tokens, accounts, mail) = (&config.tokens, &config.accounts, &config.mail);
+    let (sessions, attempts) = (&config.sessions, &config.attempts);
     Settings {
         public_url: config.public_url.to_string(),
         issuer: config.issuer.to_string(),
         audience: tokens.audience.clone(),
         mail_from: format!("{} <{}>", quoted(&mail.from_name), mail.from),
+        product: accounts.product.clone(),
         access_token_ttl_ms: tokens.access_ttl.as_ms_i64(),
         refresh_ttl_ms: tokens.refresh_ttl.as_ms_i64(),
         refresh_grace_ms: tokens.refresh_grace.as_ms_i64(),
-        browser_idle_ms: accounts.browser_idle.as_ms_i64(),
-        browser_absolute_ms: accounts.browser_absolute.as_ms_i64(),
-        token_idle_ms: accounts.token_idle.as_ms_i64(),
-        token_absolute_ms: accounts.token_absolute.as_ms_i64(),
         verify_ttl_ms: accounts.verification_ttl.as_ms_i64(),
         reset_ttl_ms: accounts.reset_ttl.as_ms_i64(),
         setup_ttl_ms: accounts.setup_ttl.as_ms_i64(),
+        pending_per_address: accounts.unverified_per_address,
+        pending_ttl_ms: accounts.unverified_ttl.as_ms_i64(),
+        mails_per_hour: accounts.mails_per_hour,
+        trace_ttl_ms: accounts.ended_ttl.as_ms_i64(),
+        password_policy: Policy {
+            min_alone: usize::from(accounts.password_min),
+            min_with_second_factor: usize::from(accounts.password_min_second_factor),
+            ..Policy::default()
+        },
+        breach_api: accounts.breach_api.as_ref().map(ToString::to_string),
+        factors_per_account: i64::from(accounts.second_factors),
+        api_keys_per_account: i64::from(accounts.api_keys),
+        api_key_overlap_ms: accounts.api_key_overlap.as_ms_i64(),
         // Commands hash no passwords; one idle thread is enough.
         hash_threads: if mode == Mode::Command { 1 } else { usize::from(accounts.hash_workers) },
         hash_queue_per_thread: usize::from(accounts.hash_queue),
+        browser_idle_ms: sessions.browser_idle.as_ms_i64(),
+        browser_absolute_ms: sessions.browser_absolute.as_ms_i64(),
+        token_idle_ms: sessions.token_idle.as_ms_i64(),
+        token_absolute_ms: sessions.token_absolute.as_ms_i64(),
+        aal2_idle_ms: sessions.two_factor_idle.as_ms_i64(),
+        aal2_absolute_ms: sessions.two_factor_absolute.as_ms_i64(),
+        reauthentication_ms: sessions.fresh_for.as_ms_i64(),
+        challenge_ttl_ms: sessions.second_factor_ttl.as_ms_i64(),
+        challenge_tries: sessions.second_factor_tries,
+        sessions_per_account: sessions.per_account,
+        devices_per_account: sessions.known_devices,
+        device_ttl_ms: sessions.known_device_ttl.as_ms_i64(),
+        attempt_window_ms: attempts.window.as_ms_i64(),
+        attempts_before_delay: attempts.before_delay,
+        attempt_first_delay_ms: attempts.first_delay.as_ms_i64(),
+        attempt_longest_delay_ms: attempts.longest_delay.as_ms_i64(),
+        attempts_hard_stop: i64::from(attempts.hard_stop),
+        network_attempts_before_delay: attempts.network_before_delay,
+        network_first_delay_ms: attempts.network_first_delay.as_ms_i64(),
+        network_longest_delay_ms: attempts.network_longest_delay.as_ms_i64(),
+        spray_names: attempts.spray_names,
         ..Settings::default()
     }
 }
@@ -344,6 +381,34 @@ fn mailer(config: &Resolved) -> Result<Mailer, StartError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The same numbers stand in two places; here they are held together.
+    #[test]
+    fn the_defaults_of_the_file_are_those_of_identity() {
+        let config = crate::config::Config::default().resolve();
+        let (of_file, own) = (settings(&config, Mode::Serve), Settings::default());
+        assert_eq!(format!("{of_file:#?}"), format!("{own:#?}"));
+    }
+
+    #[test]
+    fn what_the_file_says_of_attempts_and_sessions_arrives() {
+        let mut config = crate::config::Config::default();
+        let seconds = crate::config::value::Period::from_secs;
+        config.attempts.before_delay = 3;
+        config.attempts.network_longest_delay = seconds(77);
+        config.attempts.spray_names = 7;
+        config.sessions.fresh_for = seconds(99);
+        config.sessions.second_factor_tries = 4;
+        config.accounts.api_keys = 9;
+        config.accounts.password_min = 20;
+        let settings = settings(&config.resolve(), Mode::Serve);
+        assert_eq!(
+            (settings.attempts_before_delay, settings.network_longest_delay_ms, settings.spray_names),
+            (3, 77_000, 7)
+        );
+        assert_eq!((settings.reauthentication_ms, settings.challenge_tries), (99_000, 4));
+        assert_eq!((settings.api_keys_per_account, settings.password_policy.min_alone), (9, 20));
+    }
 
     #[test]
     fn sender_names_with_punctuation_are_quoted() {

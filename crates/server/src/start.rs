@@ -7,7 +7,7 @@ use access::Permit;
 use audit::{Event, Record};
 use base::{Actor, Clock, Entropy, Timestamp};
 use gateway::{Forward, Guarded, ListenConfig, Listener, Shutdown, Tls, TlsFiles, UpstreamConfig, example};
-use guard::{Geo, Guard, GuardConfig};
+use guard::{Guard, GuardConfig};
 use identity::RequestMeta;
 use sinks::Sinks;
 use tokio::net::TcpListener;
@@ -20,7 +20,7 @@ use crate::folder::{self, Lock};
 use crate::front::Front;
 use crate::ops::{self, Readiness};
 use crate::services::{Mode, Services};
-use crate::{evidence, geo_watch, policy_watch, sink_setup, tls_watch, vouch, worker};
+use crate::{evidence, policy_watch, sink_setup, tls_watch, vouch, worker};
 
 /// A one-time link for the first operator.
 #[derive(Debug, Clone)]
@@ -57,7 +57,6 @@ pub struct Running {
 pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Running, StartError> {
     let (config, warnings) = validate(config).map_err(StartError::Config)?;
     let tls = tls(&config)?;
-    let geo = geo(&config)?;
     let listener = bind_public(&config, tls.clone()).await?;
     let ops = bind_ops(&config).await?;
     let public_addr = listener.address();
@@ -85,7 +84,7 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
         let _ = audience.set(routes[0].upstream.to_string());
         config = config.with_routes(routes);
     }
-    let guard = build_guard(&config, &services, geo.clone())?;
+    let guard = build_guard(&config, &services)?;
     // Opened before anything is announced: a certificate that cannot be read is a start that fails.
     let sinks = sink_setup::open(&services)?;
     let front = front(&config, &services, &guard, &sinks, &shutdown)?;
@@ -121,10 +120,7 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
         )));
     }
     if let (Some(tls), Some(files)) = (tls, &config.tls) {
-        tasks.push(tokio::spawn(tls_watch::run(tls, files.clone(), stopped.clone())));
-    }
-    if let Some(geo) = geo {
-        tasks.push(tokio::spawn(geo_watch::run(geo, stopped)));
+        tasks.push(tokio::spawn(tls_watch::run(tls, files.clone(), stopped)));
     }
     // Only now: a start that fails says one thing, why.
     for warning in &warnings {
@@ -215,11 +211,6 @@ fn example_routes(address: SocketAddr) -> Vec<Route> {
     vec![route("/", "public"), route("/private/**", "authenticated")]
 }
 
-fn geo(config: &Resolved) -> Result<Option<Geo>, StartError> {
-    let open = |path| Geo::open(path).map_err(|error| StartError::Geo(error.to_string()));
-    config.geo.city.as_ref().map(open).transpose()
-}
-
 /// Every endpoint and page of our own, as the guard's route table has them. What is not in this list does not exist, and
 /// a test tries each one as everybody.
 pub fn own_endpoints() -> Vec<guard::Endpoint> {
@@ -229,7 +220,7 @@ pub fn own_endpoints() -> Vec<guard::Endpoint> {
     endpoints
 }
 
-fn build_guard(config: &Resolved, services: &Services, geo: Option<Geo>) -> Result<Guard, StartError> {
+fn build_guard(config: &Resolved, services: &Services) -> Result<Guard, StartError> {
     let endpoints = own_endpoints();
     let mut guard = GuardConfig::new(config.public_url.to_string());
     guard.trusted_hosts = config.trusted_hosts.iter().map(ToString::to_string).collect();
@@ -247,7 +238,7 @@ fn build_guard(config: &Resolved, services: &Services, geo: Option<Geo>) -> Resu
         bytes: config.http.max_head.as_usize(),
         target_bytes: config.http.max_target.as_usize(),
     };
-    guard.geo = geo;
+    guard.locate = services.places.locate();
     guard.sign_in_page = Some(console::SIGN_IN_PAGE.to_owned());
     guard.problem_page = Some(console::problem_page);
     let parts = guard::Parts {

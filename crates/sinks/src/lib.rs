@@ -27,7 +27,6 @@ mod runner;
 mod settle;
 mod sinks;
 mod source;
-mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -39,9 +38,9 @@ pub use destination::{FilesConfig, HttpTarget, SyslogConfig, Target, WebhookConf
 pub use filter::{Filter, Pattern, PatternError};
 pub use form::Form;
 pub use http::{Answer, Http};
+pub use outbound::{ClientCertificate, Tls as TlsConfig};
 pub use sinks::{Parts, SinkConfig, SinkStatus, Sinks, statuses};
 pub use source::{Item, Source, Wanted};
-pub use tls::{ClientCertificate, TlsConfig};
 
 /// Why sinks or alerts cannot be opened, read or changed.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@
 //! (`cargo bench`) are run too and their output is shown.
 
 mod audit;
+mod identity;
 mod load;
 mod peers;
 mod report;
@@ -25,8 +26,13 @@ const ROUNDS: usize = 3;
 type Part = fn(&mut Report, &Effort) -> Result<()>;
 
 /// The parts in the order of the page; `--only` takes one name. Those that measure our own program build it first.
-const PARTS: &[(&str, Part)] =
-    &[("gateway", gateway), ("audit", audit::measure), ("search", audit::search), ("access", access)];
+const PARTS: &[(&str, Part)] = &[
+    ("gateway", gateway),
+    ("identity", identity::measure),
+    ("audit", audit::measure),
+    ("search", audit::search),
+    ("access", access),
+];
 
 /// How much is measured.
 pub(crate) struct Effort {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -106,8 +106,13 @@ pub(crate) struct Fortissimo {
 impl Fortissimo {
     /// Starts it, in front of `upstream` if one is given, with more configuration at the end of the file.
     pub(crate) fn start(upstream: Option<&str>, more: &str) -> Result<Self> {
+        Self::start_in(&std::env::temp_dir(), upstream, more)
+    }
+
+    /// As [`Fortissimo::start`], with its data below this folder.
+    pub(crate) fn start_in(above: &Path, upstream: Option<&str>, more: &str) -> Result<Self> {
         let (port, ops) = (free_port()?, free_port()?);
-        let folder = std::env::temp_dir().join(format!("fortissimo-bench-{}-{port}", std::process::id()));
+        let folder = above.join(format!("fortissimo-bench-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let data = folder.join("data");
         let mut config = format!(
@@ -147,12 +152,21 @@ impl Fortissimo {
 
     /// Signs in; returns an access token.
     pub(crate) fn sign_in(&self) -> Result<String> {
+        self.token("access_token")
+    }
+
+    /// Signs in; returns a refresh token.
+    pub(crate) fn refresh_token(&self) -> Result<String> {
+        self.token("refresh_token")
+    }
+
+    fn token(&self, which: &str) -> Result<String> {
         let answer = self.post(
             "/auth/login",
             &serde_json::json!({"identifier": NAME, "password": PASSWORD}).to_string(),
         )?;
         let document: serde_json::Value = serde_json::from_str(&answer)?;
-        Ok(document["access_token"].as_str().context("the sign-in gave no token")?.to_owned())
+        Ok(document[which].as_str().context("the sign-in gave no token")?.to_owned())
     }
 
     /// Makes a second account.
@@ -173,8 +187,23 @@ impl Fortissimo {
 
     /// Resident set size in KiB.
     pub(crate) fn resident_kib(&self) -> Result<u64> {
+        self.status_kib("VmRSS:")
+    }
+
+    /// The largest resident set size since the start, or since [`Fortissimo::forget_peak`], in KiB.
+    pub(crate) fn peak_kib(&self) -> Result<u64> {
+        self.status_kib("VmHWM:")
+    }
+
+    /// Lets the largest resident set size begin anew (proc(5), `clear_refs`).
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        Ok(std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
+    }
+
+    fn status_kib(&self, name: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix(name)).context("no such figure in status")?;
         Ok(line.trim().trim_end_matches("kB").trim().parse()?)
     }
 
@@ -232,7 +261,7 @@ fn setup_link(child: &mut Child) -> Result<String> {
     bail!("fortissimo printed no set-up link")
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 

@@ -162,7 +162,7 @@ impl House {
     }
 
     pub(crate) async fn send_raw(&self, request: Request<Body>) -> Answer {
-        let connection = Connection { peer: "192.0.2.7:5000".parse().unwrap(), tls: true };
+        let connection = Connection { peer: "192.0.2.7:5000".parse().unwrap(), tls: true, round_trip: None };
         let response = self.guard.handle(connection, request, &self.front).await;
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(axum::body::Body::new(body), 1 << 20).await.unwrap();

@@ -4,6 +4,7 @@
 
 mod access_check;
 mod audit;
+mod bad_input;
 mod factors;
 mod house;
 mod life;

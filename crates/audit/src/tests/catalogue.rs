@@ -188,6 +188,7 @@ fn sign_in_samples(at: Timestamp) -> Vec<Event> {
         Event::RiskStepUpRequired { score, level, reasons: vec!["new_device", "new_country"] },
         Event::RiskDenied { score: 93, level: ThreatLevel::Critical, reasons: vec!["impossible_travel"] },
         Event::AccountThrottled { failures: 5, delay_s: 30 },
+        Event::SignInSprayed { names: 12, failures: 30, delay_s: 2 },
         Event::AccountLocked { reason: "failed_sign_ins", until: Some(at) },
         Event::AccountUnlocked { reason: "time" },
         Event::AccountImported { source: "keycloak".into(), hash: "bcrypt".into() },

@@ -15,9 +15,12 @@ mod imported;
 mod patterns;
 mod phc;
 pub mod policy;
+mod range;
 
 use imported::Imported;
 use phc::{Phc, base64};
+
+pub use range::{RangeKey, range_key};
 
 const SALT: usize = 16;
 const OUTPUT: usize = 32;

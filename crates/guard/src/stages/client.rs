@@ -121,9 +121,11 @@ pub fn client(pipeline: &Pipeline, exchange: &mut Exchange, admitted: Admitted) 
     let connection = exchange.connection;
     (exchange.address, exchange.tls) =
         pipeline.proxies.locate(connection.peer.ip(), connection.tls, admitted.request.headers());
+    // Behind a proxy of ours it is the way to the proxy, which says nothing about the client.
+    exchange.round_trip =
+        connection.round_trip.filter(|_| !pipeline.proxies.trusts(connection.peer.ip().to_canonical()));
     // Once for the whole request; everything that is recorded of it says the same.
-    exchange.place =
-        pipeline.geo.as_ref().and_then(|geo| geo.locate(exchange.address)).map(|found| found.place);
+    exchange.place = pipeline.locate.as_ref().and_then(|locate| locate.place(exchange.address));
     let refused = pipeline.rates.network(exchange.address, exchange.at);
     if let Some(reading) = refused {
         let retry = reading.retry_after_s();

@@ -88,7 +88,7 @@ fn refuse(pipeline: &Pipeline, exchange: &mut Exchange, refusal: Refusal) -> Res
         tracing::warn!(request_id = exchange.id_str(), status, stage, why, "a request could not be served");
     }
     let page = pipeline.problem_page.filter(|_| exchange.wants_page && is_own_page(exchange));
-    let html = page.map(|page| page(refusal.problem(), exchange.id_str()));
+    let html = page.map(|page| page(refusal.problem(), exchange.id_str(), exchange.language));
     let mut response = refusal.into_response(exchange.id_str());
     if let Some(html) = html {
         *response.body_mut() = html.into();

@@ -127,6 +127,9 @@ pub fn shape(pipeline: &Pipeline, exchange: &mut Exchange, assessed: Assessed) -
         Target::Own(_) => {
             let mut meta = RequestMeta::from(exchange.request_info());
             meta.device = cookies::device(headers).map(Into::into);
+            meta.rtt_ms = exchange.round_trip.map(|time| u32::try_from(time.as_millis()).unwrap_or(u32::MAX));
+            meta.challenge = cookies::challenge(headers).map(Into::into);
+            meta.language = cookies::language(headers);
             parts.extensions.insert(Passed::new(exchange.caller.clone(), meta, exchange.tls, tether.clone()));
         }
     }

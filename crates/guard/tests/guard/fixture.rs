@@ -55,12 +55,16 @@ impl Answer {
     }
 }
 
+/// What every connection of the tests takes to the client and back.
+pub(crate) const ROUND_TRIP: std::time::Duration = std::time::Duration::from_micros(37_900);
+
 pub(crate) struct Echo;
 
 impl Service for Echo {
     async fn call(&self, request: Shaped) -> Result<Response<Body>, Refusal> {
         assert!(!request.request().uri().path().contains("panic"), "the handler's own fault");
-        let own = request.request().extensions().get::<guard::Passed>().is_some();
+        let passed = request.request().extensions().get::<guard::Passed>();
+        let (own, round_trip) = (passed.is_some(), passed.and_then(|passed| passed.meta().rtt_ms));
         let (parts, body) = request.into_request().into_parts();
         let size = match body.collect().await {
             Ok(whole) => whole.to_bytes().len(),
@@ -70,6 +74,9 @@ impl Service for Echo {
         let mut text = format!("{} {}\nbody {size}\nown {own}\n", parts.method, parts.uri);
         for (name, value) in &parts.headers {
             text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+        }
+        if let Some(ms) = round_trip {
+            text.push_str(&format!("round trip {ms} ms\n"));
         }
         let mut response = Response::new(Body::from(text));
         for (name, value) in [
@@ -260,7 +267,7 @@ impl House {
     }
 
     pub(crate) async fn send_over(&self, peer: &str, tls: bool, request: Request<Body>) -> Answer {
-        let connection = Connection { peer: peer.parse().unwrap(), tls };
+        let connection = Connection { peer: peer.parse().unwrap(), tls, round_trip: Some(ROUND_TRIP) };
         let response = self.guard.handle(connection, request, &Echo).await;
         read(response).await
     }

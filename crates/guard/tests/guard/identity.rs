@@ -227,3 +227,13 @@ async fn nobody_else_speaks_for_us() {
     assert_eq!(behind.got("x-forwarded-for"), ["198.51.100.7"]);
     assert_eq!(behind.got("x-forwarded-proto"), ["https"]);
 }
+
+/// What the risk of a sign-in is judged by; behind a proxy of ours it would say how far away the proxy is.
+#[tokio::test]
+async fn our_own_endpoints_learn_how_far_away_the_client_is_unless_a_proxy_stands_between() {
+    let direct = House::new(|_| {}).await.ask("GET", "/account/sign-in", &[]).await;
+    assert!(direct.body.contains("round trip 37 ms"), "{}", direct.body);
+    let behind = House::new(|config| config.trusted_proxies = vec!["192.0.2.0/24".into()]).await;
+    let behind = behind.ask("GET", "/account/sign-in", &[]).await;
+    assert!(behind.body.contains("own true") && !behind.body.contains("round trip"), "{}", behind.body);
+}

@@ -55,7 +55,7 @@ async fn upstreams_lose_their_versions_and_cannot_set_our_cookies() {
 #[tokio::test]
 async fn people_get_pages_where_our_pages_are() {
     let house = House::new(|config| {
-        config.problem_page = Some(|problem, id| format!("<h1>{}</h1><p>{id}</p>", problem.kind.title()));
+        config.problem_page = Some(|problem, id, _| format!("<h1>{}</h1><p>{id}</p>", problem.kind.title()));
     })
     .await;
     let browser = [("accept", "text/html")];
@@ -81,7 +81,7 @@ impl guard::Service for Slow {
 async fn a_client_that_goes_away_leaves_a_record() {
     let house = House::new(|_| {}).await;
     let mut events = house.audit.subscribe();
-    let connection = guard::Connection { peer: "192.0.2.1:1".parse().unwrap(), tls: false };
+    let connection = guard::Connection { peer: "192.0.2.1:1".parse().unwrap(), tls: false, round_trip: None };
     let asked = house.guard.handle(connection, request("GET", "/open/gone", &[], Body::Empty), &Slow);
     assert!(tokio::time::timeout(std::time::Duration::from_millis(50), asked).await.is_err());
     let entry = events.next().await.unwrap();

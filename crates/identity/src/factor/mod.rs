@@ -4,6 +4,7 @@
 //! sign-in, a re-authentication), so that nothing can skip the counters.
 
 mod recovery;
+mod stopped;
 mod totp;
 
 use audit::Event;
@@ -20,16 +21,19 @@ pub use totp::TotpSetup;
 
 /// Characters of a factor's name.
 const MAX_NAME: usize = 100;
-/// Factors of one account.
-pub(crate) const MAX_FACTORS: i64 = 20;
 
 store::sql! {
-    LIST = "SELECT factor_id, kind, name_sealed, created_at, last_used_at FROM factor \
+    LIST = "SELECT factor_id, kind, name_sealed, created_at, last_used_at, demanded FROM factor \
         WHERE account_id = $1 AND confirmed_at IS NOT NULL ORDER BY created_at, factor_id LIMIT 100";
-    KINDS = "SELECT DISTINCT kind FROM factor WHERE account_id = $1 AND confirmed_at IS NOT NULL ORDER BY kind";
-    pub(crate) COUNT = "SELECT count(*) FROM factor WHERE account_id = $1 AND confirmed_at IS NOT NULL";
+    /// Where one is demanded, each of them will do.
+    KINDS = "SELECT DISTINCT kind FROM factor WHERE account_id = $1 AND confirmed_at IS NOT NULL AND EXISTS \
+        (SELECT 1 FROM factor f WHERE f.account_id = $1 AND f.confirmed_at IS NOT NULL AND f.demanded) ORDER BY kind";
+    COUNT = "SELECT count(*) FROM factor WHERE account_id = $1 AND confirmed_at IS NOT NULL";
+    /// Those because of which a second factor is asked for.
+    DEMANDED = "SELECT count(*) FROM factor WHERE account_id = $1 AND confirmed_at IS NOT NULL AND demanded";
     NAME = "UPDATE factor SET name_sealed = $3 WHERE factor_id = $1 AND account_id = $2 AND confirmed_at IS NOT NULL";
-    REMOVE = "DELETE FROM factor WHERE factor_id = $1 AND account_id = $2 AND confirmed_at IS NOT NULL RETURNING kind";
+    REMOVE = "DELETE FROM factor WHERE factor_id = $1 AND account_id = $2 AND confirmed_at IS NOT NULL \
+        RETURNING kind, demanded";
     PASSWORD_SHORT = "SELECT password_short FROM account WHERE account_id = $1";
     /// Changes of one account's factors come one after the other: two removals at once must not both be the last but one.
     pub(crate) LOCK =
@@ -76,6 +80,8 @@ pub struct FactorView {
     pub created_at: Timestamp,
     /// Last right use.
     pub last_used_at: Option<Timestamp>,
+    /// A sign-in asks for a second factor because of it. `false` for a passkey that the browser made by itself.
+    pub demanded: bool,
 }
 
 /// Second factors of an account.
@@ -120,6 +126,7 @@ impl Identity {
                 name,
                 created_at: row.get(3)?,
                 last_used_at: row.get(4)?,
+                demanded: row.get(5)?,
             });
         }
         let recovery_codes = inner.codes_left(&mut tx, caller.account).await?;
@@ -171,8 +178,8 @@ impl Identity {
         let row = tx.query_opt(REMOVE, params![factor, caller.account]).await?.ok_or(Error::NotFound)?;
         let kind = FactorKind::parse(&row.get::<String>(0)?)
             .ok_or_else(|| Error::internal("a factor's row holds an unknown word"))?;
-        let left: i64 = tx.query_one(COUNT, params![caller.account]).await?.get(0)?;
-        if left == 0 {
+        // One that nobody depends on goes without ado.
+        if row.get::<bool>(1)? && !inner.has_factor(&mut tx, caller.account).await? {
             if tx.query_one(PASSWORD_SHORT, params![caller.account]).await?.get::<bool>(0)? {
                 return Err(Error::PasswordTooShortAlone(inner.settings.password_policy.min_alone));
             }
@@ -213,9 +220,23 @@ impl Inner {
         Ok(kinds)
     }
 
-    /// Whether the account has a second factor.
+    /// Refuses a factor beyond the account's limit.
+    pub(crate) async fn may_have_another_factor(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+    ) -> Result<(), Error> {
+        if tx.query_one(COUNT, params![account]).await?.get::<i64>(0)? >= self.settings.factors_per_account {
+            return Err(Error::Conflict(
+                "The account has as many second factors as it may have; remove one first.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the account has a second factor that is asked for.
     pub(crate) async fn has_factor(&self, tx: &mut Tx, account: Id<kind::Account>) -> Result<bool, Error> {
-        Ok(tx.query_one(COUNT, params![account]).await?.get::<i64>(0)? > 0)
+        Ok(tx.query_one(DEMANDED, params![account]).await?.get::<i64>(0)? > 0)
     }
 
     /// Checks a code: six digits are a TOTP code, anything else a recovery code. Counts it either way; the transaction
@@ -228,6 +249,14 @@ impl Inner {
         code: &Secret<String>,
         meta: &RequestMeta,
     ) -> Result<Option<Shown>, Error> {
+        if recovery::is_mailed(code.expose()) {
+            // Not counted: its 100 bits need no counter, and nobody shall be able to use its tries up.
+            let right = self.accept_recovery_code(tx, account, code.expose(), meta).await?;
+            if !right {
+                self.note_wrong_code(tx, account, FactorKind::RecoveryCode, meta).await?;
+            }
+            return Ok(right.then_some(Shown { kind: FactorKind::RecoveryCode }));
+        }
         let totp = totp::read(code.expose());
         let (authenticator, kind) = match totp {
             Some(_) => (Authenticator::Totp, FactorKind::Totp),
@@ -235,6 +264,9 @@ impl Inner {
         };
         let known = self.known_device(tx, Some(account), meta).await?;
         let guess = self.guess(authenticator, account.as_bytes(), known, meta);
+        if self.is_stopped(tx, &guess).await? {
+            return Err(Error::CodesStopped);
+        }
         self.may_try(tx, &guess).await?;
         let right = match &totp {
             Some(digits) => self.accept_totp(tx, account, digits).await?,

@@ -5,6 +5,7 @@ use base::{Id, Secret, kind};
 use store::{Tx, params};
 use zeroize::Zeroizing;
 
+use super::stopped::MAILED_LENGTH;
 use crate::attempt::Authenticator;
 use crate::mail::Letter;
 use crate::service::Inner;
@@ -13,7 +14,7 @@ use crate::{AccountCaller, Error, Identity, RequestMeta};
 /// Codes of one issue.
 pub(crate) const CODES: usize = 10;
 /// Crockford's alphabet: no letter that is read as another.
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+pub(super) const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// 80 bits in characters of five.
 const LENGTH: usize = 16;
 
@@ -22,8 +23,9 @@ store::sql! {
     DROP = "DELETE FROM recovery_code WHERE account_id = $1";
     /// Uses a code up. Of two at once one gets the row.
     USE = "UPDATE recovery_code SET used_at = $3 WHERE code_hash = $1 AND account_id = $2 AND used_at IS NULL \
-        RETURNING account_id";
-    LEFT = "SELECT count(*) FROM recovery_code WHERE account_id = $1 AND used_at IS NULL";
+        AND (expires_at IS NULL OR expires_at > $3) RETURNING expires_at";
+    /// On paper.
+    LEFT = "SELECT count(*) FROM recovery_code WHERE account_id = $1 AND used_at IS NULL AND expires_at IS NULL";
 }
 
 impl Identity {
@@ -65,7 +67,7 @@ impl Inner {
         for _ in 0..CODES {
             let code = spell(&Zeroizing::new(self.entropy.bytes::<10>()));
             tx.execute(INSERT, params![self.code_hash(account, &code), account, now]).await?;
-            codes.push(shown(&code));
+            codes.push(grouped(&code));
         }
         let anybody = RequestMeta::of(Id::new(&self.clock, &self.entropy));
         let guess = self.guess(Authenticator::RecoveryCode, account.as_bytes(), None, &anybody);
@@ -92,12 +94,14 @@ impl Inner {
     ) -> Result<bool, Error> {
         let Some(code) = read(code) else { return Ok(false) };
         let used = tx.query_opt(USE, params![self.code_hash(account, &code), account, self.now()]).await?;
-        if used.is_none() {
-            return Ok(false);
-        }
+        let Some(used) = used else { return Ok(false) };
         let remaining = self.codes_left(tx, account).await?;
         let record = self.record(meta, Event::RecoveryCodeUsed { remaining }).by_account(account);
         self.audit.append(tx, &record.ended(Outcome::Success)).await?;
+        if used.get::<Option<base::Timestamp>>(0)?.is_some() {
+            // It came by mail, so its use is no news there.
+            return Ok(true);
+        }
         self.tell_account(tx, account, |username, at, security| Letter::RecoveryCodeUsed {
             username,
             at,
@@ -108,7 +112,7 @@ impl Inner {
         Ok(true)
     }
 
-    fn code_hash(&self, account: Id<kind::Account>, code: &str) -> [u8; 32] {
+    pub(super) fn code_hash(&self, account: Id<kind::Account>, code: &str) -> [u8; 32] {
         let bound = Zeroizing::new([&account.as_bytes()[..], code.as_bytes()].concat());
         self.keys.blind_index("recovery_code", "code", &bound)
     }
@@ -123,9 +127,9 @@ fn spell(bytes: &[u8; 10]) -> Zeroizing<String> {
     Zeroizing::new((0..LENGTH).rev().map(letter).collect())
 }
 
-/// Four groups of four.
-fn shown(code: &str) -> Secret<String> {
-    let mut text = String::with_capacity(LENGTH + 3);
+/// Groups of four.
+pub(super) fn grouped(code: &str) -> Secret<String> {
+    let mut text = String::with_capacity(code.len() + code.len() / 4);
     for (at, letter) in code.chars().enumerate() {
         if at > 0 && at % 4 == 0 {
             text.push('-');
@@ -133,6 +137,11 @@ fn shown(code: &str) -> Secret<String> {
         text.push(letter);
     }
     Secret::new(text)
+}
+
+/// Whether this could be a code that was mailed.
+pub(super) fn is_mailed(typed: &str) -> bool {
+    read(typed).is_some_and(|code| code.len() == MAILED_LENGTH)
 }
 
 /// A code as people type it: hyphens and spaces anywhere, capitals, `o` for zero, `i` and `l` for one.
@@ -146,7 +155,8 @@ fn read(typed: &str) -> Option<Zeroizing<String>> {
         other => other,
     });
     let code = Zeroizing::new(letters.collect::<String>());
-    (code.len() == LENGTH && code.bytes().all(|byte| ALPHABET.contains(&byte))).then_some(code)
+    let length = matches!(code.len(), LENGTH | MAILED_LENGTH);
+    (length && code.bytes().all(|byte| ALPHABET.contains(&byte))).then_some(code)
 }
 
 #[cfg(test)]
@@ -158,7 +168,7 @@ mod tests {
     #[test]
     fn codes_are_read_as_they_are_typed() {
         let code = spell(&Entropy::seeded(3).bytes());
-        let text = shown(&code);
+        let text = grouped(&code);
         assert_eq!(text.expose().len(), 19);
         assert_eq!(read(text.expose()).as_deref(), Some(&*code));
         assert_eq!(read(&text.expose().to_uppercase().replace('-', " ")).as_deref(), Some(&*code));

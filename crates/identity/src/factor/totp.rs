@@ -8,7 +8,7 @@ use store::{Change, Tx, params};
 use totp_rs::Builder;
 use zeroize::Zeroizing;
 
-use super::{COUNT, LOCK, MAX_FACTORS, checked_name};
+use super::{LOCK, checked_name};
 use crate::attempt::Authenticator;
 use crate::factor::FactorKind;
 use crate::mail::Letter;
@@ -108,9 +108,7 @@ impl Identity {
         let name = checked_name(name)?;
         let mut tx = inner.db.begin(caller.scope()).await?;
         inner.must_be_fresh(&mut tx, caller).await?;
-        if tx.query_one(COUNT, params![caller.account]).await?.get::<i64>(0)? >= MAX_FACTORS {
-            return Err(Error::Conflict("An account has at most 20 second factors; remove one first."));
-        }
+        inner.may_have_another_factor(&mut tx, caller.account).await?;
         tx.execute(DROP_UNCONFIRMED, params![caller.account]).await?;
         let factor: Id<kind::Factor> = Id::new(&inner.clock, &inner.entropy);
         let secret = Zeroizing::new(inner.entropy.bytes::<20>());
@@ -182,6 +180,7 @@ impl Identity {
         if tx.execute(CONFIRM, params![factor, caller.account, now, step]).await? == 0 {
             return Err(Error::NotFound);
         }
+        inner.rebind_app(&mut tx, caller.account, factor, meta).await?;
         let codes = if first { Some(inner.issue_codes(&mut tx, caller.account).await?) } else { None };
         // Whoever has just shown a right code has given the second factor in this session.
         inner.note_second_factor(&mut tx, caller.account, caller.session).await?;

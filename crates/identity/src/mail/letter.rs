@@ -1,7 +1,9 @@
-//! What we write to people. One source per letter gives the plain text and the HTML.
+//! What we write to people, in their language. One source per letter gives the plain text and the HTML.
 
-use base::{Secret, Timestamp, Username};
+use base::{Language, Secret, Timestamp, Username};
+use threat::login::ReasonCode;
 
+use super::words::{Fill, find, say};
 use crate::factor::FactorKind;
 
 /// Every letter of identity, with what it needs.
@@ -23,6 +25,12 @@ pub(crate) enum Letter<'a> {
     FactorRemoved { username: &'a Username, at: Timestamp, security: &'a str, kind: FactorKind },
     /// A recovery code was used up.
     RecoveryCodeUsed { username: &'a Username, at: Timestamp, security: &'a str, remaining: u32 },
+    /// The browser made a passkey by itself after a sign-in with a password.
+    PasskeySaved { username: &'a Username, at: Timestamp, security: &'a str },
+    /// Too many codes were wrong.
+    CodesStopped { username: &'a Username, at: Timestamp, security: &'a str, sign_in: &'a str },
+    /// A code that stands in for the second factor once.
+    FactorCode { username: &'a Username, code: &'a Secret<String> },
     /// An API key was made.
     ApiKeyCreated { username: &'a Username, at: Timestamp, security: &'a str, hint: &'a str },
     /// Confirm that this address shall be the account's.
@@ -61,53 +69,55 @@ pub(crate) struct Facts {
     pub(crate) address: Option<String>,
     pub(crate) country: Option<String>,
     pub(crate) agent: Option<String>,
-    /// Why it is written about, in words.
-    pub(crate) reasons: Vec<&'static str>,
+    /// Why it is written about.
+    pub(crate) reasons: Vec<ReasonCode>,
 }
 
 impl Facts {
     /// One sentence about when, where and what.
-    fn sentence(&self) -> String {
-        let mut text = format!("It was on {}", day(self.at));
+    fn sentence(&self, language: Language) -> String {
+        let part = |id, name, value: &str| say(language, id, &[(name, value.into())]);
+        let mut text = part("fact-when", "at", &day(language, self.at));
         if let Some(address) = &self.address {
-            text.push_str(&format!(", from the network address {address}"));
+            text.push_str(&part("fact-address", "address", address));
         }
         if let Some(country) = &self.country {
-            text.push_str(&format!(" (country {country})"));
+            text.push_str(&part("fact-country", "country", country));
         }
         if let Some(agent) = &self.agent {
-            text.push_str(&format!(", with the program \"{agent}\""));
+            text.push_str(&part("fact-agent", "agent", agent));
         }
         text.push('.');
         text
     }
 
     /// One sentence about the reasons; empty if there is none to tell.
-    fn why(&self) -> String {
-        if self.reasons.is_empty() {
+    fn why(&self, language: Language) -> String {
+        let words = |reason: &ReasonCode| say(language, &format!("reason-{}", reason.name()), &[]);
+        let reasons: Vec<String> = self.reasons.iter().map(words).collect();
+        if reasons.is_empty() {
             return String::new();
         }
-        format!("We write because it was {}.", self.reasons.join(", "))
+        say(language, "why", &[("reasons", reasons.join(", ").into())])
     }
-}
-
-/// A letter's parts.
-struct Parts<'a> {
-    subject: &'static str,
-    paragraphs: Vec<String>,
-    /// Label and address.
-    button: Option<(&'static str, &'a str)>,
-    closing: &'static str,
 }
 
 /// A letter, ready to become a message.
 pub(crate) struct Written {
-    pub(crate) subject: &'static str,
+    pub(crate) subject: String,
     pub(crate) text: String,
     pub(crate) html: String,
 }
 
-const NOT_YOU: &str = "If this was not you, you need not do anything: without this link nothing happens.";
+/// A letter's parts.
+struct Parts<'a> {
+    language: Language,
+    subject: String,
+    paragraphs: Vec<String>,
+    /// Label and address.
+    button: Option<(String, &'a str)>,
+    closing: String,
+}
 
 impl Letter<'_> {
     /// The stable name of the letter, in the database, in events and for the outbox.
@@ -122,6 +132,9 @@ impl Letter<'_> {
             Self::FactorAdded { .. } => "factor_added",
             Self::FactorRemoved { .. } => "factor_removed",
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::PasskeySaved { .. } => "passkey_saved",
+            Self::CodesStopped { .. } => "codes_stopped",
+            Self::FactorCode { .. } => "factor_code",
             Self::ApiKeyCreated { .. } => "api_key_created",
             Self::EmailChange { .. } => "email_change",
             Self::AddressTaken { .. } => "address_taken",
@@ -136,240 +149,124 @@ impl Letter<'_> {
     }
 
     /// Writes it.
-    pub(crate) fn write(&self) -> Written {
-        let parts = self.parts();
-        Written { subject: parts.subject, text: plain(&parts), html: html(&parts) }
+    pub(crate) fn write(&self, language: Language) -> Written {
+        let parts = self.parts(language);
+        Written { text: plain(&parts), html: html(&parts), subject: parts.subject }
     }
 
-    fn parts(&self) -> Parts<'_> {
+    fn parts(&self, language: Language) -> Parts<'_> {
+        let (fills, button) = self.fills(language);
+        let part = |name: &str| find(language, &format!("{}-{name}", self.kind()), &fills);
+        let text = part("text").unwrap_or_default();
+        // A paragraph that came out empty (no reasons to tell) is none.
+        let paragraphs = text.split("\n\n").map(|p| p.trim().replace('\n', " ")).filter(|p| !p.is_empty());
+        Parts {
+            language,
+            subject: part("subject").unwrap_or_default(),
+            paragraphs: paragraphs.collect(),
+            button: part("button").zip(button),
+            closing: part("closing").unwrap_or_default(),
+        }
+    }
+
+    /// What fills the places of the letter's words, and where its button leads.
+    fn fills(&self, language: Language) -> (Vec<Fill<'_>>, Option<&str>) {
+        let day = |at: &Timestamp| day(language, *at).into();
         match self {
-            Self::Verify { username, link } => Parts {
-                subject: "Confirm your e-mail address",
-                paragraphs: vec![
-                    format!("Welcome, {username}."),
-                    "Confirm that this address is yours, and your account is ready. The link works once, within 24 hours."
-                        .into(),
-                ],
-                button: Some(("Confirm the address", link.expose())),
-                closing: NOT_YOU,
-            },
-            Self::AlreadyRegistered { username, sign_in, forgot } => Parts {
-                subject: "You have an account already",
-                paragraphs: vec![
-                    "Somebody, probably you, wanted to register with this address. It has an account already.".into(),
-                    format!("Its name is {username}. Sign in here: {sign_in}"),
-                ],
-                button: Some(("Set a new password", forgot)),
-                closing: "If this was not you, you need not do anything: nothing was changed.",
-            },
-            Self::Reset { username, link } => Parts {
-                subject: "Set a new password",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    "you asked for a new password. The link works once, within one hour. Setting a new password signs \
-                     you out everywhere."
-                        .into(),
-                ],
-                button: Some(("Set a new password", link.expose())),
-                closing: NOT_YOU,
-            },
-            Self::Compromised { username, link } => Parts {
-                subject: "Your password must be changed",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    "your password is known to be in the wrong hands, so we did not sign you in with it. Set a new one, \
-                     and use it nowhere else. The link works once, within one hour."
-                        .into(),
-                ],
-                button: Some(("Set a new password", link.expose())),
-                closing: "If it was not you who tried to sign in, somebody else knows your password: change it now.",
-            },
-            Self::PasswordChanged { username, at, forgot } => Parts {
-                subject: "Your password was changed",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    format!("the password of your account was changed on {}.", day(*at)),
-                    "Other devices were signed out.".into(),
-                ],
-                button: Some(("It was not me: set a new password", forgot)),
-                closing: "If it was you, you need not do anything.",
-            },
-            Self::FactorAdded { username, at, security, kind } => Parts {
-                subject: "A second factor was added",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    format!("{} was added to your account on {}. It is asked for at sign-in from now on.", factor(*kind), day(*at)),
-                ],
-                button: Some(("Look at your security settings", security)),
-                closing: IF_NOT_YOU,
-            },
-            Self::FactorRemoved { username, at, security, kind } => Parts {
-                subject: "A second factor was removed",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    format!("{} was removed from your account on {}.", factor(*kind), day(*at)),
-                ],
-                button: Some(("Look at your security settings", security)),
-                closing: IF_NOT_YOU,
-            },
-            Self::RecoveryCodeUsed { username, at, security, remaining } => Parts {
-                subject: "A recovery code was used",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    format!("one of your recovery codes was used on {}; {remaining} are left.", day(*at)),
-                    "If few are left, make new ones: the old ones end with that.".into(),
-                ],
-                button: Some(("Look at your security settings", security)),
-                closing: IF_NOT_YOU,
-            },
-            Self::ApiKeyCreated { username, at, security, hint } => Parts {
-                subject: "An API key was made",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    format!("a key for programs was made for your account on {}. It begins with {hint}.", day(*at)),
-                ],
-                button: Some(("Look at your keys", security)),
-                closing: IF_NOT_YOU,
-            },
-            Self::EmailChange { username, link } => Parts {
-                subject: "Confirm your new e-mail address",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    "confirm that this address is yours, and it becomes the address of your account. The link works once, \
-                     within one hour."
-                        .into(),
-                ],
-                button: Some(("Confirm the address", link.expose())),
-                closing: NOT_YOU,
-            },
-            Self::AddressTaken { sign_in, forgot } => Parts {
-                subject: "You have an account already",
-                paragraphs: vec![
-                    "Somebody wanted this address for another account. It has an account already, so nothing was changed.".into(),
-                    format!("Sign in here: {sign_in}"),
-                ],
-                button: Some(("Set a new password", forgot)),
-                closing: "If this was not you, you need not do anything: nothing was changed.",
-            },
-            Self::EmailChangeAsked { username, at, forgot } => Parts {
-                subject: "Another e-mail address was asked for",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    format!("on {} somebody who is signed in to your account asked for another e-mail address. Until it is \
-                             confirmed there, this one stays.", day(*at)),
-                ],
-                button: Some(("It was not me: set a new password", forgot)),
-                closing: "If it was you, you need not do anything.",
-            },
-            Self::EmailChanged { username, at, forgot } => Parts {
-                subject: "Your e-mail address was changed",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    format!("since {} another address belongs to your account, and this one does not any more.", day(*at)),
-                ],
-                button: Some(("Sign in or set a new password", forgot)),
-                closing: "If this was not you, ask the operator of this service for help at once: this message proves that \
-                          the address was yours.",
-            },
-            Self::RefreshReused { username, at, sign_in } => Parts {
-                subject: "We signed one of your devices out",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    format!(
-                        "on {} a sign-in ticket of one of your devices was used a second time. Two devices with the same \
-                         ticket mean that it was copied, so we signed both out.",
-                        day(*at)
-                    ),
-                ],
-                button: Some(("Sign in again", sign_in)),
-                closing: "If this happens again, check the device for malware and change your password.",
-            },
-            Self::ConfirmSignIn { username, facts, link } => Parts {
-                subject: "Is it you who wants to sign in?",
-                paragraphs: told(
-                    format!("Hello {username}, somebody gave your right password, and we did not let them in yet."),
-                    facts,
-                    "If it is you, open the page, say so, and sign in again within 15 minutes.",
-                ),
-                button: Some(("Answer", link.expose())),
-                closing: "If it is not you, say so on that page: somebody knows your password, and it must be changed.",
-            },
-            Self::NewSignIn { username, facts, link } => Parts {
-                subject: "A new sign-in to your account",
-                paragraphs: told(format!("Hello {username}, somebody signed in to your account."), facts, ""),
-                button: Some(("It was not me", link.expose())),
-                closing: "If it was you, you need not do anything. If not, the button signs everybody out and lets you \
-                          set a new password.",
-            },
-            Self::SignInDenied { username, facts, forgot } => Parts {
-                subject: "We kept somebody out of your account",
-                paragraphs: told(
-                    format!("Hello {username}, somebody gave your right password, and we did not let them in."),
-                    facts,
-                    "Somebody else probably knows your password, so set a new one. If it was you, try again from a \
-                     device and a network that you have used before.",
-                ),
-                button: Some(("Set a new password", forgot)),
-                closing: "Use the new password nowhere else.",
-            },
-            Self::BreakGlass { username, administrator, resource, reason, until, sign_in } => Parts {
-                subject: "An administrator opened something private of yours",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    format!(
-                        "the administrator {administrator} opened {resource}, which is yours and private, and can look at it \
-                         until {}.",
-                        day(*until)
-                    ),
-                    format!("They gave this reason: {reason}"),
-                ],
-                button: Some(("Sign in", sign_in)),
-                closing: "This is on record. If you do not understand why, ask the people who run this service.",
-            },
-            Self::Offer { username, by, resource, until, page } => Parts {
-                subject: "Somebody wants to share something with you",
-                paragraphs: vec![
-                    format!("Hello {username},"),
-                    match until {
-                        Some(until) => format!("{by} offers to share {resource} with you, until {}.", day(*until)),
-                        None => format!("{by} offers to share {resource} with you."),
-                    },
-                ],
-                button: Some(("Look at the offer", page)),
-                closing: "Nothing is shared unless you accept. If you do not know them, you need not do anything.",
-            },
+            Self::Verify { username, link }
+            | Self::Reset { username, link }
+            | Self::Compromised { username, link }
+            | Self::EmailChange { username, link } => (named(username), Some(link.expose())),
+            Self::AlreadyRegistered { username, sign_in, forgot } => {
+                (with(username, [("sign_in", (*sign_in).into())]), Some(forgot))
+            }
+            Self::AddressTaken { sign_in, forgot } => (vec![("sign_in", (*sign_in).into())], Some(forgot)),
+            Self::PasswordChanged { username, at, forgot }
+            | Self::EmailChangeAsked { username, at, forgot }
+            | Self::EmailChanged { username, at, forgot } => {
+                (with(username, [("at", day(at))]), Some(forgot))
+            }
+            Self::FactorAdded { username, at, security, kind }
+            | Self::FactorRemoved { username, at, security, kind } => {
+                let factor = say(language, &format!("factor-{}", kind.as_str()), &[]);
+                (with(username, [("at", day(at)), ("factor", factor.into())]), Some(security))
+            }
+            Self::PasskeySaved { username, at, security } => {
+                (with(username, [("at", day(at))]), Some(security))
+            }
+            Self::CodesStopped { username, at, security, sign_in } => {
+                (with(username, [("at", day(at)), ("security", (*security).into())]), Some(sign_in))
+            }
+            Self::FactorCode { username, code } => {
+                (with(username, [("code", code.expose().as_str().into())]), None)
+            }
+            Self::RecoveryCodeUsed { username, at, security, remaining } => {
+                let remaining = remaining.to_string().into();
+                (with(username, [("at", day(at)), ("remaining", remaining)]), Some(security))
+            }
+            Self::ApiKeyCreated { username, at, security, hint } => {
+                (with(username, [("at", day(at)), ("hint", (*hint).into())]), Some(security))
+            }
+            Self::RefreshReused { username, at, sign_in } => {
+                (with(username, [("at", day(at))]), Some(sign_in))
+            }
+            Self::ConfirmSignIn { username, facts, link } | Self::NewSignIn { username, facts, link } => {
+                (told(username, facts, language), Some(link.expose()))
+            }
+            Self::SignInDenied { username, facts, forgot } => (told(username, facts, language), Some(forgot)),
+            Self::BreakGlass { username, administrator, resource, reason, until, sign_in } => {
+                let fills = [
+                    ("administrator", (*administrator).into()),
+                    ("resource", (*resource).into()),
+                    ("reason", (*reason).into()),
+                    ("at", day(until)),
+                ];
+                (with(username, fills), Some(sign_in))
+            }
+            Self::Offer { username, by, resource, until, page } => {
+                let until = until.map(|at| say(language, "offer-until", &[("at", day(&at))]));
+                let fills = [
+                    ("by", (*by).into()),
+                    ("resource", (*resource).into()),
+                    ("until", until.unwrap_or_default().into()),
+                ];
+                (with(username, fills), Some(page))
+            }
         }
     }
 }
 
-/// Greeting, facts, reasons, advice.
-fn told(greeting: String, facts: &Facts, advice: &str) -> Vec<String> {
-    let parts = [greeting, facts.sentence(), facts.why(), advice.to_owned()];
-    parts.into_iter().filter(|part| !part.is_empty()).collect()
+fn named(username: &Username) -> Vec<Fill<'_>> {
+    vec![("username", username.as_str().into())]
 }
 
-const IF_NOT_YOU: &str = "If this was not you, set a new password now and sign out all other devices.";
+fn with<'a, const N: usize>(username: &'a Username, more: [Fill<'a>; N]) -> Vec<Fill<'a>> {
+    let mut fills = named(username);
+    fills.extend(more);
+    fills
+}
 
-const fn factor(kind: FactorKind) -> &'static str {
-    match kind {
-        FactorKind::Totp => "An authenticator app",
-        FactorKind::Passkey => "A passkey",
-        FactorKind::RecoveryCode => "A set of recovery codes",
-    }
+/// Who, what happened, and why it is told.
+fn told<'a>(username: &'a Username, facts: &Facts, language: Language) -> Vec<Fill<'a>> {
+    with(username, [("facts", facts.sentence(language).into()), ("why", facts.why(language).into())])
 }
 
 /// Minutes are exact enough for people.
-fn day(at: Timestamp) -> String {
+fn day(language: Language, at: Timestamp) -> String {
     let text = at.to_rfc3339();
-    match (text.get(..10), text.get(11..16)) {
-        (Some(date), Some(time)) => format!("{date} at {time} UTC"),
-        _ => text,
-    }
+    let part = |range| text.get::<std::ops::Range<usize>>(range).unwrap_or_default();
+    let fills = [
+        ("year", part(0..4).into()),
+        ("month", part(5..7).into()),
+        ("day", part(8..10).into()),
+        ("time", part(11..16).into()),
+    ];
+    say(language, "when", &fills)
 }
 
 fn plain(parts: &Parts<'_>) -> String {
     let mut text = parts.paragraphs.join("\n\n");
-    if let Some((label, address)) = parts.button {
+    if let Some((label, address)) = &parts.button {
         text.push_str(&format!("\n\n{label}:\n{address}"));
     }
     text.push_str(&format!("\n\n{}\n", parts.closing));
@@ -382,7 +279,7 @@ fn html(parts: &Parts<'_>) -> String {
     for paragraph in &parts.paragraphs {
         body.push_str(&format!("<p>{}</p>\n", escape(paragraph)));
     }
-    if let Some((label, address)) = parts.button {
+    if let Some((label, address)) = &parts.button {
         body.push_str(&format!(
             "<p><a href=\"{0}\" style=\"display:inline-block;padding:10px 16px;border-radius:6px;background:#1f4e79;\
              color:#ffffff;text-decoration:none\">{1}</a></p>\n<p style=\"font-size:13px;color:#555555\">{0}</p>\n",
@@ -391,11 +288,12 @@ fn html(parts: &Parts<'_>) -> String {
         ));
     }
     format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title></head>\n\
+        "<!doctype html>\n<html lang=\"{}\"><head><meta charset=\"utf-8\"><title>{}</title></head>\n\
          <body style=\"font-family:sans-serif;line-height:1.5;color:#1b1b1b;max-width:34em;margin:2em auto;padding:0 1em\">\n\
          {body}<p style=\"color:#555555\">{}</p>\n</body></html>\n",
-        escape(parts.subject),
-        escape(parts.closing)
+        parts.language.code(),
+        escape(&parts.subject),
+        escape(&parts.closing)
     )
 }
 
@@ -407,8 +305,78 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// One of every letter. The match makes whoever adds a letter add it here.
+    fn one_of_each<'a>(
+        username: &'a Username,
+        link: &'a Secret<String>,
+        facts: &'a Facts,
+        page: &'a str,
+        at: Timestamp,
+    ) -> Vec<Letter<'a>> {
+        let all = vec![
+            Letter::Verify { username, link },
+            Letter::AlreadyRegistered { username, sign_in: page, forgot: page },
+            Letter::Reset { username, link },
+            Letter::Compromised { username, link },
+            Letter::PasswordChanged { username, at, forgot: page },
+            Letter::RefreshReused { username, at, sign_in: page },
+            Letter::FactorAdded { username, at, security: page, kind: FactorKind::Totp },
+            Letter::FactorRemoved { username, at, security: page, kind: FactorKind::Passkey },
+            Letter::RecoveryCodeUsed { username, at, security: page, remaining: 9 },
+            Letter::PasskeySaved { username, at, security: page },
+            Letter::CodesStopped { username, at, security: page, sign_in: page },
+            Letter::FactorCode { username, code: link },
+            Letter::ApiKeyCreated { username, at, security: page, hint: "ftm_Abc" },
+            Letter::EmailChange { username, link },
+            Letter::AddressTaken { sign_in: page, forgot: page },
+            Letter::EmailChangeAsked { username, at, forgot: page },
+            Letter::EmailChanged { username, at, forgot: page },
+            Letter::ConfirmSignIn { username, facts, link },
+            Letter::NewSignIn { username, facts, link },
+            Letter::SignInDenied { username, facts, forgot: page },
+            Letter::BreakGlass {
+                username,
+                administrator: "root",
+                resource: "track/7",
+                reason: "a court order",
+                until: at,
+                sign_in: page,
+            },
+            Letter::Offer { username, by: "bob", resource: "track/7", until: None, page },
+            Letter::Offer { username, by: "bob", resource: "track/7", until: Some(at), page },
+        ];
+        for letter in &all {
+            match letter {
+                Letter::Verify { .. }
+                | Letter::AlreadyRegistered { .. }
+                | Letter::Reset { .. }
+                | Letter::Compromised { .. }
+                | Letter::PasswordChanged { .. }
+                | Letter::RefreshReused { .. }
+                | Letter::FactorAdded { .. }
+                | Letter::FactorRemoved { .. }
+                | Letter::RecoveryCodeUsed { .. }
+                | Letter::PasskeySaved { .. }
+                | Letter::CodesStopped { .. }
+                | Letter::FactorCode { .. }
+                | Letter::ApiKeyCreated { .. }
+                | Letter::EmailChange { .. }
+                | Letter::AddressTaken { .. }
+                | Letter::EmailChangeAsked { .. }
+                | Letter::EmailChanged { .. }
+                | Letter::ConfirmSignIn { .. }
+                | Letter::NewSignIn { .. }
+                | Letter::SignInDenied { .. }
+                | Letter::BreakGlass { .. }
+                | Letter::Offer { .. } => {}
+            }
+        }
+        assert_eq!(all.len(), 23);
+        all
+    }
+
     #[test]
-    fn every_letter_says_its_link_in_both_forms_and_escapes_it() {
+    fn every_letter_is_whole_in_every_language_and_escapes_its_link() {
         let username: Username = "ada".parse().unwrap();
         let link = Secret::new("https://x.example/a?b=1&c=\"2\"".to_owned());
         let at = Timestamp::from_millis(1_767_323_045_678);
@@ -418,51 +386,66 @@ mod tests {
             address: Some("192.0.2.7".into()),
             country: Some("DE".into()),
             agent: Some("Firefox <b>".into()),
-            reasons: vec!["from a new place"],
+            reasons: vec![ReasonCode::NewPlace],
         };
-        for letter in [
-            Letter::Verify { username: &username, link: &link },
-            Letter::AlreadyRegistered { username: &username, sign_in: page, forgot: page },
-            Letter::Reset { username: &username, link: &link },
-            Letter::Compromised { username: &username, link: &link },
-            Letter::PasswordChanged { username: &username, at, forgot: page },
-            Letter::RefreshReused { username: &username, at, sign_in: page },
-            Letter::FactorAdded { username: &username, at, security: page, kind: FactorKind::Totp },
-            Letter::FactorRemoved { username: &username, at, security: page, kind: FactorKind::Passkey },
-            Letter::RecoveryCodeUsed { username: &username, at, security: page, remaining: 9 },
-            Letter::ApiKeyCreated { username: &username, at, security: page, hint: "ftm_Abc" },
-            Letter::EmailChange { username: &username, link: &link },
-            Letter::AddressTaken { sign_in: page, forgot: page },
-            Letter::EmailChangeAsked { username: &username, at, forgot: page },
-            Letter::EmailChanged { username: &username, at, forgot: page },
-            Letter::ConfirmSignIn { username: &username, facts: &facts, link: &link },
-            Letter::NewSignIn { username: &username, facts: &facts, link: &link },
-            Letter::SignInDenied { username: &username, facts: &facts, forgot: page },
-            Letter::BreakGlass {
-                username: &username,
-                administrator: "root",
-                resource: "track/7",
-                reason: "a court order",
-                until: at,
-                sign_in: page,
-            },
-            Letter::Offer { username: &username, by: "bob", resource: "track/7", until: None, page },
-            Letter::Offer { username: &username, by: "bob", resource: "track/7", until: Some(at), page },
-        ] {
-            let written = letter.write();
-            let address = if written.text.contains(page) { page } else { link.expose().as_str() };
-            assert!(written.text.contains(address), "{}", letter.kind());
-            assert!(written.html.contains(&format!("href=\"{}\"", escape(address))), "{}", letter.kind());
-            assert!(!written.html.contains(address), "{}: not escaped", letter.kind());
-            // A stranger's address is not told whose account wanted it.
-            let names = !matches!(letter, Letter::AddressTaken { .. });
-            assert_eq!(written.text.contains("ada"), names, "{}", letter.kind());
+        for language in Language::ALL {
+            for letter in one_of_each(&username, &link, &facts, page, at) {
+                let written = letter.write(language);
+                let place = format!("{} in {}", letter.kind(), language.name());
+                for text in [&written.subject, &written.text, &written.html] {
+                    assert!(!text.trim().is_empty(), "{place}");
+                    // A place that nothing filled shows as its name in braces.
+                    assert!(!text.contains("{$") && !text.contains("{ $"), "{place}: {text}");
+                }
+                let parts = letter.parts(language);
+                assert!(!parts.closing.is_empty() && !parts.paragraphs.is_empty(), "{place}");
+                for paragraph in &parts.paragraphs {
+                    assert!(written.html.contains(&format!("<p>{}</p>", escape(paragraph))), "{place}");
+                }
+                let address = if written.text.contains(page) { page } else { link.expose().as_str() };
+                assert!(written.text.contains(address), "{place}");
+                let code = matches!(letter, Letter::FactorCode { .. });
+                assert_eq!(parts.button.is_none(), code, "{place}");
+                assert_eq!(written.html.contains(&format!("href=\"{}\"", escape(address))), !code, "{place}");
+                assert!(!written.html.contains(address), "{place}: not escaped");
+                assert!(written.html.contains(&format!("<html lang=\"{}\">", language.code())), "{place}");
+                // A stranger's address is not told whose account wanted it.
+                let names = !matches!(letter, Letter::AddressTaken { .. });
+                assert_eq!(written.text.contains("ada"), names, "{place}");
+            }
         }
-        let told = Letter::NewSignIn { username: &username, facts: &facts, link: &link }.write();
+    }
+
+    #[test]
+    fn the_facts_of_a_sign_in_are_told() {
+        let username: Username = "ada".parse().unwrap();
+        let link = Secret::new("https://x.example/a".to_owned());
+        let at = Timestamp::from_millis(1_767_323_045_678);
+        let facts = Facts {
+            at,
+            address: Some("192.0.2.7".into()),
+            country: Some("DE".into()),
+            agent: Some("Firefox <b>".into()),
+            reasons: vec![ReasonCode::NewPlace, ReasonCode::NewDevice],
+        };
+        let letter = Letter::NewSignIn { username: &username, facts: &facts, link: &link };
+        let told = letter.write(Language::English);
         assert!(told.text.contains("from the network address 192.0.2.7 (country DE)"), "{}", told.text);
-        assert!(told.text.contains("because it was from a new place."));
+        let why = "because it was from a place you have not signed in from before, from a device";
+        assert!(told.text.contains(why), "{}", told.text);
         assert!(told.html.contains("Firefox &lt;b&gt;") && !told.html.contains("<b>"));
-        let changed = Letter::PasswordChanged { username: &username, at, forgot: page }.write();
-        assert!(changed.text.contains("on 2026-01-02 at 03:04 UTC."));
+        let german = letter.write(Language::German);
+        assert!(
+            german.text.contains("Es war am 02.01.2026 um 03:04 Uhr UTC, von der Netzadresse"),
+            "{}",
+            german.text
+        );
+        let changed =
+            Letter::PasswordChanged { username: &username, at, forgot: "x" }.write(Language::English);
+        assert!(changed.text.contains("on 2026-01-02 at 03:04 UTC."), "{}", changed.text);
+        // Without reasons there is no empty paragraph.
+        let facts = Facts { reasons: Vec::new(), ..facts };
+        let letter = Letter::NewSignIn { username: &username, facts: &facts, link: &link };
+        assert!(!letter.write(Language::English).text.contains("\n\n\n"));
     }
 }

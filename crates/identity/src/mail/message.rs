@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use base::{Email, Id, Timestamp, kind};
+use base::{Email, Id, Language, Timestamp, kind};
 use lettre::message::{Body, Mailbox, MultiPart, SinglePart, header};
 use lettre::{Address, Message};
 
@@ -20,9 +20,10 @@ pub(crate) fn build(
     from: &Mailbox,
     to: &Email,
     letter: &Letter<'_>,
+    language: Language,
 ) -> Result<Vec<u8>, Error> {
     let to: Address = to.as_str().parse().map_err(|_| Error::internal("an address is not one for mail"))?;
-    let written = letter.write();
+    let written = letter.write(language);
     let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(0));
     let message = Message::builder()
         .from(from.clone())
@@ -32,6 +33,7 @@ pub(crate) fn build(
         .message_id(Some(format!("<{id}@{}>", from.email.domain())))
         // Asks auto-responders not to answer (RFC 3834).
         .header(AutoSubmitted)
+        .header(ContentLanguage(language))
         .header(header::MIME_VERSION_1_0)
         .multipart(
             MultiPart::alternative()
@@ -69,5 +71,23 @@ impl header::Header for AutoSubmitted {
 
     fn display(&self) -> header::HeaderValue {
         header::HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+/// `Content-Language` (RFC 3282).
+#[derive(Debug, Clone)]
+struct ContentLanguage(Language);
+
+impl header::Header for ContentLanguage {
+    fn name() -> header::HeaderName {
+        header::HeaderName::new_from_ascii_str("Content-Language")
+    }
+
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(Language::of(text).ok_or("no language of ours")?))
+    }
+
+    fn display(&self) -> header::HeaderValue {
+        header::HeaderValue::new(Self::name(), self.0.code().to_owned())
     }
 }

@@ -9,6 +9,7 @@ mod outbox;
 mod queue;
 mod reader;
 mod smtp;
+mod words;
 
 pub use deliver::DeliveryError;
 pub use mailer::{Mailer, SmtpConfig, SmtpSecurity};

@@ -15,17 +15,19 @@ store::sql! {
 }
 
 impl Inner {
-    /// Seals the message under the account's key and queues its delivery.
+    /// Writes the letter in the owner's language, seals it under the account's key and queues its delivery. `to` need not
+    /// be the account's address: a notice about a new address goes to the old one.
     pub(crate) async fn queue_mail(
         &self,
         tx: &mut Tx,
-        account: Id<kind::Account>,
+        owner: &Account,
         to: &Email,
         letter: &Letter<'_>,
     ) -> Result<(), Error> {
-        let mail = Id::new(&self.clock, &self.entropy);
+        let (mail, account) = (Id::new(&self.clock, &self.entropy), owner.id);
         let now = self.now();
-        let body = zeroize::Zeroizing::new(message::build(mail, now, &self.delivery.from, to, letter)?);
+        let message = message::build(mail, now, &self.delivery.from, to, letter, owner.language)?;
+        let body = zeroize::Zeroizing::new(message);
         let sealed = self.seal(tx, account, ("mail", "body", *mail.as_bytes()), &body).await?;
         tx.execute(INSERT, params![mail, account, letter.kind(), sealed, now]).await?;
         self.enqueue(tx, &Job::DeliverMail { mail }).await
@@ -41,7 +43,7 @@ impl Inner {
         let owner = Account::load(tx, account).await?;
         let email = owner.email(self, tx).await?;
         let security = self.page("security");
-        self.queue_mail(tx, account, &email, &letter(&owner.username, self.now(), &security)).await
+        self.queue_mail(tx, &owner, &email, &letter(&owner.username, self.now(), &security)).await
     }
 
     /// As [`Inner::tell_account`], for the caller.

@@ -80,6 +80,10 @@ fn classified(error: &lettre::transport::smtp::Error) -> DeliveryError {
         Some(text) => DeliveryError::Later(text),
         None if error.is_timeout() => DeliveryError::Later("the mail server did not answer in time".into()),
         None if error.is_tls() => DeliveryError::Later("the mail server's certificate or TLS failed".into()),
+        // What lettre itself finds wanting: it never goes on in the clear, and shows no password where none is asked for.
+        None if error.is_client() => DeliveryError::Later(
+            "the mail server does not offer what the settings demand (STARTTLS, signing in)".into(),
+        ),
         None => DeliveryError::Later("the mail server cannot be reached or broke off".into()),
     }
 }

@@ -5,6 +5,7 @@ use keys::{Field, Purpose};
 use serde::{Deserialize, Serialize};
 use store::{Tx, params};
 use webauthn_rs::prelude::{DiscoverableAuthentication, PasskeyAuthentication, PasskeyRegistration};
+use webauthn_rs_core::proto::RegistrationState;
 
 use crate::service::Inner;
 use crate::{Error, secret_text};
@@ -16,7 +17,6 @@ store::sql! {
     INSERT = "INSERT INTO passkey_ceremony (ceremony_hash, body_sealed, created_at, expires_at) VALUES ($1, $2, $3, $4)";
     /// An answer counts once, right or wrong.
     TAKE = "DELETE FROM passkey_ceremony WHERE ceremony_hash = $1 RETURNING body_sealed, expires_at";
-    pub(crate) SWEEP = "DELETE FROM passkey_ceremony WHERE expires_at < $1";
 }
 
 /// A ceremony that was begun.
@@ -24,6 +24,8 @@ store::sql! {
 pub(super) enum Ceremony {
     /// A new passkey for this session's account.
     Register { account: Id<kind::Account>, session: Id<kind::Session>, state: PasskeyRegistration },
+    /// A passkey that the browser may make by itself, right after a password.
+    Upgrade { account: Id<kind::Account>, session: Id<kind::Session>, state: RegistrationState },
     /// Any passkey of anybody.
     Discover { state: DiscoverableAuthentication },
     /// A passkey of the account whose sign-in is halfway.

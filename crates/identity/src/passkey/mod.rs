@@ -7,16 +7,19 @@ mod ceremony;
 mod register;
 mod sign_in;
 mod stored;
+mod upgrade;
+
+use std::time::Duration;
 
 use base::Secret;
 use serde_json::Value;
 use webauthn_rs::prelude::Url;
 use webauthn_rs::{Webauthn, WebauthnBuilder};
+use webauthn_rs_core::WebauthnCore;
 
 use crate::service::Inner;
 use crate::{Error, Settings};
 
-pub(crate) use ceremony::SWEEP;
 pub use register::NewPasskey;
 pub use sign_in::PasskeyPurpose;
 
@@ -42,11 +45,20 @@ pub struct PasskeySignal {
     pub name: String,
 }
 
+/// The relying party: the library's safe door, and its core for the one ceremony that the door does not have.
+pub(crate) struct RelyingParty {
+    safe: Webauthn,
+    core: WebauthnCore,
+}
+
+/// A browser may take this long.
+const TIMEOUT: Duration = Duration::from_millis(ceremony::TTL_MS.unsigned_abs());
+
 const WRONG: Error = Error::Settings("the public URL and related origins must be URLs with a host");
 
 /// The relying party: its id is the host that people see, its origins are exact. `None` where the public URL has no
 /// name but an address, for which browsers know no passkeys.
-pub(crate) fn relying_party(settings: &Settings) -> Result<Option<Webauthn>, Error> {
+pub(crate) fn relying_party(settings: &Settings) -> Result<Option<RelyingParty>, Error> {
     let origin = Url::parse(&settings.public_url).map_err(|_| WRONG)?;
     if origin.domain().is_none() {
         tracing::info!("passkeys are not offered, because the public URL has an address instead of a name");
@@ -65,12 +77,27 @@ pub(crate) fn relying_party(settings: &Settings) -> Result<Option<Webauthn>, Err
     for origin in &related {
         builder = builder.append_allowed_origin(origin);
     }
-    builder.rp_name(&settings.product).build().map(Some).map_err(|_| WRONG)
+    let safe = builder.rp_name(&settings.product).build().map_err(|_| WRONG)?;
+    // The very origins of the safe door, as exact as there.
+    let origins = safe.get_allowed_origins().to_vec();
+    let core = WebauthnCore::new_unsafe_experts_only(
+        &settings.product,
+        &rp_id,
+        origins,
+        TIMEOUT,
+        Some(false),
+        Some(false),
+    );
+    Ok(Some(RelyingParty { safe, core }))
 }
 
 impl Inner {
     /// The relying party, where passkeys can be offered.
     pub(crate) fn relying_party(&self) -> Result<&Webauthn, Error> {
+        Ok(&self.offered()?.safe)
+    }
+
+    fn offered(&self) -> Result<&RelyingParty, Error> {
         self.webauthn
             .as_ref()
             .ok_or(Error::Conflict("Passkeys need a public URL with a host name; this one has an address."))

@@ -8,7 +8,7 @@ use webauthn_rs::prelude::{CredentialID, RegisterPublicKeyCredential, Uuid};
 
 use super::PasskeyQuestion;
 use super::ceremony::{Ceremony, TTL_MS};
-use crate::factor::{COUNT, FactorKind, LOCK, MAX_FACTORS, checked_name};
+use crate::factor::{FactorKind, LOCK, checked_name};
 use crate::mail::Letter;
 use crate::{AccountCaller, Error, Identity, RequestMeta};
 
@@ -30,9 +30,7 @@ impl Identity {
         let inner = &*self.0;
         let mut tx = inner.db.begin_read(caller.scope()).await?;
         inner.must_be_fresh(&mut tx, caller).await?;
-        if tx.query_one(COUNT, params![caller.account]).await?.get::<i64>(0)? >= MAX_FACTORS {
-            return Err(Error::Conflict("An account has at most 20 second factors; remove one first."));
-        }
+        inner.may_have_another_factor(&mut tx, caller.account).await?;
         let own: Vec<CredentialID> = inner
             .passkeys_of(&mut tx, caller.account)
             .await?

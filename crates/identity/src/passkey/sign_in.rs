@@ -13,9 +13,9 @@ use super::register::parsed;
 use super::stored::Stored;
 use crate::account::Account;
 use crate::challenge::Wish;
+use crate::entry::{Led, Proven};
 use crate::factor::{FactorKind, Shown};
 use crate::service::Inner;
-use crate::sign_in::{Led, Proven};
 use crate::{
     Aal, AccountCaller, AccountStatus, BrowserSession, Error, Identity, RequestMeta, SessionKind, SignIn,
     TokenPair,
@@ -75,8 +75,8 @@ impl Identity {
     /// Signs a client in that keeps tokens, by the passkey that [`Identity::passkey_start`] asked for.
     ///
     /// # Errors
-    /// [`Error::InvalidChallenge`], [`Error::InvalidPasskey`] without telling what is wrong, [`Error::AccountDisabled`];
-    /// failures of the store.
+    /// [`Error::InvalidChallenge`], [`Error::InvalidPasskey`] without telling what is wrong, [`Error::UnknownPasskey`],
+    /// [`Error::AccountDisabled`]; failures of the store.
     pub async fn passkey_sign_in(
         &self,
         ceremony: &str,
@@ -178,6 +178,9 @@ impl Inner {
                 let mut tx = self.db.begin_read(Scope::System("sign-in")).await?;
                 let stored = self.passkey_by_credential(&mut tx, credential).await?;
                 drop(tx);
+                if stored.is_none() {
+                    return self.refuse(None, "unknown-passkey", Error::UnknownPasskey, meta).await;
+                }
                 // The user handle that the authenticator gives must be the credential's owner.
                 let Some(stored) = stored.filter(|stored| stored.account == owner) else {
                     return self.refuse(None, "unknown-passkey", Error::InvalidPasskey, meta).await;
@@ -195,7 +198,8 @@ impl Inner {
                 let (mut stored, result) = self.right_passkey(&answer, result, None, meta).await?;
                 self.complete_with_passkey(&challenge, &mut stored, &result, wish.kind, meta).await
             }
-            Ok(Ceremony::Register { .. } | Ceremony::Again { .. }) | Err(Error::InvalidChallenge) => {
+            Ok(Ceremony::Register { .. } | Ceremony::Upgrade { .. } | Ceremony::Again { .. })
+            | Err(Error::InvalidChallenge) => {
                 self.refuse(None, "invalid-challenge", Error::InvalidChallenge, meta).await
             }
             Err(error) => Err(error),
@@ -225,9 +229,10 @@ impl Inner {
         // Removed meanwhile, or another account's.
         let stored = self.passkey_by_credential(&mut tx, result.cred_id()).await?;
         drop(tx);
-        match stored.filter(|stored| owner.is_none_or(|owner| stored.account == owner)) {
-            Some(stored) => Ok((stored, result)),
-            None => self.refuse(owner, "unknown-passkey", Error::InvalidPasskey, meta).await,
+        match stored {
+            None => self.refuse(owner, "unknown-passkey", Error::UnknownPasskey, meta).await,
+            Some(stored) if owner.is_none_or(|owner| stored.account == owner) => Ok((stored, result)),
+            Some(_) => self.refuse(owner, "unknown-passkey", Error::InvalidPasskey, meta).await,
         }
     }
 

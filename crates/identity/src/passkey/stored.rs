@@ -17,6 +17,8 @@ store::sql! {
         backup_state, sign_count) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     INSERT_FACTOR = "INSERT INTO factor (factor_id, account_id, kind, name_sealed, created_at, confirmed_at) \
         VALUES ($1, $2, 'passkey', $3, $4, $4)";
+    UNDEMANDED = "UPDATE factor SET demanded = FALSE WHERE factor_id = $1 AND account_id = $2";
+    DROP_UNDEMANDED = "DELETE FROM factor WHERE account_id = $1 AND kind = 'passkey' AND NOT demanded RETURNING factor_id";
     OF_ACCOUNT = "SELECT factor_id, credential_sealed, sign_count FROM passkey WHERE account_id = $1 \
         ORDER BY factor_id LIMIT 100";
     BY_CREDENTIAL = "SELECT factor_id, account_id, credential_sealed, sign_count FROM passkey WHERE credential_hash = $1";
@@ -35,6 +37,11 @@ pub(super) struct Stored {
 }
 
 impl Identity {
+    /// The relying party id of all passkeys here.
+    pub fn rp_id(&self) -> &str {
+        &self.0.rp_id
+    }
+
     /// What tells the browser which of the caller's passkeys still count.
     ///
     /// # Errors
@@ -52,6 +59,10 @@ impl Identity {
 }
 
 impl Inner {
+    pub(crate) async fn has_passkey(&self, tx: &mut Tx, account: Id<kind::Account>) -> Result<bool, Error> {
+        Ok(!tx.query(OF_ACCOUNT, params![account]).await?.is_empty())
+    }
+
     pub(super) async fn passkeys_of(
         &self,
         tx: &mut Tx,
@@ -101,6 +112,32 @@ impl Inner {
     ) -> Result<Vec<u8>, Error> {
         let text = serde_json::to_vec(passkey).map_err(|error| Error::Internal(error.into()))?;
         self.seal(tx, account, ("passkey", "credential", *factor.as_bytes()), &text).await
+    }
+
+    /// Takes back that a sign-in demands a second factor because of this one.
+    pub(super) async fn undemand(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+        factor: Id<kind::Factor>,
+    ) -> Result<(), Error> {
+        tx.execute(UNDEMANDED, params![factor, account]).await?;
+        Ok(())
+    }
+
+    /// Ends the passkeys that browsers made by themselves: where a password is reset, somebody else may have had it, and
+    /// their browser too. The owner's comes back with their next sign-in.
+    pub(crate) async fn drop_upgrades(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+        meta: &RequestMeta,
+    ) -> Result<(), Error> {
+        for _ in tx.query(DROP_UNDEMANDED, params![account]).await? {
+            let event = Event::MfaRemoved { factor: "passkey", reason: "password-reset" };
+            self.audit.append(tx, &self.record(meta, event).by_account(account)).await?;
+        }
+        Ok(())
     }
 
     /// Stores a new passkey with its factor.

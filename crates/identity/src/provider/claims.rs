@@ -15,6 +15,8 @@ pub(super) struct Person {
     pub(super) verified_email: Option<String>,
     /// What the person knows the account by.
     pub(super) label: Option<String>,
+    /// When they proved themselves there, in seconds since 1970, if the provider says it.
+    pub(super) auth_time_s: Option<i64>,
 }
 
 /// The claims of an ID token that matter here; signature, issuer, audience and times are checked before.
@@ -29,6 +31,7 @@ pub(super) struct IdClaims {
     email_verified: Option<Value>,
     name: Option<String>,
     preferred_username: Option<String>,
+    auth_time: Option<i64>,
 }
 
 impl IdClaims {
@@ -59,7 +62,8 @@ impl IdClaims {
             _ => false,
         };
         let label = self.email.clone().or(self.preferred_username).or(self.name);
-        Person::new(self.sub, self.email.filter(|_| verified), label)
+        let person = Person::new(self.sub, self.email.filter(|_| verified), label)?;
+        Ok(Person { auth_time_s: self.auth_time, ..person })
     }
 }
 
@@ -74,7 +78,7 @@ impl Person {
             return Err(ProviderFault::NotAuthentic);
         }
         let label = label.map(|text| text.chars().filter(|c| !c.is_control()).take(100).collect());
-        Ok(Self { subject, verified_email, label })
+        Ok(Self { subject, verified_email, label, auth_time_s: None })
     }
 
     /// From the profile of an OAuth 2 provider.

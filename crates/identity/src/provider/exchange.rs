@@ -50,11 +50,12 @@ pub(super) struct Proofs<'a> {
 }
 
 impl Provider {
-    /// The URL to send the browser to.
+    /// The URL to send the browser to. `again`: the provider shall ask the person even if it knows them still.
     pub(super) async fn authorize_url(
         &self,
         redirect: &str,
         proofs: &Proofs<'_>,
+        again: bool,
         now: Timestamp,
     ) -> Result<String, ProviderFault> {
         let protocol = self.protocol(redirect, now).await?;
@@ -68,8 +69,30 @@ impl Provider {
                 request = request.add_scope(Scope::new("openid".to_owned()));
             }
             request = request.add_extra_param("nonce", proofs.nonce.to_owned());
+            if again {
+                // OpenID Connect Core §3.1.2.1; with max_age the ID token must say when it was.
+                request = request.add_extra_param("prompt", "login").add_extra_param("max_age", "0");
+            }
         }
         Ok(request.url().0.into())
+    }
+
+    /// Whether the person proved themselves there since `begun_s`. What a provider says that it tells must be told: the
+    /// demand goes through the browser, which can leave it out. One that does not tell is believed, as it is at a sign-in:
+    /// whoever passes it unasked could sign out and in again.
+    pub(super) async fn asked_again(
+        &self,
+        person: &Person,
+        begun_s: i64,
+        now: Timestamp,
+    ) -> Result<bool, ProviderFault> {
+        match (&self.config.protocol, person.auth_time_s) {
+            (_, Some(at)) => Ok(at >= begun_s - i64::from(LEEWAY_S)),
+            (ProviderProtocol::OAuth2 { .. }, None) => Ok(true),
+            (ProviderProtocol::OpenIdConnect { issuer }, None) => {
+                Ok(!self.remote.metadata(issuer, now).await?.tells_auth_time())
+            }
+        }
     }
 
     /// Whether the `iss` of an answer is this provider's (RFC 9207): always if it is there, and it must be there if the

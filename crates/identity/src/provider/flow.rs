@@ -13,10 +13,10 @@ use super::exchange::Proofs;
 use super::{Provider, ProviderFault, links};
 use crate::account::{self, Account, NO_PASSWORD, NewAccount};
 use crate::challenge::Wish;
+use crate::entry::Proven;
 use crate::error::retry_races;
 use crate::import::name_from;
 use crate::service::Inner;
-use crate::sign_in::Proven;
 use crate::{
     Aal, AccountCaller, AccountStatus, BrowserSession, Error, Identity, RequestMeta, SessionKind, SignIn,
     secret_text,
@@ -41,6 +41,8 @@ pub enum ProviderPurpose<'a> {
     SignIn,
     /// To sign in here with that account from now on, too.
     Link(&'a AccountCaller),
+    /// To prove once more that it is them, in their session, by an account that is linked to theirs.
+    Again(&'a AccountCaller),
 }
 
 /// The beginning of a way.
@@ -77,6 +79,11 @@ pub enum ProviderOutcome {
     },
     /// Linked to the caller's account.
     Linked,
+    /// Given again: the caller's first factor is fresh.
+    Again {
+        /// Where the person wanted to go, as given at the start.
+        next: String,
+    },
 }
 
 /// What is kept, sealed, until the answer comes.
@@ -86,6 +93,15 @@ struct Kept {
     verifier: String,
     next: String,
     link: Option<(Id<kind::Account>, Id<kind::Session>)>,
+    again: Option<Again>,
+}
+
+/// Whose first factor is given again, and since when it counts as that.
+#[derive(Serialize, Deserialize)]
+struct Again {
+    account: Id<kind::Account>,
+    session: Id<kind::Session>,
+    begun_s: i64,
 }
 
 impl Identity {
@@ -114,14 +130,21 @@ impl Identity {
         let (state, nonce, verifier, browser) = (text(), text(), text(), text());
         let now = inner.now();
         let proofs = Proofs { state: state.expose(), nonce: nonce.expose(), verifier: verifier.expose() };
-        let url = provider.authorize_url(&inner.provider_redirect(provider), &proofs, now).await?;
+        let again = matches!(purpose, ProviderPurpose::Again(_));
+        let url = provider.authorize_url(&inner.provider_redirect(provider), &proofs, again, now).await?;
         let kept = Kept {
             nonce: nonce.expose().clone(),
             verifier: verifier.expose().clone(),
             next: next.to_owned(),
-            link: match purpose {
-                ProviderPurpose::SignIn => None,
+            link: match &purpose {
                 ProviderPurpose::Link(caller) => Some((caller.account, caller.session)),
+                _ => None,
+            },
+            again: match &purpose {
+                ProviderPurpose::Again(caller) => {
+                    Some(Again { account: caller.account, session: caller.session, begun_s: now.as_secs() })
+                }
+                _ => None,
             },
         };
         let row: [u8; 16] = inner.entropy.bytes();
@@ -201,6 +224,10 @@ impl Inner {
         let code = code.ok_or(ProviderFault::Declined)?;
         let proofs = Proofs { state: &answer.state, nonce: &kept.nonce, verifier: &kept.verifier };
         let person = provider.person(code, &self.provider_redirect(provider), &proofs, now).await?;
+        if let Some(again) = kept.again {
+            self.given_again(provider, &person, &again, caller, meta).await?;
+            return Ok(ProviderOutcome::Again { next: kept.next });
+        }
         match kept.link {
             Some((account, session)) => {
                 // Whoever began it must still be who is here.
@@ -217,6 +244,36 @@ impl Inner {
                 Ok(ProviderOutcome::SignIn { sign_in, next: kept.next })
             }
         }
+    }
+
+    /// The first factor of a session, given again by an account elsewhere that is linked to the session's account.
+    async fn given_again(
+        &self,
+        provider: &Provider,
+        person: &Person,
+        again: &Again,
+        caller: Option<&AccountCaller>,
+        meta: &RequestMeta,
+    ) -> Result<(), Error> {
+        let (account, session) = (again.account, again.session);
+        // Whoever began it must still be who is here.
+        if caller.is_none_or(|caller| (caller.account, caller.session) != (account, session)) {
+            return Err(ProviderFault::UnknownFlow.into());
+        }
+        if !provider.asked_again(person, again.begun_s, self.now()).await? {
+            return Err(ProviderFault::NotFresh.into());
+        }
+        let index = self.subject_index(provider, person);
+        let mut tx = self.db.begin(Scope::System("re-authentication")).await?;
+        if self.linked_account(&mut tx, index).await? != Some(account) {
+            return Err(ProviderFault::AnotherPerson.into());
+        }
+        links::touch(&mut tx, index, self.now()).await?;
+        self.note_first_factor(&mut tx, account, session).await?;
+        let event = Event::MfaPassed { factor: "provider", session: Some(session) };
+        self.audit.append(&mut tx, &self.record(meta, event).by_account(account)).await?;
+        tx.announce(Change::Session(session));
+        self.commit_change(tx, Change::Session(session)).await
     }
 
     async fn take_flow(
@@ -313,6 +370,8 @@ impl Inner {
             pepper_epoch: None,
             role: Role::User,
             status: AccountStatus::Active,
+            language: meta.language,
+            network: None,
         };
         self.insert_account(tx, &new).await?;
         for event in [Event::AccountRegistered {}, Event::AccountVerified {}] {

@@ -96,6 +96,12 @@ pub enum ProviderFault {
     /// The answer is not authentic.
     #[error("the provider's answer is not authentic")]
     NotAuthentic,
+    /// Somebody was to prove once more that it is them, and the provider did not ask them.
+    #[error("the provider did not ask you to sign in again; sign out there and try once more")]
+    NotFresh,
+    /// Somebody was to prove once more that it is them, and somebody else came back.
+    #[error("the account that you signed in with there is not linked to this one")]
+    AnotherPerson,
     /// There is no account linked, and the provider vouches for no address to make one with.
     #[error(
         "no account here is linked to that one, and the provider vouches for no e-mail address; create an account first \
@@ -120,6 +126,8 @@ impl ProviderFault {
             Self::Declined => "provider-declined",
             Self::UnknownFlow => "provider-unknown-flow",
             Self::NotAuthentic => "provider-not-authentic",
+            Self::NotFresh => "provider-not-fresh",
+            Self::AnotherPerson => "provider-another-person",
             Self::NoAddress => "provider-no-address",
             Self::AddressTaken => "provider-address-taken",
             Self::LinkedElsewhere => "provider-linked-elsewhere",

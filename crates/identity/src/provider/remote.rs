@@ -28,9 +28,16 @@ pub(super) struct Metadata {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     pub(super) authorization_response_iss_parameter_supported: bool,
+    #[serde(default)]
+    claims_supported: Vec<String>,
 }
 
 impl Metadata {
+    /// Whether ID tokens can say when the person proved themselves.
+    pub(super) fn tells_auth_time(&self) -> bool {
+        self.claims_supported.iter().any(|claim| claim == "auth_time")
+    }
+
     /// Whether the provider takes our secret in the body only.
     pub(super) fn wants_secret_in_body(&self) -> bool {
         self.token_endpoint_auth_methods_supported.as_ref().is_some_and(|methods| {

@@ -22,7 +22,6 @@ use crate::{Error, RequestMeta};
 
 pub(crate) use crowd::Crowd;
 pub use locate::{Locator, Whereabouts};
-pub(crate) use notice::SWEEP as SWEEP_NOTICES;
 pub use notice::{Answer, NoticeView};
 pub use settings::RiskSettings;
 
@@ -216,7 +215,7 @@ impl Inner {
         if self.within_mail_budget(&mut tx, self.email_index(&email), "sign_in_denied").await? {
             let (facts, forgot) = (self.sign_in_facts(judged, meta), self.page("forgot"));
             let letter = Letter::SignInDenied { username: &account.username, facts: &facts, forgot: &forgot };
-            self.queue_mail(&mut tx, account.id, &email, &letter).await?;
+            self.queue_mail(&mut tx, account, &email, &letter).await?;
         }
         tx.commit().await?;
         Ok(())

@@ -28,8 +28,6 @@ store::sql! {
         AND answer = 'mine' AND used_at IS NULL AND expires_at > $3 RETURNING about_at";
     /// Whoever knows the password is locked out until it is new.
     DISTRUST = "UPDATE account SET compromised = TRUE, epoch = epoch + 1, updated_at = $2 WHERE account_id = $1";
-    pub(crate) SWEEP = "DELETE FROM sign_in_notice WHERE code_hash IN \
-        (SELECT code_hash FROM sign_in_notice WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
 }
 
 /// What a link of a mail about a sign-in is for.
@@ -148,7 +146,7 @@ impl Inner {
             let link = self.notice_link(&mut tx, account.id, "confirm", &judged.sighting, ttl).await?;
             let facts = self.sign_in_facts(judged, meta);
             let letter = Letter::ConfirmSignIn { username: &account.username, facts: &facts, link: &link };
-            self.queue_mail(&mut tx, account.id, &email, &letter).await?;
+            self.queue_mail(&mut tx, account, &email, &letter).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -167,7 +165,7 @@ impl Inner {
         let link = self.notice_link(tx, account.id, "tell", &judged.sighting, ttl).await?;
         let facts = self.sign_in_facts(judged, meta);
         let letter = Letter::NewSignIn { username: &account.username, facts: &facts, link: &link };
-        self.queue_mail(tx, account.id, &email, &letter).await
+        self.queue_mail(tx, account, &email, &letter).await
     }
 
     async fn notice_link(
@@ -192,10 +190,10 @@ impl Inner {
     }
 
     pub(super) fn sign_in_facts(&self, judged: &Judged, meta: &RequestMeta) -> Facts {
-        let mut reasons: Vec<&'static str> = Vec::new();
+        let mut reasons = Vec::new();
         for reason in judged.assessment.against() {
-            if !reasons.contains(&reason.code.words()) {
-                reasons.push(reason.code.words());
+            if !reasons.contains(&reason.code) {
+                reasons.push(reason.code);
             }
         }
         Facts {

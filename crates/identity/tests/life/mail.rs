@@ -4,13 +4,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 
 use access::Permit;
-use base::{Id, kind};
-use identity::{DeliveryError, Error, Mailer, SmtpConfig, SmtpSecurity};
+use base::{Id, Language, kind};
+use identity::{DeliveryError, Error, Mailer, ReadableLetter, SmtpConfig, SmtpSecurity};
 use store::{Db, params};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
-use crate::house::{DAY, HOUR, House, MINUTE, PASSWORD, quick, secret};
+use crate::house::{DAY, HOUR, House, MINUTE, PASSWORD, quick, secret, wish};
 
 store::sql! {
     BODIES = "SELECT count(*) FROM mail WHERE body_sealed IS NOT NULL";
@@ -180,4 +180,30 @@ async fn a_mail_server_that_is_away_is_waited_for() {
     house.register("ada", "ada@example.com", PASSWORD).await;
     assert!(matches!(&house.deliver().await[..], [Err(DeliveryError::Later(_))]));
     assert_eq!(house.count(STATE, params!["queued"]).await, 1);
+}
+
+#[tokio::test]
+async fn people_are_written_to_in_their_language() {
+    for house in House::all().await {
+        let mut german = house.meta();
+        german.language = Some(Language::German);
+        house.identity.register(wish("ada", "ada@example.com", PASSWORD), &german).await.unwrap();
+        let letter = |message: &str| ReadableLetter::decode(&secret(message)).unwrap();
+        let mail = house.mail("verify").await;
+        let verify = letter(&mail.text);
+        assert_eq!(verify.subject, "Bestätigen Sie Ihre E-Mail-Adresse");
+        assert!(mail.text.contains("Content-Language: de"), "{}", mail.text);
+        let (_, rest) = verify.text.expose().split_once("?code=").unwrap();
+        // What a later request asks for does not matter: the account has a language.
+        let code = rest[..43].to_owned();
+        house.identity.verify_email(&code, &secret(PASSWORD), &house.meta()).await.unwrap();
+        let email = "ada@example.com".parse().unwrap();
+        house.identity.forgot_password(&email, &house.meta()).await.unwrap();
+        assert_eq!(letter(&house.mail("reset").await.text).subject, "Setzen Sie ein neues Passwort");
+        // Chosen on the pages, it is another one.
+        let caller = house.caller(&house.sign_in("ada").await).await.unwrap();
+        house.identity.set_language(&caller, Language::English).await.unwrap();
+        house.identity.forgot_password(&email, &house.meta()).await.unwrap();
+        assert_eq!(letter(&house.mail("reset").await.text).subject, "Set a new password");
+    }
 }

@@ -5,9 +5,11 @@
 mod assurance;
 mod at_rest;
 mod attempts;
+mod challenges;
 mod factors;
 mod house;
 mod import;
+mod janitor;
 mod keys;
 mod mail;
 mod operators;
@@ -18,7 +20,9 @@ mod risk;
 mod sessions;
 mod setup;
 mod sign_in;
+mod stopped;
 mod tokens;
+mod upgrades;
 
 /// A statement that is right on one database only would be met by a user of the other one.
 #[tokio::test]

@@ -187,6 +187,67 @@ async fn an_address_is_not_flooded() {
     }
 }
 
+/// As somebody at this address.
+async fn register_from(house: &House, address: &str, name: &str, password: &str) {
+    let mut meta = house.meta();
+    meta.address = Some(address.parse().unwrap());
+    house.identity.register(wish(name, "ada@example.com", password), &meta).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_can_use_up_the_mails_of_somebody_else() {
+    for house in House::all().await {
+        // A stranger spends the hour's mails of an address that is not theirs.
+        for round in 0..5 {
+            register_from(&house, "203.0.113.9", &format!("mallory{round}"), OTHER_PASSWORD).await;
+        }
+        let mails = house.mails().await;
+        assert_eq!(mails.len(), 3, "bombing is bounded");
+        // The owner registers all the same, and no further mail goes out …
+        register_from(&house, "192.0.2.7", "ada", PASSWORD).await;
+        assert!(house.mails().await.is_empty());
+        // … because any of the links proves the mailbox, and the password says whose attempt it is.
+        let code = mails[0].code();
+        let wrong = house.identity.verify_email(&code, &secret("not chosen by anybody"), &house.meta()).await;
+        assert!(matches!(wrong, Err(Error::WrongCredentials)));
+        let verified = house.identity.verify_email(&code, &secret(PASSWORD), &house.meta()).await.unwrap();
+        assert_eq!(verified.username.as_str(), "ada");
+        house.sign_in("ada").await;
+        let stranger = house.identity.sign_in(credentials("mallory0", OTHER_PASSWORD), &house.meta()).await;
+        assert!(matches!(stranger, Err(Error::WrongCredentials)));
+        assert_eq!(house.count(ACCOUNTS, params!["pending"]).await, 0);
+        // The other links are over with it.
+        let late =
+            house.identity.verify_email(&mails[1].code(), &secret(OTHER_PASSWORD), &house.meta()).await;
+        assert!(matches!(late, Err(Error::InvalidCode)));
+    }
+}
+
+#[tokio::test]
+async fn a_network_that_floods_an_address_displaces_its_own_attempts() {
+    for house in House::all().await {
+        register_from(&house, "192.0.2.7", "ada", PASSWORD).await;
+        let own = house.mail("verify").await.code();
+        for round in 0..20 {
+            register_from(&house, "203.0.113.9", &format!("mallory{round}"), OTHER_PASSWORD).await;
+        }
+        register_from(&house, "2001:db8::1", "eve", OTHER_PASSWORD).await;
+        assert_eq!(house.count(ACCOUNTS, params!["pending"]).await, 5);
+        let verified = house.identity.verify_email(&own, &secret(PASSWORD), &house.meta()).await.unwrap();
+        assert_eq!(verified.username.as_str(), "ada");
+    }
+    // Where an attempt had to give way, its link still proves the mailbox.
+    for house in House::all().await {
+        register_from(&house, "203.0.113.9", "first", OTHER_PASSWORD).await;
+        let link = house.mail("verify").await.code();
+        for round in 0..5 {
+            register_from(&house, "203.0.113.9", &format!("more{round}"), PASSWORD).await;
+        }
+        let verified = house.identity.verify_email(&link, &secret(PASSWORD), &house.meta()).await.unwrap();
+        assert!(verified.username.as_str().starts_with("more"), "{}", verified.username);
+    }
+}
+
 #[tokio::test]
 async fn attempts_that_nobody_confirmed_go_with_their_keys() {
     for house in House::all().await {

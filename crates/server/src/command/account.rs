@@ -1,4 +1,4 @@
-//! `fortissimo account list|show|disable|enable|set-role|set-tier|import`.
+//! `fortissimo account list|show|disable|enable|lift|set-role|set-tier|import`.
 
 use std::io::Write;
 
@@ -46,6 +46,11 @@ pub(super) enum Account {
     },
     /// Disable an account and end its sessions at once
     Disable {
+        /// Username, e-mail address or id
+        account: String,
+    },
+    /// Let the owner try again: forget the wrong passwords and codes that were counted against the account
+    Lift {
         /// Username, e-mail address or id
         account: String,
     },
@@ -114,6 +119,11 @@ pub(super) fn run(command: Account, loaded: Loaded, out: &mut impl Write) -> Res
                 let id = find(&services, &account, &meta).await?;
                 identity.disable_account(Permit::for_system(PART), id, &meta).await?;
                 writeln!(out, "disabled {id}; its sessions have ended")?;
+            }
+            Account::Lift { account } => {
+                let id = find(&services, &account, &meta).await?;
+                identity.lift_stops(Permit::for_system(PART), id, &meta).await?;
+                writeln!(out, "{id} may try again; nothing is counted against it any more")?;
             }
             Account::Erase { account, reason, yes: _ } => {
                 let id = find(&services, &account, &meta).await?;

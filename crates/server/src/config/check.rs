@@ -4,12 +4,12 @@ use std::path::Path;
 
 use guard::RouteTable;
 
-use super::check_sinks;
 use super::finding::Finding;
 use super::load::Origins;
 use super::resolve::is_loopback;
 use super::value::{Period, Size};
-use super::{MailTls, Resolved, Route, TlsTerminatedBy};
+use super::{MailTls, NetworkKind, Resolved, Route, TlsTerminatedBy};
+use super::{check_accounts, check_sinks};
 
 pub(super) struct Checker<'a> {
     origins: &'a Origins,
@@ -39,6 +39,7 @@ pub(super) fn check(
     mail(config, &mut checker);
     providers(config, &mut checker);
     tokens(config, &mut checker);
+    check_accounts::accounts(config, &mut checker);
     risk(config, &mut checker);
     limits(config, &mut checker);
     http(config, &mut checker);
@@ -324,10 +325,22 @@ fn risk(config: &Resolved, out: &mut Checker<'_>) {
             "must not be below risk.step_up_at: it would refuse what could be proven",
         );
     }
-    if risk.enabled && config.geo.city.is_some() && config.geo.anonymous.is_none() {
+    if risk.networks.len() > 32 {
+        out.error(&["risk", "networks"], "must be at most 32 lists");
+    }
+    for (index, list) in risk.networks.iter().enumerate() {
+        // NaN is in no range.
+        if !(0.0..=1.0).contains(&list.confidence) {
+            let at = index.to_string();
+            out.error(&["risk", "networks", &at, "confidence"], "is a number from 0 to 1");
+        }
+    }
+    let hidden = config.geo.anonymous.is_some()
+        || risk.networks.iter().any(|list| list.kind == NetworkKind::Anonymous);
+    if risk.enabled && config.geo.city.is_some() && !hidden {
         out.warn(
             &["geo", "city"],
-            "without geo.anonymous, somebody who turns on a VPN looks like somebody who travelled",
+            "without geo.anonymous (or a list of kind \"anonymous\" in risk.networks), somebody who turns on a VPN looks like somebody who travelled",
         );
     }
 }
@@ -366,27 +379,6 @@ fn tokens(config: &Resolved, out: &mut Checker<'_>) {
     }
     if tokens.rotate_keys_every < Period::from_hours(1) {
         out.error(&["tokens", "rotate_keys_every"], "must be at least 1h");
-    }
-    let accounts = &config.accounts;
-    let bounds = [
-        ("verification_ttl", accounts.verification_ttl, minute, Period::from_hours(24)),
-        ("reset_ttl", accounts.reset_ttl, minute, Period::from_hours(1)),
-        ("setup_ttl", accounts.setup_ttl, minute, Period::from_days(7)),
-        ("browser_idle", accounts.browser_idle, minute, Period::from_days(90)),
-        ("browser_absolute", accounts.browser_absolute, accounts.browser_idle, Period::from_days(365)),
-        ("token_idle", accounts.token_idle, tokens.access_ttl, Period::from_days(90)),
-        ("token_absolute", accounts.token_absolute, accounts.token_idle, Period::from_days(365)),
-    ];
-    for (key, value, least, most) in bounds {
-        if value < least || value > most {
-            out.error(&["accounts", key], format!("must be between {least} and {most}"));
-        }
-    }
-    if accounts.hash_workers > 256 || accounts.hash_queue == 0 {
-        out.error(
-            &["accounts", "hash_workers"],
-            "at most 256 workers, and room for at least one in hash_queue",
-        );
     }
 }
 

@@ -113,7 +113,11 @@ fn example(section: &str, setting: &str) -> &'static str {
         ("geo", "city") => "\"/var/lib/fortissimo/GeoLite2-City.mmdb\"",
         ("geo", "asn") => "\"/var/lib/fortissimo/GeoLite2-ASN.mmdb\"",
         ("geo", "anonymous") => "\"/var/lib/fortissimo/GeoIP2-Anonymous-IP.mmdb\"",
+        ("risk", "networks") => {
+            "[{ file = \"/var/lib/fortissimo/drop.txt\", kind = \"attacks\", confidence = 1.0 }]"
+        }
         ("access", "policies") => "\"/etc/fortissimo/policies\"",
+        ("accounts", "breach_api") => "\"https://api.pwnedpasswords.com\"",
         ("tokens", "issuer") => "\"http://localhost:8080\"",
         ("provider", "id") => "\"google\"",
         ("provider", "name") => "\"Google\"",

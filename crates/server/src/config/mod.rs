@@ -6,8 +6,10 @@
 mod access;
 mod accounts;
 mod alert;
+mod attempts;
 mod audit;
 mod check;
+mod check_accounts;
 mod check_sinks;
 mod cors;
 mod database;
@@ -28,6 +30,7 @@ mod resolve;
 mod risk;
 mod route;
 mod server;
+mod sessions;
 mod sink;
 mod tls;
 mod tokens;
@@ -41,6 +44,7 @@ use serde::{Deserialize, Serialize};
 pub use self::access::Access;
 pub use accounts::Accounts;
 pub use alert::{Alert, AlertGroup, AlertSeverity, Alerts};
+pub use attempts::Attempts;
 pub use audit::{Audit, LogWitness};
 pub use cors::Cors;
 pub use database::Database;
@@ -54,9 +58,10 @@ pub use mail::{Mail, MailTls};
 pub use provider::{Preset, Provider};
 pub use reputation::Reputation;
 pub use resolve::Resolved;
-pub use risk::{FirstSignIn, Risk};
+pub use risk::{FirstSignIn, NetworkKind, Risk, RiskNetworks};
 pub use route::Route;
 pub use server::{Server, TlsTerminatedBy};
+pub use sessions::Sessions;
 pub use sink::{Sink, SinkForm, SinkKind};
 pub use tls::{Tls, TlsVersion};
 pub use tokens::{Algorithm, Tokens};
@@ -90,6 +95,10 @@ pub struct Config {
     pub access: Access,
     /// `[accounts]`
     pub accounts: Accounts,
+    /// `[sessions]`
+    pub sessions: Sessions,
+    /// `[attempts]`
+    pub attempts: Attempts,
     /// `[tokens]`
     pub tokens: Tokens,
     /// `[[provider]]`

@@ -1,5 +1,7 @@
 //! `[risk]`: whether whoever knows the password is the owner (AUTH-10).
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +19,8 @@ pub struct Risk {
     pub new_device: f64,
     /// Weight of an hour at which the person never signs in.
     pub unusual_hour: f64,
-    /// Weight of a network that hides people, a data centre, or one known for attacks. Needs `geo.anonymous`.
+    /// Weight of a network that hides people, a data centre, or one known for attacks. Needs `geo.anonymous` or
+    /// `risk.networks`.
     pub bad_network: f64,
     /// Weight of a place too far from the last one for the time between.
     pub impossible_travel: f64,
@@ -39,6 +42,40 @@ pub struct Risk {
     pub confirmation_ttl: Period,
     /// How long a sign-in can be undone by the mailed link.
     pub undo_ttl: Period,
+    /// Lists of networks that are known for something, one network (CIDR) or address on a line, `#` and `;` begin
+    /// remarks. Each is read again when it is replaced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<RiskNetworks>,
+}
+
+/// A list of networks that are known for something.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RiskNetworks {
+    /// The list.
+    pub file: PathBuf,
+    /// What they are known for: `attacks`, `anonymous` (networks that hide people: VPN, proxies, Tor exits) or `hosting`.
+    pub kind: NetworkKind,
+    /// For attacks: how sure the list is, from 0 to 1. From 0.5 it makes a bad network.
+    #[serde(default = "certain")]
+    pub confidence: f64,
+}
+
+const fn certain() -> f64 {
+    1.0
+}
+
+/// What a network is known for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum NetworkKind {
+    /// Attacks come from it.
+    Attacks,
+    /// It hides people.
+    Anonymous,
+    /// A data centre.
+    Hosting,
 }
 
 /// What happens to an account's first sign-in.
@@ -72,6 +109,7 @@ impl Default for Risk {
             first_sign_in: FirstSignIn::Notify,
             confirmation_ttl: Period::from_minutes(15),
             undo_ttl: Period::from_days(7),
+            networks: Vec::new(),
         }
     }
 }

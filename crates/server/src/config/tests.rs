@@ -133,6 +133,14 @@ fn each_mistake_is_named_with_its_place_and_remedy() {
             "f.toml:2:11: must not be below risk.step_up_at: it would refuse what could be proven",
         ),
         (
+            "[risk]\nnetworks = [{ file = \"x\", kind = \"attacks\", confidence = 2.0 }]",
+            "f.toml:2:55: is a number from 0 to 1",
+        ),
+        (
+            "[risk]\nnetworks = [{ file = \"x\", kind = \"evil\" }]",
+            "f.toml:2:35: unknown value `evil`; known here: attacks, anonymous, hosting",
+        ),
+        (
             "[risk]\nfirst_sign_in = \"deny\"",
             "f.toml:2:17: unknown value `deny`; known here: allow, notify, step-up",
         ),
@@ -141,6 +149,29 @@ fn each_mistake_is_named_with_its_place_and_remedy() {
             "f.toml:2:34: a secret stands here only by reference: \"env:NAME\" or \"file:PATH\"",
         ),
         ("[accounts]\nreset_ttl = \"2h\"", "f.toml:2:13: must be between 1m and 1h"),
+        ("[accounts]\npassword_min = 8", "f.toml:2:16: must be between 15 and 64"),
+        ("[accounts]\npassword_min_second_factor = 16", "f.toml:2:30: must be between 8 and 15"),
+        (
+            "[accounts]\nbreach_api = \"http://pwned.example\"",
+            "f.toml:2:14: must be https: what goes out there says something about passwords",
+        ),
+        ("[accounts]\napi_keys = 0", "f.toml:2:12: must be between 1 and 200"),
+        (
+            "[accounts]\nproduct = \"a:b\"",
+            "f.toml:2:11: must be 1 to 50 characters without control characters and colons",
+        ),
+        (
+            "[accounts]\nbrowser_idle = \"1d\"",
+            "f.toml:2:1: unknown key `browser_idle`; it belongs to [sessions]",
+        ),
+        ("[sessions]\nfresh_for = \"1h\"", "f.toml:2:13: must be between 1m and 10m"),
+        ("[sessions]\ntwo_factor_absolute = \"30m\"", "f.toml:2:23: must be between 1h and 7d"),
+        ("[sessions]\nsecond_factor_tries = 1000", "f.toml:2:23: must be between 1 and 10"),
+        ("[attempts]\nbefore_delay = 100", "f.toml:2:16: must be between 1 and 10"),
+        ("[attempts]\nhard_stop = 1000", "f.toml:2:13: must be between 5 and 50"),
+        ("[attempts]\nfirst_delay = \"0s\"", "f.toml:2:15: must be between 1s and 15m"),
+        ("[attempts]\nlongest_delay = \"2s\"", "f.toml:2:17: must be between 10s and 1d"),
+        ("[attempts]\nspray_names = 0", "f.toml:2:15: must be between 3 and 50"),
         (
             "[limits.tiers]\nfree = { second = 0, minute = 1, hour = 1, day = 1 }",
             "f.toml:2:8: 0 lets nobody in; to switch rate limits off, set limits.enabled = false",

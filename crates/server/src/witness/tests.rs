@@ -66,7 +66,7 @@ async fn post(witness: &Witness, body: String) -> (StatusCode, String, String) {
 
 async fn send(witness: &Witness, method: Method, path: &str, body: String) -> (StatusCode, String, String) {
     let request = Request::builder().method(method).uri(path).body(Body::Full(body.into())).unwrap();
-    let on = Connection { peer: "127.0.0.1:1".parse().unwrap(), tls: false };
+    let on = Connection { peer: "127.0.0.1:1".parse().unwrap(), tls: false, round_trip: None };
     let response = witness.handle(on, request).await;
     let (head, body) = response.into_parts();
     let kind = head.headers["content-type"].to_str().unwrap().to_owned();

@@ -29,6 +29,24 @@ function must(condition, what) {
   await ada.click("text=Linked accounts");
   await ada.waitForSelector("text=ada@example.com");
   await shot(ada, "provider-2-linked");
+  // Who has no password is led to where they signed in, asked there once more, and comes back to what they were doing.
+  await ada.goto("/account/confirm?next=/account/security/email");
+  must((await ada.locator("#password").count()) === 0, "a password was asked for that nobody has");
+  await shot(ada, "provider-4-confirm");
+  const sent = ada.waitForRequest((request) => request.url().includes("max_age=0") && request.url().includes("prompt=login"));
+  await ada.click("text=Sign in again with Studio ID");
+  await sent;
+  await ada.waitForURL("**/account/security/email");
+  must((await ada.textContent("h1")).includes("Change your e-mail address"), "it did not lead back");
+  // Another account there is not who is signed in here.
+  await as("shy");
+  await ada.context().clearCookies({ domain: "127.0.0.1" });
+  await ada.goto("/account/confirm");
+  await ada.click("text=Sign in again with Studio ID");
+  await ada.waitForSelector("text=not linked to this one");
+  await as("ada");
+  await ada.context().clearCookies({ domain: "127.0.0.1" });
+  await ada.goto("/account/providers");
   // The only way in cannot be removed.
   await ada.click("button:has-text('Unlink')");
   must((await ada.textContent("main")).includes("only way to sign in"), "the last way in was removed");

@@ -166,6 +166,65 @@ async fn an_address_never_opens_an_existing_account_but_linking_does() {
     program.sign_in("honest", PASSWORD).await;
 }
 
+/// What comes of giving the first factor again by this provider, in this session.
+async fn again(client: &Client, session: &str, port: u16, id: &str) -> Answer {
+    let own = client.cookie(SESSION, session);
+    let page = own.get("/account/confirm?next=/account/security/email").await.expect(200);
+    let (_, rest) =
+        page.text().split_once("again=").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a way");
+    let token = &rest[..43];
+    let begun =
+        own.get(&format!("/auth/oauth/{id}/start?again={token}&next=%2Faccount%2Fsecurity%2Femail")).await;
+    let begun = begun.expect(303);
+    let address = begun.header("location").to_owned();
+    assert!(address.contains("prompt=login") && address.contains("max_age=0"), "{address}");
+    let flow = set_cookie(&begun, FLOW).expect("a cookie for the way back");
+    let sent = Client::new(port).get(&local(&address)).await.expect(302);
+    own.cookie(FLOW, &flow).get(&local(sent.header("location"))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_asked_again_elsewhere_must_have_been_asked() {
+    let Some(python) = python() else { return };
+    let port = free_port();
+    let _hostile = Service::start(
+        Command::new(python).arg(repository("tests/openid/hostile_provider.py")).arg(port.to_string()),
+        port,
+    );
+    let secret = secret_file();
+    let mut sections = String::new();
+    for id in ["fresh", "stale", "silent", "honest"] {
+        sections += &provider(id, &format!("http://127.0.0.1:{port}/{id}"));
+    }
+    let program = program(sections.replace("file:secret", &format!("file:{}", secret.path().display())));
+    let client = program.client();
+    let mut sessions = Vec::new();
+    for id in ["fresh", "stale", "silent", "honest"] {
+        let answer = there_and_back(&client, port, id).await.expect(303);
+        sessions.push((id, set_cookie(&answer, SESSION).expect("a session")));
+    }
+    for (id, session) in &sessions {
+        let answer = again(&client, session, port, id).await;
+        match *id {
+            // One that says when it was is held to it: an old time, or none, is a way past the question.
+            "stale" | "silent" => assert_eq!(answer.status, 403, "{id}: {}", answer.text()),
+            // One that never says is believed, as at a sign-in.
+            _ => {
+                let went = (answer.status.as_u16(), answer.header("location"));
+                assert_eq!(went, (303, "/account/security/email"), "{id}: {}", answer.text());
+            }
+        }
+    }
+    // Somebody else's account there.
+    let answer = again(&client, &sessions[0].1, port, "honest").await;
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    assert!(answer.text().contains("not linked to this one"), "{}", answer.text());
+    // Begun by a page of another site or session.
+    let own = client.cookie(SESSION, &sessions[0].1);
+    own.get("/auth/oauth/fresh/start?again=forged").await.expect(403);
+    client.get("/auth/oauth/fresh/start?again=forged").await.expect(403);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn idpyoidc_signs_people_in() {
     let Some(python) = python() else { return };

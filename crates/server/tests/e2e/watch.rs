@@ -57,20 +57,23 @@ impl Desk {
         self.told.lock().unwrap().iter().filter(|(_, event)| event["data"]["rule"] == rule).count()
     }
 
+    fn nth(&self, rule: &str, before: usize) -> Option<(Instant, Value)> {
+        let told = self.told.lock().unwrap();
+        told.iter().filter(|(_, event)| event["data"]["rule"] == rule).nth(before).cloned()
+    }
+
     /// Waits for an alert of this rule beyond the first `before`; when it came.
     pub(crate) async fn next(&self, rule: &str, before: usize, what: &str) -> Instant {
         for _ in 0..1_200 {
-            let told = self.told.lock().unwrap();
-            let mut of_rule = told.iter().filter(|(_, event)| event["data"]["rule"] == rule);
-            if let Some((at, event)) = of_rule.nth(before) {
+            let heard = self.nth(rule, before);
+            if let Some((at, event)) = heard {
                 assert_eq!(
                     (&event["type"], &event["specversion"]),
                     (&"fortissimo.alert.raised".into(), &"1.0".into())
                 );
                 assert!(!event["data"]["summary"].as_str().unwrap().is_empty());
-                return *at;
+                return at;
             }
-            drop(told);
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
         panic!("nobody was told of {what}: {:?}", self.told.lock().unwrap());
@@ -145,7 +148,6 @@ async fn each(program: &Program, desk: &Desk, cases: &[Case<'_>]) -> usize {
         let begun = Instant::now();
         (case.hands)();
         let told = desk.next("of-the-log", before, case.what).await.duration_since(begun);
-        println!("{}: told after {} ms", case.what, told.as_millis());
         quick += usize::from(told < Duration::from_secs(5));
         // A database that is another one has nothing to say.
         let details = if case.says.is_empty() { Value::Null } else { newest(program, case.kind) };

@@ -91,6 +91,16 @@ const RULES: &[Line] = &[
          places, and tighten limits.sign_in_per_minute.",
     ),
     (
+        "password-spraying",
+        &["session.sign_in_sprayed"],
+        1,
+        15,
+        Group::Address,
+        4,
+        "One network tries many names, each with a few passwords. It is slowed down already; known devices in it are not. \
+         Search the trail for sign-ins from its address that worked, and block the network in front if it goes on.",
+    ),
+    (
         "access-errors",
         &["authz.failed"],
         1,

@@ -16,9 +16,9 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use base::{Clock, Secret};
 use bytes::Bytes;
 
+use crate::TlsConfig;
 use crate::form::{Form, Record, Writer};
 use crate::http::{Answer, Http, printable};
-use crate::tls::TlsConfig;
 
 /// The kind of other side, and where it is. A closed set.
 #[derive(Debug, Clone)]

@@ -28,7 +28,7 @@ impl Otlp {
         if !answer.status.is_success() {
             return Err(Trouble::of(&answer));
         }
-        let said = wire::Response::decode(answer.body.as_slice()).unwrap_or_default();
+        let said = wire::Response::decode(&*answer.body).unwrap_or_default();
         let rejected = said.partial_success.map_or(0, |partial| partial.rejected_log_records);
         if rejected > 0 && records.len() > 1 {
             // OTLP does not say which. Alone each gets a verdict of its own; those that were taken come again with

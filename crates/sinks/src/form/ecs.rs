@@ -70,6 +70,7 @@ fn meaning(kind: &str) -> (&'static str, &'static str) {
         "server.started" => ("process", "start"),
         "server.stopped" => ("process", "end"),
         "alert.raised" => ("intrusion_detection", "indicator"),
+        "session.sign_in_sprayed" => ("intrusion_detection", "denied"),
         _ => match kind.split_once('.').map_or(kind, |(family, _)| family) {
             "http" => ("web", "access"),
             "authn" => ("authentication", "info"),

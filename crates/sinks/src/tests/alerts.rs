@@ -252,3 +252,21 @@ async fn a_critical_event_alerts_at_once() {
     assert_eq!(waited.await.unwrap().rule, "access-errors");
     running.stop().await;
 }
+
+/// One event is enough: it says itself that many names were tried.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_tries_many_names_is_an_alert_of_its_own() {
+    let house = House::new().await;
+    let alerts = house.alerts(config(builtin_rules()));
+    let running = run(&alerts);
+    let mut record = house.failed_sign_in("203.0.113.7");
+    record.event = audit::Event::SignInSprayed { names: 10, failures: 10, delay_s: 2 };
+    house.audit.record_durable(record).await.unwrap();
+    house.audit.settled().await.unwrap();
+    caught_up(&house).await;
+    let raised = alerts.list(None, None, 10).await.unwrap();
+    let found: Vec<_> =
+        raised.iter().map(|one| (one.rule.as_str(), one.group.as_str(), one.severity)).collect();
+    assert_eq!(found, [("password-spraying", "address 203.0.113.7", 4)]);
+    running.stop().await;
+}

@@ -1,0 +1,185 @@
+// Every page of identity, in both languages, as people see it: screenshots to look at, and each held against axe-core.
+"use strict";
+const crypto = require("crypto");
+const fs = require("fs");
+const path = require("path");
+const { chromium } = require("playwright-core");
+
+const { BASE, PASSWORD, SHOTS, MAIL, SETUP_CODE, CHROMIUM, NODE_PATH } = process.env;
+const axe = fs.readFileSync(path.join(NODE_PATH, "axe-core/axe.min.js"), "utf8");
+
+function must(condition, what) {
+  if (!condition) throw new Error(what);
+}
+
+// RFC 6238 with SHA-1, six digits, 30 s; some steps from now.
+function totp(base32, steps) {
+  const bits = [...base32].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000) + steps));
+  const digest = crypto.createHmac("sha1", key).update(counter).digest();
+  const at = digest[19] & 15;
+  return String((digest.readUInt32BE(at) & 0x7fffffff) % 1000000).padStart(6, "0");
+}
+
+const LOOKS = [
+  { name: "light-en", locale: "en-GB" },
+  { name: "dark-de", locale: "de-DE", colorScheme: "dark" },
+  { name: "phone-de", locale: "de-DE", viewport: { width: 390, height: 844 } },
+  { name: "phone-dark-en", locale: "en-GB", viewport: { width: 390, height: 844 }, colorScheme: "dark" },
+];
+
+// English that nobody translated shows on a German page as one of these.
+const ENGLISH = /\b(the|your|with|password|sign in|account|you|and|this|device|code is|sessions?)\b/i;
+
+function decoded(source) {
+  return Buffer.from(source.replace(/=\r?\n/g, "").replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16))), "latin1").toString("utf8");
+}
+
+async function linkIn(words, name) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const files = fs.readdirSync(MAIL).filter((file) => file.endsWith(".eml")).sort().reverse();
+    for (const file of files) {
+      const source = decoded(fs.readFileSync(path.join(MAIL, file), "utf8"));
+      const found = new RegExp(`/account/${words}\\?code=([A-Za-z0-9_-]{43})`).exec(source);
+      if (found && source.includes(`To: ${name}@example.com`)) return found[1];
+    }
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  throw new Error(`no mail with ${words} to ${name}`);
+}
+
+(async () => {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  const faults = [];
+  for (const [number, look] of LOOKS.entries()) {
+    const { name: lookName, ...options } = look;
+    const german = look.locale.startsWith("de");
+    const context = await browser.newContext({ baseURL: BASE, viewport: { width: 1100, height: 760 }, ...options });
+    const page = await context.newPage();
+    page.on("pageerror", (error) => faults.push(`${lookName}: ${error.message}`));
+    // Looks at the page: a picture, axe, and on a German page no English sentence.
+    const look_at = async (what) => {
+      await page.screenshot({ path: path.join(SHOTS, `identity-${what}-${lookName}.png`), fullPage: true });
+      const found = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ["violations"] })`);
+      for (const one of found.violations) faults.push(`axe on ${what} ${lookName}: ${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
+      must((await page.getAttribute("html", "lang")) === (german ? "de" : "en"), `${what} ${lookName}: wrong language`);
+      if (german) {
+        const texts = await page.locator("main :is(h1, h2, p, label, button, th, dt, li, a.button, .tag)").allInnerTexts();
+        const english = texts.filter((text) => ENGLISH.test(text) && !/ftm_|track:read|@example/.test(text));
+        if (english.length > 0) faults.push(`${what} ${lookName}: English on a German page: ${english.join(" | ")}`);
+      }
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      if (wide > 0) faults.push(`${what} ${lookName}: ${wide} px wider than the window`);
+    };
+    const open = async (address, what) => {
+      await page.goto(address);
+      await look_at(what);
+    };
+    const fill = async (fields) => {
+      for (const [field, value] of Object.entries(fields)) await page.fill(`#${field}`, value);
+    };
+    const main = () => page.click("main form.panel button.wide >> nth=0");
+    const name = `ada${number}`;
+    const nonsense = "A".repeat(43);
+
+    // Strangers' pages.
+    await open("/account/sign-up", "sign-up");
+    await fill({ username: "a b", email: "nonsense", password: "short" });
+    await main();
+    await look_at("sign-up-errors");
+    await fill({ username: name, email: `${name}@example.com`, password: "passwordpassword" });
+    await main();
+    await look_at("sign-up-weak");
+    await fill({ password: PASSWORD });
+    await main();
+    await look_at("check-mail");
+    const verify = await linkIn("verify", name);
+    await open(`/account/verify?code=${verify}`, "verify");
+    await fill({ password: "not the one that was chosen" });
+    await main();
+    await look_at("verify-wrong");
+    await fill({ password: PASSWORD });
+    await main();
+    await look_at("verified");
+    await open("/account/sign-in", "sign-in");
+    await main();
+    await look_at("sign-in-empty");
+    await fill({ identifier: name, password: "not the right one at all" });
+    await main();
+    await look_at("sign-in-wrong");
+    await open("/account/forgot", "forgot");
+    await fill({ email: `${name}@example.com` });
+    await main();
+    await look_at("forgot-sent");
+    await open(`/account/reset?code=${nonsense}`, "reset");
+    await fill({ password: PASSWORD });
+    await main();
+    await look_at("reset-bad-link");
+    await open(`/account/email?code=${nonsense}`, "email-confirm");
+    await open(`/account/sign-in-notice?code=${nonsense}`, "bad-link");
+    await open("/account/no-such-page", "not-found");
+    if (SETUP_CODE && number === 0) await open(`/account/setup?code=${SETUP_CODE}`, "setup");
+
+    // One's own pages.
+    await page.goto("/account/sign-in");
+    await fill({ identifier: name, password: PASSWORD });
+    await main();
+    await page.waitForURL("**/account");
+    await look_at("account");
+    for (const [address, what] of [
+      ["/account/activity", "activity"], ["/account/providers", "providers"], ["/account/password", "password"],
+      ["/account/security", "security-empty"], ["/account/security/email", "email"], ["/account/confirm", "confirm"],
+    ]) await open(address, what);
+    await fill({ password: "not the right one at all" });
+    await main();
+    await look_at("confirm-wrong");
+    await page.goto("/account/security");
+    await page.click("form[action='/account/security/totp'] button");
+    await look_at("totp");
+    const secret = (await page.textContent(".panel p.mono")).replace(/\s/g, "");
+    await page.fill("#code", "000000");
+    await main();
+    await look_at("totp-wrong");
+    await page.fill("#code", totp(secret, 0));
+    await main();
+    await look_at("recovery-codes");
+    await page.click("main a.button");
+    await fill({ name: "build server", scopes: "track:read nonsense", days: "x" });
+    await page.click("form[action='/account/security/api-keys'] button");
+    await look_at("security-key-errors");
+    await fill({ scopes: "track:read", days: "90" });
+    await page.click("form[action='/account/security/api-keys'] button");
+    await look_at("key");
+    await page.click("main a.button");
+    await look_at("security");
+    await page.click("main table button.danger >> nth=0");
+    await look_at("last-factor");
+    await page.goto("/account/confirm");
+    await look_at("confirm-code");
+
+    // The second factor, in a browser that has signed in before and in a new one.
+    await page.click(".bar .who button");
+    await look_at("signed-out");
+    await fill({ identifier: name, password: PASSWORD });
+    await main();
+    await look_at("second-factor");
+    await page.fill("#code", "000000");
+    await main();
+    await look_at("second-factor-wrong");
+    await page.fill("#code", totp(secret, 1));
+    await main();
+    await page.waitForURL("**/account");
+    await context.close();
+  }
+  await browser.close();
+  must(faults.length === 0, faults.join("\n"));
+  console.log("identity pages complete");
+})().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
