@@ -335,6 +335,8 @@ link-with = Verknüpfen mit
 to-linked-accounts = Zurück zu Ihren verknüpften Konten
 
 activity-lead = Was in letzter Zeit in Ihrem Konto geschah. Etwas davon waren nicht Sie? Ändern Sie Ihr Passwort; das meldet alle anderen Geräte ab.
+activity-export = Alles laden, was über Sie aufgezeichnet ist
+activity-export-hint = eine Zeile je Ereignis, jede mit dem Beweis, dass sie im Protokoll steht. Vielleicht fragen wir vorher nach Ihrem Passwort.
 time-utc = Zeit (UTC)
 why-noticed = Warum es auffiel
 

@@ -335,6 +335,8 @@ link-with = Link
 to-linked-accounts = Back to your linked accounts
 
 activity-lead = What happened in your account lately. Something here was not you? Change your password; that signs out every other device.
+activity-export = Download everything that was recorded about you
+activity-export-hint = one line per event, each with the proof that it stands in the log. You may be asked for your password again.
 time-utc = Time (UTC)
 why-noticed = Why we noticed
 

@@ -29,8 +29,10 @@ use crate::service::{Identity, Inner};
 use crate::{AccountStatus, Error, Registration, RequestMeta, Verified};
 
 store::sql! {
-    /// The attempts of an address, newest first, and the networks they came from.
-    ATTEMPTS = "SELECT account_id, attempt_network FROM account WHERE email_index = $1 AND status = 'pending' \
+    /// The attempts of an address, newest first, the networks they came from, and how many of their mails still wait.
+    ATTEMPTS = "SELECT account_id, attempt_network, (SELECT COUNT(*) FROM mail \
+        WHERE mail.account_id = account.account_id AND mail.state = 'queued') \
+        FROM account WHERE email_index = $1 AND status = 'pending' \
         ORDER BY created_at DESC, account_id DESC LIMIT 100";
     /// The other attempts of an attempt's address, newest first.
     SIBLINGS = "SELECT account_id FROM account WHERE account_id <> $1 AND status = 'pending' \
@@ -148,19 +150,20 @@ impl Inner {
     }
 
     /// Keeps an address's attempts few. Of the network with the most of them the oldest gives way, so that a network
-    /// that floods an address displaces its own; where all are equal, the oldest of all. The newest one stays.
+    /// that floods an address displaces its own; where all are equal, the oldest of all. Those whose mail is not on its
+    /// way yet stay longer, for the mail would go with them. The newest one stays.
     async fn make_room(&self, tx: &mut Tx, index: [u8; 32], newest: Id<kind::Account>) -> Result<(), Error> {
-        let mut attempts: Vec<(Id<kind::Account>, Option<[u8; 32]>)> = Vec::new();
+        let mut attempts: Vec<(Id<kind::Account>, Option<[u8; 32]>, bool)> = Vec::new();
         for row in tx.query(ATTEMPTS, params![index]).await? {
-            attempts.push((row.get(0)?, row.get(1)?));
+            attempts.push((row.get(0)?, row.get(1)?, row.get::<i64>(2)? == 0));
         }
         while attempts.len() > self.settings.pending_per_address.max(1) as usize {
             let of_network =
                 |network: &Option<[u8; 32]>| attempts.iter().filter(|one| one.1 == *network).count();
             // Newest first, and the last of equal ones is the maximum: the oldest.
             let others = attempts.iter().enumerate().filter(|(_, one)| one.0 != newest);
-            let Some((at, _)) = others.max_by_key(|(_, one)| of_network(&one.1)) else { break };
-            let (gone, _) = attempts.remove(at);
+            let Some((at, _)) = others.max_by_key(|(_, one)| (of_network(&one.1), one.2)) else { break };
+            let (gone, ..) = attempts.remove(at);
             tx.execute(PASS_LINKS, params![gone, newest]).await?;
             self.delete_pending(tx, gone).await?;
         }

@@ -143,7 +143,7 @@ impl Default for Settings {
             public_url: "http://localhost:8080".to_owned(),
             issuer: "http://localhost:8080".to_owned(),
             audience: "fortissimo".to_owned(),
-            mail_from: "Fortissimo <no-reply@localhost>".to_owned(),
+            mail_from: "Fortissimo <no-reply@localhost.localdomain>".to_owned(),
             access_token_ttl_ms: 15 * MINUTE,
             refresh_ttl_ms: 7 * DAY,
             refresh_grace_ms: 10 * SECOND,

@@ -134,11 +134,11 @@ fn each_mistake_is_named_with_its_place_and_remedy() {
         ),
         (
             "[risk]\nnetworks = [{ file = \"x\", kind = \"attacks\", confidence = 2.0 }]",
-            "f.toml:2:55: is a number from 0 to 1",
+            "f.toml:2:58: is a number from 0 to 1",
         ),
         (
             "[risk]\nnetworks = [{ file = \"x\", kind = \"evil\" }]",
-            "f.toml:2:35: unknown value `evil`; known here: attacks, anonymous, hosting",
+            "f.toml:2:34: unknown value `evil`; known here: attacks, anonymous, hosting",
         ),
         (
             "[risk]\nfirst_sign_in = \"deny\"",

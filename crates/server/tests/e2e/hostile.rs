@@ -266,12 +266,13 @@ async fn a_webhook_that_leads_elsewhere_is_not_followed() {
     let key = folder.path().join("webhook.key");
     fs::write(&key, "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=").unwrap();
     let sections = format!(
-        "[alerts]\nwebhook = \"http://127.0.0.1:{}/\"\nwebhook_key = \"file:{}\"\n",
+        "[alerts]\nwebhook = \"http://127.0.0.1:{}/\"\nwebhook_key = \"file:{}\"\n\
+         [[alert]]\nname = \"of-accounts\"\nkinds = [\"account.*\"]\nseverity = \"high\"\n",
         outside.port,
         key.display()
     );
-    // The set-up link of the first start is an alert.
     let program = start(Settings { sections, ..Settings::default() });
+    program.operator().await;
     until("it was asked twice, because that was no delivery", || outside.asked() > 1).await;
     outside.say("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nendless");
     let before = outside.asked();

@@ -177,9 +177,9 @@ async fn what_a_token_or_a_look_opened_ends_with_it_on_every_node() {
     let glass = operator.post("/v1/resources/track/diary/break-glass", wish).await.expect(201).json();
     let glass_end =
         base::Timestamp::parse_rfc3339(glass["expires_at"].as_str().unwrap()).unwrap().as_millis();
-    // Signed in after that, so that the look ends first.
-    let of_operator = token(&nodes.one, OPERATOR).await;
+    // Signed in a second after that, so that the look ends first: a token's end is cut to whole seconds.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let of_operator = token(&nodes.one, OPERATOR).await;
     let mut look = open(nodes.two.port, watch, &of_operator).await;
     let mut beside = open(nodes.two.port, "/plain/room", &of_operator).await;
 
