@@ -132,11 +132,12 @@ impl Audit {
         Ok(swept)
     }
 
-    /// Counts what comes, until `stop` becomes true. One such task in each server.
-    pub async fn count_hours(&self, mut stop: watch::Receiver<bool>) {
+    /// Counts what comes, until `stop` becomes true. One such task in each server. Countries stand in the sealed bodies:
+    /// where nobody knows any, `countries` is false, and no body is opened for counting.
+    pub async fn count_hours(&self, countries: bool, mut stop: watch::Receiver<bool>) {
         let mut failed = false;
         while !*stop.borrow() {
-            match self.count_step().await {
+            match self.count_step(countries).await {
                 // More waits.
                 Ok(MAX_READ..) => {
                     failed = false;
@@ -159,12 +160,12 @@ impl Audit {
     }
 
     /// Counts up to [`MAX_READ`] events; how many there were.
-    pub(crate) async fn count_step(&self) -> Result<usize, AuditError> {
+    pub(crate) async fn count_step(&self, countries: bool) -> Result<usize, AuditError> {
         let core = self.core();
         let mut tx = core.db.begin_read(SCOPE).await?;
         let cursor: u64 = tx.query_one(CURSOR, params![]).await?.get(0)?;
         drop(tx);
-        let entries = self.read_log(cursor, MAX_READ).await?;
+        let entries = self.read_log_of(cursor, MAX_READ, &|_| countries).await?;
         let Some(last) = entries.last() else { return Ok(0) };
         let counts = count(&entries);
         let mut tx = core.db.begin(SCOPE).await?;

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use store::{Db, DbError};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use crate::checking::Checking;
 use crate::gap::{Cause, Losses};
@@ -18,8 +19,11 @@ use crate::outbox::{self, Keyless};
 use crate::packed::Packer;
 use crate::{AuditError, LogSettings, Outcome, Record, TreeHead, log};
 
-/// Events of one transaction at most. Not more, because on SQLite everybody else who writes waits for it.
+/// Events of one transaction at most if somebody waits for it. Not more, because on SQLite everybody else who writes waits
+/// for it, too.
 const BATCH: usize = 128;
+/// Events of one transaction at most if it is all traffic: larger ones cost less for each event.
+const TRAFFIC_BATCH: usize = 512;
 /// How long traffic waits for company.
 const GATHER: Duration = Duration::from_millis(20);
 /// How long a durable record waits for the company that the last one had.
@@ -71,18 +75,43 @@ struct Batch {
 
 impl Batch {
     fn room(&self) -> usize {
-        BATCH.saturating_sub(self.traffic.len() + self.durable.len())
+        let most = if self.durable.is_empty() { TRAFFIC_BATCH } else { BATCH };
+        most.saturating_sub(self.traffic.len() + self.durable.len())
     }
 }
 
-/// Runs until the queues are closed and empty.
+/// Runs until the queues are closed and empty. Traffic is sealed while the traffic before it is being stored.
 pub(crate) async fn run(core: Arc<Core>, mut inbox: Inbox) {
     let mut company = 0;
+    let mut storing: Option<JoinHandle<()>> = None;
     while let Some(mut batch) = inbox.first(&core).await {
         inbox.gather(&mut batch, company).await;
-        company = batch.durable.len();
         metrics::gauge!("fortissimo_audit_queue").set(u32::try_from(inbox.traffic.len()).unwrap_or(u32::MAX));
-        core.write(batch).await;
+        let traffic = core.seal_all(&batch.traffic).await;
+        if let Some(before) = storing.take() {
+            stored(before).await;
+            // Who came meanwhile and waits comes along.
+            inbox.drain_durable(&mut batch);
+        }
+        company = batch.durable.len();
+        let (core, handled) = (Arc::clone(&core), batch.traffic.len());
+        let store = async move { core.store(batch.durable, traffic, handled).await };
+        if company == 0 {
+            storing = Some(tokio::spawn(store));
+        } else {
+            store.await;
+        }
+    }
+    if let Some(before) = storing {
+        stored(before).await;
+    }
+    // One last chance for the gap.
+    core.store(Vec::new(), Vec::new(), 0).await;
+}
+
+async fn stored(before: JoinHandle<()>) {
+    if let Err(error) = before.await {
+        tracing::error!(%error, "storing events broke off");
     }
 }
 
@@ -110,11 +139,8 @@ impl Inbox {
                     }
                 }
                 () = tokio::time::sleep(RETRY), if core.losses.is_open() && !ended => return Some(batch),
-                // Both queues are closed and empty: one last chance for the gap.
-                else => {
-                    core.write(batch).await;
-                    return None;
-                }
+                // Both queues are closed and empty.
+                else => return None,
             }
         }
     }
@@ -150,15 +176,19 @@ impl Inbox {
 
     /// What is in the queues now, as far as there is room.
     fn drain(&mut self, batch: &mut Batch) {
-        while batch.room() > 0
-            && let Ok(durable) = self.durable.try_recv()
-        {
-            batch.durable.push(durable);
-        }
+        self.drain_durable(batch);
         while batch.room() > 0
             && let Ok(record) = self.traffic.try_recv()
         {
             batch.traffic.push(record);
+        }
+    }
+
+    fn drain_durable(&mut self, batch: &mut Batch) {
+        while batch.room() > 0
+            && let Ok(durable) = self.durable.try_recv()
+        {
+            batch.durable.push(durable);
         }
     }
 }
@@ -187,9 +217,8 @@ impl From<KeysError> for Refusal {
 }
 
 impl Core {
-    /// Writes a batch and answers those who wait. Never fails: what is lost is counted.
-    async fn write(&self, batch: Batch) {
-        let Batch { traffic, durable } = batch;
+    /// Seals traffic; what cannot be sealed is counted as lost.
+    async fn seal_all(&self, traffic: &[Record]) -> Vec<(Timestamp, Next)> {
         let mut events = Vec::with_capacity(traffic.len());
         for (index, record) in traffic.iter().enumerate() {
             match self.seal(record).await {
@@ -203,7 +232,14 @@ impl Core {
                 tokio::task::yield_now().await;
             }
         }
-        let all: Vec<&Next> = durable.iter().map(|d| &d.event).chain(events.iter().map(|(_, e)| e)).collect();
+        events
+    }
+
+    /// Writes a batch and answers those who wait. Never fails: what is lost is counted. `handled` records of the traffic
+    /// queue are done with after it.
+    async fn store(&self, durable: Vec<Durable>, traffic: Vec<(Timestamp, Next)>, handled: usize) {
+        let all: Vec<&Next> =
+            durable.iter().map(|d| &d.event).chain(traffic.iter().map(|(_, e)| e)).collect();
         let count = all.len();
         let written = self.write_events(&all).await;
         drop(all);
@@ -211,12 +247,12 @@ impl Core {
             Ok(()) => durable.into_iter().for_each(|durable| answer(durable, Ok(()))),
             Err(refusal) if refusal.outage || count <= 1 => {
                 durable.into_iter().for_each(|durable| self.refuse(durable, &refusal));
-                events.iter().for_each(|(at, _)| self.losses.dropped(*at, Cause::Database));
+                traffic.iter().for_each(|(at, _)| self.losses.dropped(*at, Cause::Database));
             }
             // One bad event must not take the others with it.
-            Err(_) => self.write_singly(durable, &events).await,
+            Err(_) => self.write_singly(durable, &traffic).await,
         }
-        self.log.handled.fetch_add(traffic.len() as u64, Ordering::SeqCst);
+        self.log.handled.fetch_add(handled as u64, Ordering::SeqCst);
     }
 
     async fn write_singly(&self, durable: Vec<Durable>, traffic: &[(Timestamp, Next)]) {

@@ -99,8 +99,9 @@ pub async fn start(config: &Config, clock: Clock, entropy: Entropy) -> Result<Ru
         tokio::spawn(ops::serve(ops, readiness, stopped.clone())),
         tokio::spawn(worker::run(services.clone(), stopped.clone())),
     ];
-    let (audit, stop_counting) = (services.audit.clone(), stopped.clone());
-    tasks.push(tokio::spawn(async move { audit.count_hours(stop_counting).await }));
+    let (audit, stop_counting, countries) =
+        (services.audit.clone(), stopped.clone(), config.geo.city.is_some());
+    tasks.push(tokio::spawn(async move { audit.count_hours(countries, stop_counting).await }));
     let (audit, stop_forgetting) = (services.audit.clone(), stopped.clone());
     tasks.push(tokio::spawn(async move { audit.forget_erased(stop_forgetting).await }));
     tasks.extend(sinks.start(&stopped)?);
