@@ -35,7 +35,7 @@ enum Command {
         /// Seconds for each load run.
         #[arg(long, default_value_t = 8)]
         seconds: u32,
-        /// Only one part, shown and not written to the page (an unknown name lists them).
+        /// Only one part; the others stay on the page as they were measured. An unknown name lists the parts.
         #[arg(long)]
         only: Option<String>,
         /// Events that go through the audit trail while its memory is looked at (default 300000), and with `--only search`

@@ -39,6 +39,7 @@ fn flood(report: &mut Report, seconds: u32) -> Result<()> {
     at_rest();
     let idle = server.resident_kib()?;
     server.signed_in()?;
+    server.add_flooder()?;
     let script = peers::sign_in_script()?;
     server.forget_peak()?;
     Load { url: &sign_in, header: "", connections: 32, seconds, script: Some(&script) }.run()?;

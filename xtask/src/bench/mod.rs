@@ -12,7 +12,7 @@ mod report;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
 use crate::tools;
 use load::{Load, Measured};
@@ -32,6 +32,7 @@ const PARTS: &[(&str, Part)] = &[
     ("audit", audit::measure),
     ("search", audit::search),
     ("access", access),
+    ("micro", micro),
 ];
 
 /// How much is measured.
@@ -42,27 +43,33 @@ pub(crate) struct Effort {
     pub(crate) events: Option<u64>,
 }
 
-/// Measures everything and writes docs/performance.md; or one part, which is only shown.
+/// Measures everything, or one part, and writes it to docs/performance.md.
 pub(crate) fn run(effort: &Effort, only: Option<&str>) -> Result<()> {
     if only == Some("login-risk") {
         return login_risk();
     }
-    let mut report = Report::default();
-    if let Some(only) = only {
-        let Some((_, part)) = PARTS.iter().find(|(name, _)| *name == only) else {
-            let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).chain(["login-risk"]).collect();
-            bail!("there is no part {only}; parts are: {}", names.join(", "));
-        };
-        return part(&mut report, effort);
-    }
-    for (_, part) in PARTS {
-        part(&mut report, effort)?;
-    }
+    let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
+    ensure!(
+        only.is_none_or(|only| names.contains(&only)),
+        "there is no part {}; parts are: {}, login-risk",
+        only.unwrap_or_default(),
+        names.join(", ")
+    );
     let page = tools::root().join("docs/performance.md");
-    // Written twice, so that a failing micro measurement does not take the others with it.
-    report.write(&page)?;
-    micro(&mut report)?;
-    report.write(&page)
+    let mut failed = Vec::new();
+    for (name, part) in PARTS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
+        let mut report = Report::default();
+        // One that fails does not take the others with it, and stays on the page as it was.
+        match part(&mut report, effort) {
+            Ok(()) => report.write(&page, &names, name)?,
+            Err(error) => {
+                eprintln!("bench: {name} failed: {error:#}");
+                failed.push(*name);
+            }
+        }
+    }
+    ensure!(failed.is_empty(), "these parts failed: {}", failed.join(", "));
+    Ok(())
 }
 
 /// The load generator, the peer, and our own program as it is released.
@@ -209,7 +216,7 @@ fn sign_ins(report: &mut Report, seconds: u32) -> Result<()> {
 }
 
 /// The divan benchmarks of the crates; their own lines are the result.
-fn micro(report: &mut Report) -> Result<()> {
+fn micro(report: &mut Report, _: &Effort) -> Result<()> {
     for (package, bench) in peers::MICRO {
         let output = Command::new("cargo")
             .current_dir(tools::root())

@@ -61,23 +61,62 @@ impl Report {
         self.blocks.push([command.to_owned(), output.trim().to_owned()]);
     }
 
-    /// Writes the page.
-    pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let mut page = String::from(
-            "# Performance\n\nWritten by `cargo xtask bench`; do not edit by hand. Everything ran in one run on one machine of 2 cores \
-             that the load generator, the peer and the upstream shared; ratios travel, absolute times do not.\n\n\
-             | what | must reach | measured |\n|---|---|---|\n",
-        );
+    /// Puts this part's figures on the page; the other parts stay as they were measured. `order` is that of the page.
+    pub(crate) fn write(&self, path: &Path, order: &[&str], part: &str) -> Result<()> {
+        let before = std::fs::read_to_string(path).unwrap_or_default();
+        std::fs::write(path, page(&before, order, part, &self.section()?))?;
+        Ok(())
+    }
+
+    fn section(&self) -> Result<String> {
+        let mut text = String::new();
+        if !self.rows.is_empty() {
+            text.push_str("| what | must reach | measured |\n|---|---|---|\n");
+        }
         for [what, goal, measured] in &self.rows {
-            writeln!(page, "| {what} | {goal} | {measured} |")?;
+            writeln!(text, "| {what} | {goal} | {measured} |")?;
         }
         for note in &self.notes {
-            write!(page, "\n{note}\n")?;
+            write!(text, "\n{note}\n")?;
         }
         for [command, output] in &self.blocks {
-            write!(page, "\n## `{command}`\n\n```text\n{output}\n```\n")?;
+            write!(text, "\n`{command}`:\n\n```text\n{output}\n```\n")?;
         }
-        std::fs::write(path, page)?;
-        Ok(())
+        Ok(text)
+    }
+}
+
+const HEAD: &str = "# Performance\n\nWritten by `cargo xtask bench`; do not edit by hand. Each part is one run on one \
+    machine of 2 cores that the load generator, the peer and the upstream shared, and is measured again alone by \
+    `cargo xtask bench --only PART`. Ratios travel, absolute times do not.\n";
+
+/// The page with one part replaced.
+fn page(before: &str, order: &[&str], part: &str, section: &str) -> String {
+    let mut page = HEAD.to_owned();
+    for name in order {
+        let heading = format!("\n## {name}\n\n");
+        let text = if *name == part {
+            section
+        } else {
+            let Some((_, after)) = before.split_once(&heading) else { continue };
+            after.split("\n## ").next().unwrap_or_default()
+        };
+        page.push_str(&heading);
+        page.push_str(text);
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page;
+
+    #[test]
+    fn one_part_is_replaced_and_the_others_stay_in_their_order() {
+        let order = ["a", "b", "c"];
+        let once = page(&page("", &order, "c", "of c\n"), &order, "a", "of a\n");
+        assert!(once.ends_with("\n## a\n\nof a\n\n## c\n\nof c\n"), "{once}");
+        let twice = page(&page(&once, &order, "b", "of b\n"), &order, "a", "anew\n");
+        assert!(twice.ends_with("\n## a\n\nanew\n\n## b\n\nof b\n\n## c\n\nof c\n"), "{twice}");
     }
 }
