@@ -131,9 +131,12 @@ pub(crate) async fn straight(core: &Core, events: &[&Next]) -> Result<bool, DbEr
             core.publish(&head);
             Ok(true)
         }
-        Err(AuditError::Store(error)) if error.is_outage() => Err(error),
-        // Whatever it was, the outbox takes the events, and the sequencer finds out and says so.
-        Ok(None) | Err(_) => Ok(false),
+        // Whatever it was, even a damaged page of the log, the outbox takes the events, and the sequencer finds out, says
+        // so, and leads again when it can.
+        Ok(None) | Err(_) => {
+            core.log.set_leads(false);
+            Ok(false)
+        }
     }
 }
 

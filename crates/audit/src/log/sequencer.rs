@@ -198,10 +198,13 @@ impl Sequencer {
             // Nobody else writes in between: the transaction holds the only writer.
             tx.query(LEAVE_TRACES, params![]).await?;
             let taken = tx.execute(TAKE, params![numbers]).await;
-            let restored = tx.query(LEAVE_NO_TRACES, params![]).await;
-            let taken = taken?;
-            restored?;
-            taken
+            if taken.is_err() {
+                // The transaction does nothing any more, and what it set outlives it.
+                drop(tx);
+                tx = core.db.begin(SCOPE).await?;
+            }
+            tx.query(LEAVE_NO_TRACES, params![]).await?;
+            taken?
         } else {
             tx.execute(TAKE, params![numbers]).await?
         };

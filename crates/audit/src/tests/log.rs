@@ -213,6 +213,35 @@ async fn a_row_written_twice_and_one_that_is_rubbish_do_not_stop_the_log() {
     }
 }
 
+async fn waiting(house: &House) -> i64 {
+    let mut tx = house.db.begin_read(SYSTEM).await.unwrap();
+    tx.query_one(OUTBOX, params![]).await.unwrap().get(0).unwrap()
+}
+
+/// Where writing is one at a time, who leads the log needs no outbox; if that fails, the outbox is there.
+#[tokio::test]
+async fn on_sqlite_the_leader_writes_straight_into_the_log() {
+    let house = House::new(store::Db::memory()).await;
+    let ada = house.account().await;
+    // The first one makes it the leader.
+    house.audit.record_durable(house.critical(ada)).await.unwrap();
+    house.audit.settled().await.unwrap();
+    for size in 2..30 {
+        house.audit.record_durable(house.critical(ada)).await.unwrap();
+        // No sequencer had its turn yet.
+        assert_eq!((house.audit.tree().borrow().size, waiting(&house).await), (size, 0));
+    }
+    for cut in [Cut::AfterMoving, Cut::AfterEvents] {
+        let size = house.audit.tree().borrow().size;
+        *house.audit.0.core.log.cut.lock() = Some(cut);
+        house.audit.record_durable(house.critical(ada)).await.unwrap();
+        assert_eq!((house.audit.tree().borrow().size, waiting(&house).await), (size, 1), "{cut:?}");
+        *house.audit.0.core.log.cut.lock() = None;
+        house.audit.settled().await.unwrap();
+    }
+    assert_eq!(sound(&house).await, 31);
+}
+
 #[tokio::test]
 async fn a_damaged_tree_is_not_continued() {
     let house = House::new(store::Db::memory()).await;

@@ -141,7 +141,7 @@ pub fn judge(
     Ok(head)
 }
 
-/// The signature lines of a witness's answer that are `witness`'s and valid for the checkpoint's text.
+/// The signature lines of a witness's answer that are `witness`'s and valid for the checkpoint's text, one for each key.
 ///
 /// # Errors
 /// If the answer is not signature lines, or none verifies.
@@ -152,14 +152,16 @@ pub fn accept_cosignatures(
 ) -> Result<Vec<String>, NoteError> {
     let note = Note::parse(checkpoint)?;
     let lines = signature_lines(answer)?;
-    let accepted: Vec<String> = lines
-        .iter()
-        .filter(|line| {
-            let key = witness.iter().find(|key| key.id() == line.id && key.name() == line.name);
-            key.is_some_and(|key| key.verify(note.text, &line.signature).is_some())
-        })
-        .map(|line| line.line.to_owned())
-        .collect();
+    let mut accepted = Vec::new();
+    // One line per key: a note has room for few, and others' must not be crowded out.
+    for key in witness {
+        let valid = lines.iter().find(|line| {
+            key.id() == line.id
+                && key.name() == line.name
+                && key.verify(note.text, &line.signature).is_some()
+        });
+        accepted.extend(valid.map(|line| line.line.to_owned()));
+    }
     if accepted.is_empty() { Err(NoteError::Unsigned) } else { Ok(accepted) }
 }
 

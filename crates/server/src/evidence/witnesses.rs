@@ -2,7 +2,7 @@
 
 use audit::{AuditError, Evidence, Heard};
 use bytes::Bytes;
-use crypto::log::{AddCheckpoint, Checkpoint, VerifierKey, accept_cosignatures, size_from_conflict};
+use crypto::log::{AddCheckpoint, Checkpoint, Note, VerifierKey, accept_cosignatures, size_from_conflict};
 use futures_util::future::join_all;
 use http::header::HeaderMap;
 use http::{StatusCode, Uri};
@@ -61,7 +61,9 @@ impl Witnesses {
             heard.push((format!("witness {}+{:08x}", witness.key.name(), witness.key.id()), how));
         }
         let at = services.clock.now();
-        let evidence = (cosigned != note).then(|| Evidence {
+        // What nobody could read afterwards is no evidence.
+        let readable = cosigned != note && Note::parse(&cosigned).is_ok();
+        let evidence = readable.then(|| Evidence {
             size: head.size,
             checkpoint: note,
             evidence: cosigned.into_bytes(),

@@ -107,6 +107,8 @@ fn only_a_known_witness_counts() {
     let trusted = [witness.verifier().clone()];
     let accepted = accept_cosignatures(AT_8, &format!("{other}{line}"), &trusted).unwrap();
     assert_eq!(accepted, std::slice::from_ref(&line));
+    // Said again and again, it counts once.
+    assert_eq!(accept_cosignatures(AT_8, &line.repeat(60), &trusted).unwrap().len(), 1);
     assert!(accept_cosignatures(AT_8, &other, &trusted).is_err());
     assert!(accept_cosignatures(AT_5, &line, &trusted).is_err(), "it is over another checkpoint");
     assert!(accept_cosignatures(AT_8, "no line", &trusted).is_err());
