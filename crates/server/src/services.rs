@@ -227,6 +227,8 @@ fn relation_settings(config: &Resolved) -> RelationSettings {
     RelationSettings {
         self_registration: config.access.self_registration,
         break_glass_max_ms: config.access.break_glass_max.as_ms_i64(),
+        invitation_max_ms: config.access.invitation_max.as_ms_i64(),
+        offer_ttl_ms: config.access.offer_ttl.as_ms_i64(),
         issuer: config.issuer.to_string(),
         ..RelationSettings::default()
     }

@@ -14,13 +14,15 @@ pub struct RelationSettings {
     pub break_glass_max_ms: i64,
     /// How long a collaboration token is valid at most, in milliseconds.
     pub invitation_max_ms: i64,
+    /// How long an offer waits for an answer, in milliseconds.
+    pub offer_ttl_ms: i64,
     /// `iss` of signed collaboration tokens.
     pub issuer: String,
 }
 
 impl Default for RelationSettings {
     /// 65,536 facts for a second; nobody registers objects of their own; break-glass for at most four hours; collaboration
-    /// tokens for 24 hours.
+    /// tokens for 24 hours; offers for 30 days.
     fn default() -> Self {
         Self {
             remembered: 65_536,
@@ -28,6 +30,7 @@ impl Default for RelationSettings {
             self_registration: false,
             break_glass_max_ms: 4 * 3_600_000,
             invitation_max_ms: 24 * 3_600_000,
+            offer_ttl_ms: 30 * 24 * 3_600_000,
             issuer: "http://localhost".into(),
         }
     }

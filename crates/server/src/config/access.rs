@@ -34,6 +34,10 @@ pub struct Access {
     pub self_registration: bool,
     /// How long an administrator can look at somebody's private object for a reason (break-glass) at most.
     pub break_glass_max: Period,
+    /// How long an invitation link lasts at most.
+    pub invitation_max: Period,
+    /// How long an offer to share waits for an answer.
+    pub offer_ttl: Period,
     /// Types of objects beside the built-in ones, with what can be done to them. For more than this, write policies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resource_type: Vec<ResourceType>,
@@ -94,6 +98,8 @@ impl Default for Access {
             risk_limit: 80,
             self_registration: false,
             break_glass_max: Period::from_hours(4),
+            invitation_max: Period::from_hours(24),
+            offer_ttl: Period::from_days(30),
             resource_type: Vec::new(),
         }
     }

@@ -1,11 +1,11 @@
-//! Bounds of what protects accounts: `[accounts]`, `[sessions]`, `[attempts]`. A value beyond them would switch a
+//! Bounds of what protects accounts and what they share: `[accounts]`, `[sessions]`, `[attempts]`, `[access]`. A value beyond them would switch a
 //! protection off, or lock people out, without saying so.
 
 use super::Resolved;
 use super::check::Checker;
 use super::value::Period;
 
-/// Checks the three sections.
+/// Checks the four sections.
 pub(super) fn accounts(config: &Resolved, out: &mut Checker<'_>) {
     let (accounts, sessions, attempts) = (&config.accounts, &config.sessions, &config.attempts);
     let (second, minute, hour, day) =
@@ -38,6 +38,10 @@ pub(super) fn accounts(config: &Resolved, out: &mut Checker<'_>) {
     period("sessions", "fresh_for", sessions.fresh_for, minute, Period::from_minutes(10));
     period("sessions", "second_factor_ttl", sessions.second_factor_ttl, minute, Period::from_minutes(10));
     period("sessions", "known_device_ttl", sessions.known_device_ttl, day, days(400));
+    let access = &config.access;
+    period("access", "break_glass_max", access.break_glass_max, minute, day);
+    period("access", "invitation_max", access.invitation_max, minute, days(30));
+    period("access", "offer_ttl", access.offer_ttl, hour, days(90));
     period("attempts", "window", attempts.window, minute, day);
     period("attempts", "first_delay", attempts.first_delay, second, Period::from_minutes(15));
     period("attempts", "longest_delay", attempts.longest_delay, attempts.first_delay, day);

@@ -123,6 +123,8 @@ fn each_mistake_is_named_with_its_place_and_remedy() {
             "f.toml:4:7: \"none\" is accepted for a server on this machine only; use \"starttls\" or \"implicit\"",
         ),
         ("[mail]\nuser = \"me\"", "f.toml:2:8: needs mail.password = \"env:NAME\" or \"file:PATH\""),
+        ("[access]\ninvitation_max = \"31d\"", "f.toml:2:18: must be between 1m and 30d"),
+        ("[access]\noffer_ttl = \"1s\"", "f.toml:2:13: must be between 1h and 90d"),
         ("[risk]\nnew_device = nan", "f.toml:2:14: a weight is a number from 0 (never counts) to 10"),
         (
             "[risk]\nstep_up_at = 0",
