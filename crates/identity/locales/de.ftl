@@ -95,7 +95,7 @@ codes_stopped-text =
 
     jemand, der Ihr Passwort kennt, hat zu viele falsche Codes eingegeben, den letzten am { $at }. Auf Geräten, die Ihr Konto nicht kennt, werden solche Codes nicht mehr angesehen. Niemand ist hineingekommen.
 
-    Waren Sie es selbst, kommen Sie trotzdem hinein: auf einem Gerät, das Sie schon benutzt haben, mit einem Passkey, mit einem Wiederherstellungscode oder mit einem Code, den Ihnen die Anmeldeseite schickt. Richten Sie danach Ihre Authenticator-App unter Sicherheit ({ $security }) neu ein; damit ist alles wie vorher.
+    Waren Sie es selbst, kommen Sie trotzdem hinein: auf einem Gerät, das Sie schon benutzt haben, mit einem Passkey, mit einem Wiederherstellungscode oder mit einem Code, den Ihnen die Anmeldeseite schickt (nicht, wenn Ihr Passwort zuletzt über einen zugeschickten Link gesetzt wurde). Richten Sie danach Ihre Authenticator-App unter Sicherheit ({ $security }) neu ein; damit ist alles wie vorher.
 codes_stopped-button = Anmelden
 codes_stopped-closing = Waren Sie es nicht, kennt jemand Ihr Passwort: Setzen Sie jetzt ein neues, und benutzen Sie es nirgends sonst.
 

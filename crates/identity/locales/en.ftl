@@ -95,7 +95,7 @@ codes_stopped-text =
 
     somebody who knows your password typed too many wrong codes, the last one on { $at }. Such codes are not looked at any more on devices that are new to your account. Nobody got in.
 
-    If it was you, you still get in: on a device that you have used before, with a passkey, with a recovery code, or with a code that the sign-in page mails to you. Then set your authenticator app up anew under Security ({ $security }); with that everything works as before.
+    If it was you, you still get in: on a device that you have used before, with a passkey, with a recovery code, or with a code that the sign-in page mails to you (not if your password was last set by a mailed link). Then set your authenticator app up anew under Security ({ $security }); with that everything works as before.
 codes_stopped-button = Sign in
 codes_stopped-closing = If it was not you, somebody knows your password: set a new one now, and use it nowhere else.
 

@@ -11,6 +11,7 @@ use store::{Change, Tx, params};
 
 use crate::account::{Account, NO_PASSWORD};
 use crate::attempt::Authenticator;
+use crate::factor::PASSWORD;
 use crate::service::Inner;
 use crate::{AccountCaller, Error, Identity, RequestMeta};
 
@@ -78,12 +79,17 @@ impl Identity {
         }
         let mut tx = inner.db.begin(Scope::System("re-authentication")).await?;
         if let Some(code) = &code {
-            let Some(proof) = inner.check_code(&mut tx, caller.account, code, meta).await? else {
+            let method = if password.is_some() { PASSWORD } else { "" };
+            let checked = inner.check_code(&mut tx, caller.account, method, code, meta).await?;
+            let Some(proof) = checked else {
                 tx.commit().await?;
                 return Err(Error::WrongCode);
             };
             inner.note_passed(&mut tx, caller.account, &proof, Some(caller.session), meta).await?;
             inner.note_second_factor(&mut tx, caller.account, caller.session).await?;
+            if password.is_some() && !proof.by_mail {
+                inner.vouch_for_password(&mut tx, caller.account).await?;
+            }
         }
         if password.is_some() {
             tx.execute(FIRST_AGAIN, params![caller.session, caller.account, inner.now()]).await?;

@@ -25,7 +25,7 @@ store::sql! {
     /// Ends the challenge with its success. Of two at once one gets the row.
     USE = "UPDATE sign_in_challenge SET used_at = $2 WHERE challenge_hash = $1 AND used_at IS NULL RETURNING account_id";
     /// Who the challenge is for, to offer what they have. Takes no try.
-    PEEK = "SELECT account_id FROM sign_in_challenge WHERE challenge_hash = $1 AND kind = $2 AND binding = $3 \
+    PEEK = "SELECT account_id, method FROM sign_in_challenge WHERE challenge_hash = $1 AND kind = $2 AND binding = $3 \
         AND used_at IS NULL AND expires_at > $4 AND attempts < $5";
 }
 
@@ -128,20 +128,21 @@ impl Inner {
         used.map(|_| ()).ok_or(Error::InvalidChallenge)
     }
 
-    /// Whose challenge this is, for offering their factors; takes no try.
+    /// Whose challenge this is and what its first factor was, for offering their factors; takes no try.
     pub(crate) async fn peek_challenge(
         &self,
         tx: &mut Tx,
         kind: SessionKind,
         challenge: &str,
         meta: &RequestMeta,
-    ) -> Result<Id<kind::Account>, Error> {
+    ) -> Result<(Id<kind::Account>, String), Error> {
         if !secret_text::is_plausible(challenge, "") {
             return Err(Error::InvalidChallenge);
         }
         let (hash, binding) = (secret_text::hash(challenge), binding(kind, meta)?);
         let looked = params![hash, kind.as_str(), binding, self.now(), self.settings.challenge_tries];
-        tx.query_opt(PEEK, looked).await?.ok_or(Error::InvalidChallenge)?.get(0).map_err(Error::from)
+        let row = tx.query_opt(PEEK, looked).await?.ok_or(Error::InvalidChallenge)?;
+        Ok((row.get(0)?, row.get(1)?))
     }
 
     /// Notes a second factor that was given rightly.

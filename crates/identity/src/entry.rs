@@ -11,7 +11,7 @@ use threat::login::Circumstances;
 use crate::account::Account;
 use crate::attempt::Guess;
 use crate::challenge::{Pending, Wish};
-use crate::factor::Shown;
+use crate::factor::{PASSWORD, Shown};
 use crate::risk::{Attempt, Proof, Weighed};
 use crate::service::Inner;
 use crate::session::NewSession;
@@ -97,8 +97,8 @@ impl Identity {
         meta: &RequestMeta,
     ) -> Result<SecondFactorOffer, Error> {
         let mut tx = self.0.db.begin_read(Scope::System("second factor")).await?;
-        let account = self.0.peek_challenge(&mut tx, SessionKind::Browser, challenge, meta).await?;
-        self.0.second_factor_offer(&mut tx, account, meta).await
+        let (account, method) = self.0.peek_challenge(&mut tx, SessionKind::Browser, challenge, meta).await?;
+        self.0.second_factor_offer(&mut tx, account, &method, meta).await
     }
 }
 
@@ -147,7 +147,8 @@ impl Inner {
             None
         } else {
             let mut tx = self.db.begin_read(Scope::System("sign-in")).await?;
-            Some(self.second_factor_offer(&mut tx, account, meta).await?).filter(|o| !o.methods.is_empty())
+            let offer = self.second_factor_offer(&mut tx, account, proven.method, meta).await?;
+            Some(offer).filter(|offer| !offer.methods.is_empty())
         };
         if let Some(offer) = offer {
             let mut tx = self.db.begin(Scope::System("sign-in")).await?;
@@ -207,7 +208,7 @@ impl Inner {
             }
             Err(error) => return Err(error),
         };
-        match self.check_code(&mut tx, pending.account.id, code, meta).await {
+        match self.check_code(&mut tx, pending.account.id, &pending.method, code, meta).await {
             Ok(Some(shown)) => Ok(self.complete(tx, pending, kind, &shown, weighed, meta).await?),
             Ok(None) => {
                 tx.commit().await?;
@@ -227,7 +228,7 @@ impl Inner {
     ) -> Result<Weighed, Error> {
         let mut tx = self.db.begin_read(Scope::System("second factor")).await?;
         let account = match self.peek_challenge(&mut tx, kind, challenge, meta).await {
-            Ok(account) => Account::load(&mut tx, account).await?,
+            Ok((account, _)) => Account::load(&mut tx, account).await?,
             Err(Error::InvalidChallenge) => {
                 drop(tx);
                 return self.refuse(None, "invalid-challenge", Error::InvalidChallenge, meta).await;
@@ -263,6 +264,9 @@ impl Inner {
         meta: &RequestMeta,
     ) -> Result<Made, Error> {
         self.use_challenge(&mut tx, &pending).await?;
+        if pending.method == PASSWORD && !shown.by_mail {
+            self.vouch_for_password(&mut tx, pending.account.id).await?;
+        }
         let wish = Wish {
             kind,
             audience: pending.audience.as_deref(),

@@ -1,17 +1,15 @@
 //! Forgotten, reset and changed passwords (AUTH-1, AUTH-2).
 
-use std::time::Duration;
-
 use audit::{Event, Outcome};
 use base::{Email, Id, Scope, Secret, kind};
 use keys::Purpose;
 use store::{Change, Tx, params};
-use tokio::time::{Instant, sleep_until};
 
 use crate::account::{self, Account};
 use crate::attempt::Authenticator;
 use crate::code::CodePurpose;
 use crate::error::retry_races;
+use crate::even::evenly;
 use crate::mail::Letter;
 use crate::service::Inner;
 use crate::{AccountCaller, AccountStatus, Error, Identity, RequestMeta, secret_text};
@@ -28,21 +26,13 @@ store::sql! {
         VALUES ($1, 'reset', NULL, $2, $2)";
 }
 
-/// Whether a link was asked for in vain is answered at multiples of this: where there is an account, there is a letter to
-/// write, to seal and to queue, which otherwise shows in the time.
-const EVEN: Duration = Duration::from_millis(50);
-
 impl Identity {
     /// Mails a reset link if there is such an account; the answer never tells.
     ///
     /// # Errors
     /// Failures of the store only.
     pub async fn forgot_password(&self, email: &Email, meta: &RequestMeta) -> Result<(), Error> {
-        let start = Instant::now();
-        let result = retry_races!(self.0.try_forgot(email, meta));
-        let steps = start.elapsed().as_millis() / EVEN.as_millis() + 1;
-        sleep_until(start + EVEN * u32::try_from(steps).unwrap_or(1)).await;
-        result
+        evenly(async { retry_races!(self.0.try_forgot(email, meta)) }).await
     }
 
     /// Sets a new password by a reset link and ends all sessions. The link also lifts the *compromised* mark.
@@ -88,6 +78,12 @@ impl Identity {
             .await?
             .ok_or(Error::Conflict("The password was changed by somebody else meanwhile."))?;
         tx.execute(KEEP, params![caller.session, caller.account, epoch]).await?;
+        // Whoever had the old password may have let their browser make a passkey.
+        inner.drop_upgrades(&mut tx, account.id, "password-change", meta).await?;
+        if second_factor {
+            // It was given in this session a little while ago, so this password is its owner's.
+            inner.vouch_for_password(&mut tx, account.id).await?;
+        }
         let event = Event::PasswordChanged {};
         inner.after_new_password(tx, &account, &email, Some(caller.session), event, meta).await
     }
@@ -141,9 +137,10 @@ impl Inner {
         self.may_be_short(&mut tx, &account, &hash).await?;
         // The old password may have been somebody else's too, on any of these devices.
         self.forget_devices(&mut tx, id).await?;
-        self.drop_upgrades(&mut tx, id, meta).await?;
+        self.drop_upgrades(&mut tx, id, "password-reset", meta).await?;
         self.consume_code(&mut tx, CodePurpose::Reset, code).await?;
         self.set_password(&mut tx, &account, &hash).await?.ok_or(Error::InvalidCode)?;
+        self.password_came_by_mail(&mut tx, id).await?;
         self.after_new_password(tx, &account, &email, None, Event::PasswordReset {}, meta).await
     }
 

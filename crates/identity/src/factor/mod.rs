@@ -16,6 +16,7 @@ use crate::mail::Letter;
 use crate::service::Inner;
 use crate::{AccountCaller, Error, Identity, RequestMeta};
 
+pub(crate) use stopped::PASSWORD;
 pub(crate) use totp::SETUP_TTL_MS;
 pub use totp::TotpSetup;
 
@@ -97,6 +98,8 @@ pub struct Factors {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shown {
     pub(crate) kind: FactorKind,
+    /// It came to the account's address.
+    pub(crate) by_mail: bool,
 }
 
 impl Identity {
@@ -241,21 +244,24 @@ impl Inner {
 
     /// Checks a code: six digits are a TOTP code, anything else a recovery code. Counts it either way; the transaction
     /// must be committed even if the code is wrong, and dropped if this fails otherwise. `Ok(None)` is a wrong code.
-    /// The transaction is the program's own, because counters belong to nobody.
+    /// The transaction is the program's own, because counters belong to nobody. A code that came by mail is right only
+    /// beside a first factor (`method`) that the mailbox is not.
     pub(crate) async fn check_code(
         &self,
         tx: &mut Tx,
         account: Id<kind::Account>,
+        method: &str,
         code: &Secret<String>,
         meta: &RequestMeta,
     ) -> Result<Option<Shown>, Error> {
         if recovery::is_mailed(code.expose()) {
             // Not counted: its 100 bits need no counter, and nobody shall be able to use its tries up.
-            let right = self.accept_recovery_code(tx, account, code.expose(), meta).await?;
+            let right = self.mail_is_another_factor(tx, account, method).await?
+                && self.accept_recovery_code(tx, account, code.expose(), meta).await?;
             if !right {
                 self.note_wrong_code(tx, account, FactorKind::RecoveryCode, meta).await?;
             }
-            return Ok(right.then_some(Shown { kind: FactorKind::RecoveryCode }));
+            return Ok(right.then_some(Shown { kind: FactorKind::RecoveryCode, by_mail: true }));
         }
         let totp = totp::read(code.expose());
         let (authenticator, kind) = match totp {
@@ -274,7 +280,7 @@ impl Inner {
         };
         if right {
             self.count_success(tx, &guess).await?;
-            return Ok(Some(Shown { kind }));
+            return Ok(Some(Shown { kind, by_mail: false }));
         }
         self.count_failure(tx, &guess, Some(account), meta).await?;
         self.note_wrong_code(tx, account, kind, meta).await?;

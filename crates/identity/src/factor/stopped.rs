@@ -8,6 +8,11 @@
 //! account). Once in, they set the app up anew: *that* is what ends the stop, and the old app with it. An operator can
 //! lift it too.
 //!
+//! A mailbox must not be both factors. Whoever holds it sets the password by a mailed link, stops the codes as a stranger
+//! and would get the second factor by mail, too. So the account remembers that its **password came by mail** until one of
+//! the other second factors was given beside it, and the code by mail stands beside a password only: a provider may be
+//! the same mailbox. It is looked at when it is offered, when it is sent and when it is given.
+//!
 //! The code by mail has 100 bits and no counter of its own, so nobody can use its tries up; a challenge takes five codes.
 
 use access::Permit;
@@ -28,10 +33,16 @@ use crate::{Error, Identity, RequestMeta, SecondFactorOffer, SessionKind};
 /// 100 bits in characters of five; four more than a code on paper, so that the two are told apart.
 pub(super) const MAILED_LENGTH: usize = 20;
 
+/// What a sign-in that began with a password says of itself.
+pub(crate) const PASSWORD: &str = "password";
+
 store::sql! {
     INSERT = "INSERT INTO recovery_code (code_hash, account_id, created_at, expires_at) VALUES ($1, $2, $3, $4)";
     DROP_APPS = "DELETE FROM factor WHERE account_id = $1 AND kind = 'totp' AND confirmed_at IS NOT NULL \
         AND factor_id <> $2 RETURNING factor_id";
+    MAILED_PASSWORD = "SELECT mailed_password FROM account WHERE account_id = $1";
+    MARK = "UPDATE account SET mailed_password = TRUE WHERE account_id = $1";
+    UNMARK = "UPDATE account SET mailed_password = FALSE WHERE account_id = $1 AND mailed_password";
     DEVICES = "SELECT device_id FROM known_device WHERE account_id = $1 ORDER BY device_id LIMIT 100";
 }
 
@@ -40,8 +51,8 @@ impl Identity {
     /// and there is no passkey. More than the hour's budget is silently not sent: the codes that were sent still count.
     ///
     /// # Errors
-    /// [`Error::InvalidChallenge`]; [`Error::Conflict`] if codes are not stopped here, or there is a passkey; failures of
-    /// store and keys.
+    /// [`Error::InvalidChallenge`]; [`Error::Conflict`] if codes are not stopped here, there is a passkey, the sign-in began
+    /// with something else than a password, or that password was set by a mailed link; failures of store and keys.
     pub async fn mail_code(
         &self,
         kind: SessionKind,
@@ -50,9 +61,11 @@ impl Identity {
     ) -> Result<(), Error> {
         let inner = &*self.0;
         let mut tx = inner.db.begin(Scope::System("code by mail")).await?;
-        let account = inner.peek_challenge(&mut tx, kind, challenge, meta).await?;
-        if !inner.second_factor_offer(&mut tx, account, meta).await?.code_by_mail {
-            return Err(Error::Conflict("Codes are mailed only where the codes of the app are stopped."));
+        let (account, method) = inner.peek_challenge(&mut tx, kind, challenge, meta).await?;
+        if !inner.second_factor_offer(&mut tx, account, &method, meta).await?.code_by_mail {
+            return Err(Error::Conflict(
+                "Codes are mailed only where the codes of the app are stopped, beside a password that did not come by mail.",
+            ));
         }
         let account = Account::load(&mut tx, account).await?;
         let email = account.email(inner, &mut tx).await?;
@@ -112,11 +125,12 @@ impl Identity {
 }
 
 impl Inner {
-    /// What the account can be asked for as a second factor, in this browser or client.
+    /// What the account can be asked for as a second factor, in this browser or client, after this first one.
     pub(crate) async fn second_factor_offer(
         &self,
         tx: &mut Tx,
         account: Id<kind::Account>,
+        method: &str,
         meta: &RequestMeta,
     ) -> Result<SecondFactorOffer, Error> {
         let methods = self.factor_kinds(tx, account).await?;
@@ -124,8 +138,44 @@ impl Inner {
             let known = self.known_device(tx, Some(account), meta).await?;
             self.is_stopped(tx, &self.guess(Authenticator::Totp, account.as_bytes(), known, meta)).await?
         };
-        let code_by_mail = codes_stopped && !methods.contains(&FactorKind::Passkey);
+        let code_by_mail = codes_stopped
+            && !methods.contains(&FactorKind::Passkey)
+            && self.mail_is_another_factor(tx, account, method).await?;
         Ok(SecondFactorOffer { methods, codes_stopped, code_by_mail })
+    }
+
+    /// Whether the mailbox proves something that this first factor did not: it was a password, which did not come by mail.
+    pub(super) async fn mail_is_another_factor(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+        method: &str,
+    ) -> Result<bool, Error> {
+        if method != PASSWORD {
+            return Ok(false);
+        }
+        let row = tx.query_opt(MAILED_PASSWORD, params![account]).await?.ok_or(Error::NotFound)?;
+        Ok(!row.get::<bool>(0)?)
+    }
+
+    /// The password that was just set is as good as the mailbox.
+    pub(crate) async fn password_came_by_mail(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+    ) -> Result<(), Error> {
+        tx.execute(MARK, params![account]).await?;
+        Ok(())
+    }
+
+    /// The password was given together with a second factor that did not come by mail: it is its owner's.
+    pub(crate) async fn vouch_for_password(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+    ) -> Result<(), Error> {
+        tx.execute(UNMARK, params![account]).await?;
+        Ok(())
     }
 
     /// Tells the owner that the last try was used up, and how they get in.

@@ -55,7 +55,7 @@ impl Identity {
             }
             PasskeyPurpose::Second { challenge, kind } => {
                 let mut tx = inner.db.begin_read(Scope::System("second factor")).await?;
-                let account = inner.peek_challenge(&mut tx, kind, challenge, meta).await?;
+                let (account, _) = inner.peek_challenge(&mut tx, kind, challenge, meta).await?;
                 let own = inner.passkeys_of(&mut tx, account).await?;
                 let (options, state) = inner.ask(&own)?;
                 (options, Ceremony::Second { challenge: challenge.to_owned(), state })
@@ -131,7 +131,7 @@ impl Identity {
             tx.commit().await?;
             return Err(Error::InvalidPasskey);
         }
-        let shown = Shown { kind: FactorKind::Passkey };
+        let shown = Shown { kind: FactorKind::Passkey, by_mail: false };
         inner.note_passed(&mut tx, account, &shown, Some(session), meta).await?;
         inner.note_first_factor(&mut tx, account, session).await?;
         inner.note_second_factor(&mut tx, account, session).await?;
@@ -286,7 +286,7 @@ impl Inner {
             tx.commit().await?;
             return Err(Error::InvalidPasskey);
         }
-        let shown = Shown { kind: FactorKind::Passkey };
+        let shown = Shown { kind: FactorKind::Passkey, by_mail: false };
         self.complete_led(tx, pending, kind, &shown, weighed, meta).await
     }
 }

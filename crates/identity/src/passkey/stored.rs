@@ -125,16 +125,17 @@ impl Inner {
         Ok(())
     }
 
-    /// Ends the passkeys that browsers made by themselves: where a password is reset, somebody else may have had it, and
-    /// their browser too. The owner's comes back with their next sign-in.
+    /// Ends the passkeys that browsers made by themselves: where a password is set anew, somebody else may have had the old
+    /// one, and their browser too. The owner's comes back with their next sign-in.
     pub(crate) async fn drop_upgrades(
         &self,
         tx: &mut Tx,
         account: Id<kind::Account>,
+        reason: &'static str,
         meta: &RequestMeta,
     ) -> Result<(), Error> {
         for _ in tx.query(DROP_UNDEMANDED, params![account]).await? {
-            let event = Event::MfaRemoved { factor: "passkey", reason: "password-reset" };
+            let event = Event::MfaRemoved { factor: "passkey", reason };
             self.audit.append(tx, &self.record(meta, event).by_account(account)).await?;
         }
         Ok(())

@@ -12,7 +12,7 @@
 //! * the ceremony is of a kind of its own, of one session, for five minutes, once;
 //! * that session **began with a password** at most five minutes ago, and had all the account's factors;
 //! * its owner is told by mail;
-//! * nobody depends on such a passkey: it makes no second factor demanded, and a reset of the password ends it;
+//! * nobody depends on such a passkey: it makes no second factor demanded, and a reset or a change of the password ends it;
 //! * it signs in only with user verification, like every other one.
 
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use access::Permit;
 use base::Secret;
-use identity::{Error, FactorKind, RequestMeta, SessionKind, Settings, TokenPair};
+use identity::{Again, Error, FactorKind, RequestMeta, SessionKind, Settings, TokenPair};
 use store::params;
 
 use crate::factors::{App, Person, challenge, person};
@@ -11,6 +11,9 @@ use crate::house::{HOUR, House, OTHER_PASSWORD, PASSWORD, SECOND, credentials, q
 const STOP: i64 = 6;
 
 store::sql! {
+    ELSEWHERE = "UPDATE sign_in_challenge SET method = $2 WHERE account_id = $1 AND used_at IS NULL";
+    MARK = "UPDATE account SET mailed_password = TRUE WHERE account_id = $1";
+    MARKED = "SELECT count(*) FROM account WHERE account_id = $1 AND mailed_password";
     APPS = "SELECT count(*) FROM factor WHERE account_id = $1 AND kind = 'totp' AND confirmed_at IS NOT NULL";
 }
 
@@ -138,6 +141,145 @@ async fn a_code_by_mail_lets_in_and_a_new_app_ends_the_stop() {
         let late = mailed_code(&mails[1].text);
         let half = challenge(&house, "ada").await;
         assert!(matches!(give(&house, &half, &late).await, Err(Error::WrongCode)), "too late");
+    }
+}
+
+/// Whoever holds the mailbox sets a password by a mailed link.
+async fn reset(house: &House, name: &str, password: &str) {
+    let email = format!("{name}@example.com").parse().unwrap();
+    house.identity.forgot_password(&email, &house.meta()).await.unwrap();
+    let mails = house.mails().await;
+    let code = mails.iter().find(|mail| mail.kind == "reset").unwrap().code();
+    house.identity.reset_password(&code, secret(password), &house.meta()).await.unwrap();
+    house.mails().await;
+}
+
+/// Whether a code by mail is offered, and whether it is sent; both must say the same.
+async fn is_mailed(house: &House) -> bool {
+    let signed_in = house.identity.sign_in(credentials("ada", PASSWORD), &house.meta()).await.unwrap();
+    let half = signed_in.partial().unwrap();
+    assert!(half.offer.codes_stopped);
+    let sent = house.identity.mail_code(SessionKind::Token, half.challenge.expose(), &house.meta()).await;
+    assert!(matches!(sent, Ok(()) | Err(Error::Conflict(_))), "{sent:?}");
+    assert_eq!(half.offer.code_by_mail, sent.is_ok());
+    // And on the page of a browser.
+    let wish = credentials("ada", PASSWORD);
+    let half = house.identity.sign_in_browser(wish, &house.meta()).await.unwrap().partial().unwrap();
+    let mut meta = house.meta();
+    meta.challenge = half.browser.as_ref().map(|value| value.expose().as_str().into());
+    let offer = house.identity.challenge_offer(half.challenge.expose(), &meta).await.unwrap();
+    assert_eq!(offer.code_by_mail, sent.is_ok());
+    let page = house.identity.mail_code(SessionKind::Browser, half.challenge.expose(), &meta).await;
+    assert_eq!(page.is_ok(), sent.is_ok());
+    sent.is_ok()
+}
+
+#[tokio::test]
+async fn the_mailbox_alone_is_never_both_factors() {
+    for house in House::all_with(settings()).await {
+        let ada = person(&house, "ada").await;
+        // A code that was mailed while the password was the owner's.
+        stop(&house, "ada", "000000").await;
+        house.mails().await;
+        assert!(is_mailed(&house).await, "the password is the owner's own");
+        let code = mailed_code(&house.mails().await[0].text);
+        // The password that a mailed link set stands for the mailbox only: nothing is offered, sent or taken.
+        reset(&house, "ada", PASSWORD).await;
+        assert!(!is_mailed(&house).await);
+        assert!(house.deliver().await.is_empty(), "nothing is sent");
+        let half = challenge(&house, "ada").await;
+        assert!(matches!(give(&house, &half, &code).await, Err(Error::WrongCode)), "sent before the reset");
+        // An operator who lifts the stop does not make the password anybody's: after the next stop it is the same.
+        let permit = Permit::for_system("test");
+        house.identity.lift_stops(permit, ada.caller.account, &house.meta()).await.unwrap();
+        stop(&house, "ada", "000000").await;
+        assert!(!is_mailed(&house).await);
+        // With a code on paper beside it, it is its owner's again, and so is the mailbox another factor.
+        let half = challenge(&house, "ada").await;
+        give(&house, &half, &ada.codes[0]).await.unwrap();
+        assert!(is_mailed(&house).await);
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_came_by_mail_is_the_owners_after_a_second_factor() {
+    for house in House::all_with(settings()).await {
+        let ada = person(&house, "ada").await;
+        // A code of the app at a sign-in.
+        reset(&house, "ada", PASSWORD).await;
+        let half = challenge(&house, "ada").await;
+        let pair = give(&house, &half, &ada.app.code(&house, 0)).await.unwrap();
+        stop(&house, "ada", "000000").await;
+        house.mails().await;
+        assert!(is_mailed(&house).await);
+        // A change in a session that gave the second factor takes nothing back.
+        let caller = house.caller(&pair).await.unwrap();
+        house
+            .identity
+            .change_password(&caller, secret(PASSWORD), secret(OTHER_PASSWORD), &house.meta())
+            .await
+            .unwrap();
+        house
+            .identity
+            .change_password(&caller, secret(OTHER_PASSWORD), secret(PASSWORD), &house.meta())
+            .await
+            .unwrap();
+        assert!(is_mailed(&house).await);
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_the_password_beside_a_second_factor_makes_it_the_owners() {
+    for house in House::all_with(settings()).await {
+        let ada = person(&house, "ada").await;
+        stop(&house, "ada", "000000").await;
+        // As if the mark were left although the factors were given.
+        for marked in [false, true] {
+            if marked {
+                house.execute(MARK, params![ada.caller.account]).await;
+            }
+            assert_eq!(is_mailed(&house).await, !marked);
+        }
+        let again = Again { password: None, code: Some(secret(ada.codes[0].expose())) };
+        house.identity.reauthenticate(&ada.caller, again, &house.meta()).await.unwrap();
+        assert!(!is_mailed(&house).await, "nobody said that the password is theirs");
+        let caller = &ada.caller;
+        house
+            .identity
+            .change_password(caller, secret(PASSWORD), secret(OTHER_PASSWORD), &house.meta())
+            .await
+            .unwrap();
+        assert_eq!(house.count(MARKED, params![caller.account]).await, 0);
+        // Both given again do the same.
+        house.execute(MARK, params![caller.account]).await;
+        let again =
+            Again { password: Some(secret(OTHER_PASSWORD)), code: Some(secret(ada.codes[1].expose())) };
+        house.identity.reauthenticate(caller, again, &house.meta()).await.unwrap();
+        assert_eq!(house.count(MARKED, params![caller.account]).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_code_by_mail_stands_beside_a_password_only() {
+    for house in House::all_with(settings()).await {
+        let ada = person(&house, "ada").await;
+        stop(&house, "ada", "000000").await;
+        house.mails().await;
+        let half = challenge(&house, "ada").await;
+        house.identity.mail_code(SessionKind::Token, half.expose(), &house.meta()).await.unwrap();
+        let code = mailed_code(&house.mail("factor_code").await.text);
+        // The provider may be the same mailbox.
+        house.execute(ELSEWHERE, params![ada.caller.account, "provider"]).await;
+        let refused = house.identity.mail_code(SessionKind::Token, half.expose(), &house.meta()).await;
+        assert!(matches!(refused, Err(Error::Conflict(_))));
+        assert!(matches!(give(&house, &half, &code).await, Err(Error::WrongCode)));
+        // Nor does it stand alone in a session that somebody found open.
+        let again = Again { password: None, code: Some(secret(code.expose())) };
+        let refused = house.identity.reauthenticate(&ada.caller, again, &house.meta()).await;
+        assert!(matches!(refused, Err(Error::WrongCode)));
+        // That has not used it up.
+        house.execute(ELSEWHERE, params![ada.caller.account, "password"]).await;
+        give(&house, &half, &code).await.unwrap();
     }
 }
 

@@ -1,6 +1,6 @@
 //! When a browser may make a passkey by itself. What it then answers is tried over HTTP, with an authenticator.
 
-use identity::Error;
+use identity::{Error, FactorKind};
 use store::params;
 
 use crate::factors::person;
@@ -71,5 +71,32 @@ async fn a_passkey_that_nobody_asked_for_is_asked_for_by_nobody_and_ends_with_a_
         let code = mails.iter().find(|mail| mail.kind == "reset").unwrap().code();
         house.identity.reset_password(&code, secret(OTHER_PASSWORD), &house.meta()).await.unwrap();
         assert_eq!(house.count(FACTORS, params![bob.caller.account]).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_passkey_that_nobody_asked_for_ends_with_a_change_of_the_password() {
+    for house in House::all().await {
+        let ada = person(&house, "ada").await;
+        let account = ada.caller.account;
+        let factor: base::Id<base::kind::Factor> = base::Id::new(&house.clock, &house.entropy);
+        house.execute(QUIET_PASSKEY, params![factor, account, house.clock.now()]).await;
+        assert_eq!(house.count(FACTORS, params![account]).await, 2);
+        let wrong = secret(OTHER_PASSWORD);
+        let refused =
+            house.identity.change_password(&ada.caller, wrong, secret(PASSWORD), &house.meta()).await;
+        assert!(matches!(refused, Err(Error::WrongCredentials)));
+        assert_eq!(house.count(FACTORS, params![account]).await, 2, "nothing was changed");
+        let current = secret(PASSWORD);
+        house
+            .identity
+            .change_password(&ada.caller, current, secret(OTHER_PASSWORD), &house.meta())
+            .await
+            .unwrap();
+        // The app, which somebody chose, stays.
+        assert_eq!(house.count(FACTORS, params![account]).await, 1);
+        let factors = house.identity.factors(&ada.caller).await.unwrap().factors;
+        assert_eq!(factors[0].kind, FactorKind::Totp);
+        assert!(house.events().await.contains(&"mfa.removed".to_owned()));
     }
 }
