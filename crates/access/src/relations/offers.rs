@@ -13,8 +13,6 @@ use super::shares::{self, Given, Share};
 use super::{AccessError, Asker, Changing, Inner, Relations, invalid, people, read, shown};
 use crate::{Action, Assurance, Hold, Relation, ResourceRef, Revision, Subject};
 
-/// How long somebody can accept, in milliseconds.
-const LASTS_MS: i64 = 30 * 24 * 3_600_000;
 /// Characters of a name or address.
 const MAX_NAME: usize = 255;
 /// Offers of one object that can be open, and that are listed.
@@ -25,9 +23,11 @@ const PAGE: u32 = 100;
 store::sql! {
     MAKE = "INSERT INTO access_offer (offer_id, object_id, account_id, receiver_id, sealed_name, relation, until_at, \
         created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    DROP_OFFER = "DELETE FROM access_offer WHERE offer_id = $1";
+    pub(crate) DROP_OFFER = "DELETE FROM access_offer WHERE offer_id = $1";
     /// It is as if it had never reached them.
     DECLINE = "UPDATE access_offer SET receiver_id = NULL WHERE offer_id = $1";
+    /// All that is offered to somebody of one object.
+    DECLINE_ALL = "UPDATE access_offer SET receiver_id = NULL WHERE object_id = $1 AND receiver_id = $2";
     OF_OBJECT = "SELECT offer_id, account_id, sealed_name, relation, until_at, created_at, expires_at FROM access_offer \
         WHERE object_id = $1 AND expires_at > $2 ORDER BY offer_id DESC LIMIT $3";
     TO_ME = "SELECT f.offer_id, f.account_id, o.kind, o.name, f.relation, f.until_at, f.expires_at FROM access_offer f \
@@ -171,7 +171,7 @@ impl Relations {
             .keys
             .seal(&mut change.tx, keys::Subject::Account(asker), field(id), name.as_bytes())
             .await?;
-        let expires_at = change.now.plus_ms(LASTS_MS);
+        let expires_at = change.now.plus_ms(inner.settings.offer_ttl_ms);
         let row =
             params![id, known.id, asker, receiver, sealed, relation.as_str(), until, change.now, expires_at];
         change.tx.execute(MAKE, row).await?;
@@ -189,7 +189,8 @@ impl Relations {
         self.0.finish(offering.change, Change::Object(offering.object)).await
     }
 
-    /// Accepts an offer: the asker has the relation from now on, as far as who offered it can still give it.
+    /// Accepts an offer: the asker has the relation from now on, as far as who offered it can still give it. What else of
+    /// the object was offered to them counts as declined.
     ///
     /// # Errors
     /// [`AccessError::NotFound`] if there is none for the asker; [`AccessError::Conflict`] if it does not hold any more,
@@ -232,9 +233,9 @@ impl Relations {
         if !hold.at(change.now) {
             return Err(GONE);
         }
-        change.tx.execute(DROP_OFFER, params![offer]).await?;
         let given = Given {
             to: Share::Account(asker),
+            accepted: Some(offer),
             relation,
             expires_at: hold.end(),
             granted_by: offerer,
@@ -357,6 +358,17 @@ const fn field(offer: Id<kind::Offer>) -> Field<'static> {
 }
 
 impl Inner {
+    /// What was offered to somebody before their access was settled counts no more: else they could take back with it what
+    /// was taken from them. It is as if they had declined, so that nobody learns which offers had reached anybody.
+    pub(crate) async fn decline_offers(
+        &self,
+        change: &mut Changing,
+        object: Id<kind::Object>,
+        receiver: Id<kind::Account>,
+    ) -> Result<u64, AccessError> {
+        Ok(change.tx.execute(DECLINE_ALL, params![object, receiver]).await?)
+    }
+
     /// The name of an offer; empty if its key is gone.
     async fn open_name(
         &self,

@@ -9,8 +9,8 @@ use store::{Change, params};
 
 use super::read::Known;
 use super::{
-    AccessError, Asker, Changing, Inner, Relations, account_word, invalid, objects::HAS_PARTS, people, shown,
-    teams,
+    AccessError, Asker, Changing, Inner, Relations, account_word, invalid, objects::HAS_PARTS,
+    offers::DROP_OFFER, people, shown, teams,
 };
 use crate::{Action, Facts, Hold, Relation, ResourceRef, Revision, Subject};
 
@@ -159,11 +159,12 @@ impl Relations {
         };
         let expires_at = until(expires_at, reach.limit, change.now)?;
         check_receiver(&mut change, &known, asker, to).await?;
-        let given = Given { to, relation, expires_at, granted_by: asker, hangs_on: reach.hangs_on };
+        let given =
+            Given { to, accepted: None, relation, expires_at, granted_by: asker, hangs_on: reach.hangs_on };
         inner.put(change, by, &known, &given).await
     }
 
-    /// Takes somebody's relation and all that hangs on it. For the owner, for who gave it, and for who has it.
+    /// Takes somebody's relation and all that hangs on it; what was offered to them counts as declined. For the owner, for who gave it, and for who has it.
     ///
     /// # Errors
     /// [`AccessError::NotFound`] if there is none that the asker may know of; [`AccessError::Denied`].
@@ -191,6 +192,9 @@ impl Relations {
             return Err(AccessError::NotFound);
         }
         let also = inner.take(&mut change, known.id, from).await?;
+        if let Share::Account(account) = from {
+            inner.decline_offers(&mut change, known.id, account).await?;
+        }
         let event = Event::AccessRevoked {
             resource: shown(resource),
             subject: from.word(),
@@ -285,6 +289,8 @@ async fn check_receiver(
 /// A relation that somebody is about to have.
 pub(crate) struct Given {
     pub(crate) to: Share,
+    /// The offer that it comes from, which is used up.
+    pub(crate) accepted: Option<Id<kind::Offer>>,
     pub(crate) relation: Relation,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) granted_by: Id<kind::Account>,
@@ -292,7 +298,8 @@ pub(crate) struct Given {
 }
 
 impl Inner {
-    /// Writes the row of a relation, and what follows from having less than before. The same again changes nothing.
+    /// Writes the row of a relation, and what follows from having less than before. Offers to who has it count no more. The
+    /// same again changes nothing but those.
     pub(crate) async fn put(
         &self,
         mut change: Changing,
@@ -300,7 +307,7 @@ impl Inner {
         known: &Known,
         given: &Given,
     ) -> Result<Revision, AccessError> {
-        let &Given { to, relation, expires_at, granted_by, hangs_on } = given;
+        let &Given { to, accepted, relation, expires_at, granted_by, hangs_on } = given;
         if let Some(row) = change.tx.query_opt(ROW, params![known.id, to.bytes()]).await? {
             let (was, until): (Option<Relation>, Option<Timestamp>) =
                 (people::relation(&row.get::<String>(0)?), row.get(1)?);
@@ -309,7 +316,12 @@ impl Inner {
                 return Err(AccessError::Conflict("They have access already, and not from you."));
             }
             if was == Some(relation) && until == expires_at {
-                return Ok(change.unneeded());
+                if self.settle_offers(&mut change, known, to, accepted).await? == 0 {
+                    return Ok(change.unneeded());
+                }
+                // No decision stands on an offer.
+                change.tx.commit().await?;
+                return Ok(change.revision);
             }
             self.weaken(&mut change, known, to, was, relation, expires_at).await?;
         }
@@ -333,6 +345,7 @@ impl Inner {
             change.revision.0
         ];
         change.tx.execute(GIVE, row).await?;
+        self.settle_offers(&mut change, known, to, accepted).await?;
         let event = Event::AccessGranted {
             resource: shown(&known.facts.resource),
             subject: to.word(),
@@ -343,6 +356,24 @@ impl Inner {
         self.note(&mut change, by, Some(known.owner), event).await?;
         let told = self.touched(&mut change, known.id).await?;
         self.finish(change, told).await
+    }
+
+    /// Ends the offer that was accepted and puts the others to the same account aside; says how many there were.
+    async fn settle_offers(
+        &self,
+        change: &mut Changing,
+        known: &Known,
+        to: Share,
+        accepted: Option<Id<kind::Offer>>,
+    ) -> Result<u64, AccessError> {
+        let used = match accepted {
+            Some(offer) => change.tx.execute(DROP_OFFER, params![offer]).await?,
+            None => 0,
+        };
+        match to {
+            Share::Account(account) => Ok(used + self.decline_offers(change, known.id, account).await?),
+            Share::Team(_) => Ok(used),
+        }
     }
 
     /// What a change of an object's shares changes: what is part of it inherits them.

@@ -51,6 +51,8 @@ impl Relations {
         }
         change.tx.execute(FREE, params![known.id, to, change.revision.0]).await?;
         change.tx.execute(DROP_OWN, params![known.id, to]).await?;
+        // An owner needs none, and shall not come back with one when they own it no more.
+        inner.decline_offers(&mut change, known.id, to).await?;
         if keep {
             let row = params![
                 known.id,

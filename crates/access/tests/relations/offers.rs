@@ -152,6 +152,90 @@ async fn accepting_gives_what_can_still_be_given() {
     }
 }
 
+/// What somebody is offered.
+async fn count(house: &House, to: &Person) -> usize {
+    house.relations.offered(&to.asker).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn what_was_taken_does_not_come_back_with_an_older_offer() {
+    for house in House::all().await {
+        let (ada, bob, eve) = (house.artist().await, house.artist().await, house.artist().await);
+        let song = project("song");
+        house.own(&ada, &song).await;
+        house.collaborate(&ada, &song, &bob).await;
+        // By name and by address, and by somebody else, too.
+        make(&house, &ada, &to("eve", Some(&eve))).await.unwrap();
+        make(&house, &ada, &joining("eve@example.com", Some(&eve))).await.unwrap();
+        make(&house, &bob, &joining("eve", Some(&eve))).await.unwrap();
+        let all = house.relations.offered(&eve.asker).await.unwrap();
+        assert_eq!(all.len(), 3);
+        // With one of them the others are answered. Who made them sees them as before.
+        house.relations.accept_offer(&eve.asker, all[1].id).await.unwrap();
+        assert_eq!(count(&house, &eve).await, 0);
+        assert_eq!(house.relations.offers(&ada.asker, &song).await.unwrap().len(), 2);
+        // One that comes later, while they have access, ends with that.
+        make(&house, &ada, &to("eve", Some(&eve))).await.unwrap();
+        let later = only(&house, &eve).await;
+        let other = project("other");
+        house.own(&ada, &other).await;
+        house.clock.advance_ms(1);
+        let wish = to("eve", Some(&eve));
+        let offering = house.relations.offer(&ada.asker, &other, &wish).await.unwrap();
+        house.relations.finish_offer(offering).await.unwrap();
+        house.relations.unshare(&ada.asker, &song, eve.share()).await.unwrap();
+        for offer in all.iter().map(|offer| offer.id).chain([later]) {
+            assert_eq!(fault(house.relations.accept_offer(&eve.asker, offer).await), "not-found");
+        }
+        assert!(!house.may(&eve, "project:read", &song).await);
+        // What is offered of something else, or to somebody else, stays.
+        only(&house, &eve).await;
+        // A new offer is a new decision.
+        make(&house, &ada, &to("eve", Some(&eve))).await.unwrap();
+        let again = house.relations.offered(&eve.asker).await.unwrap()[0].id;
+        house.relations.accept_offer(&eve.asker, again).await.unwrap();
+        assert!(house.may(&eve, "project:read", &song).await);
+    }
+}
+
+#[tokio::test]
+async fn an_offer_of_what_somebody_has_is_used_up_when_it_is_accepted() {
+    for house in House::all().await {
+        let (ada, eve) = (house.artist().await, house.artist().await);
+        let song = project("song");
+        house.own(&ada, &song).await;
+        house.relations.share(&ada.asker, &song, eve.share(), Relation::Shared, None).await.unwrap();
+        make(&house, &ada, &to("eve", Some(&eve))).await.unwrap();
+        let id = only(&house, &eve).await;
+        house.relations.accept_offer(&eve.asker, id).await.unwrap();
+        assert_eq!(count(&house, &eve).await, 0);
+        assert_eq!(fault(house.relations.accept_offer(&eve.asker, id).await), "not-found");
+        house.relations.unshare(&ada.asker, &song, eve.share()).await.unwrap();
+        assert!(!house.may(&eve, "project:read", &song).await);
+    }
+}
+
+#[tokio::test]
+async fn who_was_made_less_does_not_become_more_with_an_older_offer() {
+    for house in House::all().await {
+        let (ada, eve) = (house.artist().await, house.artist().await);
+        let song = project("song");
+        house.own(&ada, &song).await;
+        house.collaborate(&ada, &song, &eve).await;
+        make(&house, &ada, &joining("eve", Some(&eve))).await.unwrap();
+        let id = only(&house, &eve).await;
+        house.relations.share(&ada.asker, &song, eve.share(), Relation::Shared, None).await.unwrap();
+        assert_eq!(fault(house.relations.accept_offer(&eve.asker, id).await), "not-found");
+        // Nor does who owned it come back with what was offered to them before they did.
+        make(&house, &ada, &joining("eve", Some(&eve))).await.unwrap();
+        let id = only(&house, &eve).await;
+        house.relations.transfer(&ada.asker, &song, eve.id(), false).await.unwrap();
+        house.relations.transfer(&eve.asker, &song, ada.id(), false).await.unwrap();
+        assert_eq!(fault(house.relations.accept_offer(&eve.asker, id).await), "not-found");
+        assert!(!house.may(&eve, "project:read", &song).await);
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_offered_is_refused_by_its_field() {
     for house in House::all().await {
