@@ -34,6 +34,7 @@ mod packed;
 mod place;
 mod record;
 mod regular;
+mod scrub;
 mod search;
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use base::{Actor, Id, kind as ids};
+use keys::Subject;
 use store::{Db, DbConfig, params, sql, testing};
 
 use super::{House, SYSTEM, eventually, operator, owner};
+use crate::forget::{Forgetting, Step};
 use crate::verify::{Database, Finding, Part, Rows, Trust, rows, tree};
 use crate::{Audit, Erasure, Event, Filter, Record, Selection};
 
@@ -22,6 +24,14 @@ sql! {
     ADD_BODY = "INSERT INTO audit_body (idx, slot, id, account_id, body) SELECT idx, $2, id, $3, body FROM audit_event WHERE idx = $1";
     DROP_BODY = "DELETE FROM audit_body WHERE idx = $1 AND slot = $2";
     MOVE_ROW = "UPDATE audit_event SET idx = $2 WHERE idx = $1";
+    CHANGE_LEAF = sqlite "UPDATE audit_event SET leaf = CAST(replace(CAST(leaf AS TEXT), 'system', 'sistem') AS BLOB) WHERE idx = $1",
+        postgres "UPDATE audit_event SET leaf = leaf WHERE idx = $1";
+    WAIT = "INSERT INTO audit_outbox (account_id, events) VALUES (NULL, $1)";
+    WAITED = "DELETE FROM audit_outbox WHERE seq = (SELECT min(seq) FROM audit_outbox)";
+    PAGES = sqlite "SELECT page_count FROM pragma_page_count", postgres "SELECT CAST(0 AS bigint)";
+    FREE = sqlite "SELECT freelist_count FROM pragma_freelist_count", postgres "SELECT CAST(0 AS bigint)";
+    FREE_FILL = sqlite "INSERT INTO audit_scrub (filler) VALUES (zeroblob(2600000))", postgres "DELETE FROM audit_scrub";
+    FREE_EMPTY = "DELETE FROM audit_scrub";
     PUT_SIZE = "UPDATE audit_tree SET size = size + $1";
 }
 
@@ -59,10 +69,16 @@ async fn erase(audit: &Audit, db: &Db, account: Id<ids::Account>) {
 }
 
 async fn verified(house: &House) -> Rows {
+    verified_around(house, async || {}).await
+}
+
+/// Verifies; something happens after the tree was read and before the rows are.
+async fn verified_around(house: &House, between: impl AsyncFnOnce()) -> Rows {
     house.audit.settled().await.unwrap();
     let trust = Trust { origin: None, keys: house.keys.log_verifiers(), witnesses: Vec::new() };
     let tree = tree(&mut Database::new(house.db.clone()), &trust, &[]).await.unwrap();
     assert!(tree.findings.none(), "{:?}", tree.findings);
+    between().await;
     rows(&house.db, &house.keys, tree.head.unwrap().size, &tree.erasures).await.unwrap()
 }
 
@@ -144,26 +160,209 @@ async fn the_task_goes_on_until_nothing_can_come_any_more() {
     erase(&house.audit, &house.db, ada).await;
     house.audit.settled().await.unwrap();
     let mut rows = 0;
+    let mut state = Forgetting::default();
+    let mut step = async || house.audit.forget_step(&mut state).await.unwrap().rows;
     // More than one transaction's worth, and then nothing for a while.
     for expected in [100, 51, 0, 0] {
-        let step = house.audit.forget_step().await.unwrap();
-        assert_eq!(step, expected);
-        rows += step;
+        let changed = step().await;
+        assert_eq!(changed, expected);
+        rows += changed;
     }
     assert_eq!((rows, named(&house, ada).await), (151, 0));
     house.audit.record_durable(house.critical(ada)).await.unwrap();
     house.audit.settled().await.unwrap();
-    assert_eq!(house.audit.forget_step().await.unwrap(), 0, "it is not due yet");
+    assert_eq!(step().await, 0, "it is not due yet");
     house.clock.advance_ms(30_000);
-    assert_eq!(house.audit.forget_step().await.unwrap(), 1);
-    assert_eq!(house.audit.forget_step().await.unwrap(), 0);
+    assert_eq!(step().await, 1);
+    assert_eq!(step().await, 0);
+    // Ever more seldom.
+    for wait in [300_000, 3_600_000] {
+        house.audit.record_durable(house.critical(ada)).await.unwrap();
+        house.audit.settled().await.unwrap();
+        house.clock.advance_ms(wait - 1);
+        assert_eq!(step().await, 0, "not due before {wait}");
+        house.clock.advance_ms(1);
+        assert_eq!((step().await, step().await), (1, 0), "due after {wait}");
+    }
     assert_eq!(count(&house, WAITING, params![]).await, 1);
     house.clock.advance_ms(3 * 3_600_000);
-    assert_eq!(house.audit.forget_step().await.unwrap(), 0);
+    assert_eq!(step().await, 0);
     assert_eq!(count(&house, WAITING, params![]).await, 0, "not even here is she named");
     let verified = verified(&house).await;
     assert!(verified.findings.none(), "{:?}", verified.findings);
     assert_eq!(of(&house, bob).await, 0);
+}
+
+#[tokio::test]
+async fn who_is_erased_while_the_log_is_verified_is_no_finding() {
+    for db in testing::databases().await {
+        let house = House::new(db).await;
+        let (ada, bob, eve) = (house.account().await, house.account().await, house.account().await);
+        life(&house, ada, bob).await;
+        let found = verified_around(&house, async || erase(&house.audit, &house.db, ada).await).await;
+        assert!(found.findings.none(), "erased, not cleared: {:?}", found.findings);
+        assert_eq!(found.erased.into_iter().collect::<Vec<_>>(), [(8, 6)]);
+        let found = verified_around(&house, async || {
+            erase(&house.audit, &house.db, bob).await;
+            house.audit.forget_now(bob).await.unwrap();
+            house.audit.settled().await.unwrap();
+            house.audit.forget_now(bob).await.unwrap();
+        })
+        .await;
+        assert!(found.findings.none(), "erased and cleared: {:?}", found.findings);
+        assert_eq!(found.erased.keys().copied().collect::<Vec<_>>(), [8, 9]);
+
+        // A key that goes without a word, while somebody else's goes with one.
+        let (dan, at) = (house.account().await, house.audit.tree().borrow().size);
+        for account in [eve, dan] {
+            house.audit.record_durable(house.critical(account)).await.unwrap();
+        }
+        let found = verified_around(&house, async || {
+            erase(&house.audit, &house.db, dan).await;
+            let mut tx = house.db.begin(SYSTEM).await.unwrap();
+            assert!(house.keys.destroy_subject(&mut tx, Subject::Account(eve)).await.unwrap());
+            tx.commit().await.unwrap();
+        })
+        .await;
+        let words: Vec<_> = found.findings.listed.iter().map(Finding::word).collect();
+        assert_eq!(words, ["unauthorised"], "{:?}", found.findings);
+        let index = match found.findings.listed[0] {
+            Finding::ErasedWithoutAuthority { index, .. } => index,
+            ref other => panic!("{other:?}"),
+        };
+        assert_eq!(index, at, "hers, not his");
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_that_nobody_signed_explains_nothing() {
+    let house = House::new(Db::memory()).await;
+    let (ada, bob) = (house.account().await, house.account().await);
+    life(&house, ada, bob).await;
+    let found = verified_around(&house, async || {
+        erase(&house.audit, &house.db, ada).await;
+        house.audit.settled().await.unwrap();
+        let mut tx = house.db.begin(SYSTEM).await.unwrap();
+        // The erasure's own words are changed; with that, what follows the verified tree is not what was signed.
+        assert_eq!(tx.execute(CHANGE_LEAF, params![8]).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+    })
+    .await;
+    assert!(found.findings.listed.iter().all(|finding| finding.word() == "unauthorised"));
+    assert_eq!(found.findings.listed.len(), 6, "{:?}", found.findings);
+}
+
+#[tokio::test]
+async fn the_new_ones_come_first_and_sixteen_at_a_time() {
+    let house = House::new(Db::memory()).await;
+    let mut state = Forgetting::default();
+    for _ in 0..20 {
+        let somebody = house.account().await;
+        erase(&house.audit, &house.db, somebody).await;
+    }
+    house.audit.settled().await.unwrap();
+    let mut steps = Vec::new();
+    loop {
+        let step = house.audit.forget_step(&mut state).await.unwrap();
+        steps.push((step.rows, step.more));
+        if step == (Step { rows: 0, more: false }) {
+            break;
+        }
+    }
+    // Each one's own erasure names them.
+    assert_eq!(steps, [(16, true), (0, true), (4, false), (0, false)]);
+    house.clock.advance_ms(30_000);
+    let ada = house.account().await;
+    erase(&house.audit, &house.db, ada).await;
+    house.audit.settled().await.unwrap();
+    let step = house.audit.forget_step(&mut state).await.unwrap();
+    assert_eq!(step, Step { rows: 1, more: true }, "hers, although twenty are due for longer");
+}
+
+#[tokio::test]
+async fn nobody_is_let_go_while_events_about_them_wait() {
+    for db in testing::databases().await {
+        let house = House::new(db.clone()).await;
+        let ada = house.account().await;
+        erase(&house.audit, &db, ada).await;
+        house.audit.settled().await.unwrap();
+        house.audit.forget_now(ada).await.unwrap();
+        // Nothing gets into the log any more, but into the outbox.
+        house.audit.shutdown().await;
+        let append = async || {
+            let mut tx = db.begin(SYSTEM).await.unwrap();
+            tx.execute(WAIT, params![&[7][..]]).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        append().await;
+        let mut state = Forgetting::default();
+        let mut waiting = async |advance: i64| {
+            house.clock.advance_ms(advance);
+            assert_eq!(house.audit.forget_step(&mut state).await.unwrap().rows, 0);
+            count(&house, WAITING, params![]).await
+        };
+        assert_eq!(waiting(3 * 3_600_000).await, 1, "an event waits that may be hers");
+        append().await;
+        assert_eq!(waiting(300_000).await, 1, "it still does");
+        let mut tx = db.begin(SYSTEM).await.unwrap();
+        assert_eq!(tx.execute(WAITED, params![]).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+        assert_eq!(waiting(300_000).await, 0, "what waits now is newer than three hours");
+    }
+}
+
+#[tokio::test]
+async fn who_are_erased_at_the_same_time_do_not_come_back() {
+    for db in testing::databases().await {
+        let house = House::new(db).await;
+        let (ada, bob) = (house.account().await, house.account().await);
+        for _ in 0..30 {
+            life(&house, ada, bob).await;
+        }
+        for account in [ada, bob] {
+            erase(&house.audit, &house.db, account).await;
+        }
+        house.audit.settled().await.unwrap();
+        let (audit, other) = (house.audit.clone(), house.audit.clone());
+        let hers = tokio::spawn(async move { audit.forget_now(ada).await });
+        let his = tokio::spawn(async move { other.forget_now(bob).await });
+        hers.await.unwrap().unwrap();
+        his.await.unwrap().unwrap();
+        assert_eq!((named(&house, ada).await, named(&house, bob).await), (0, 0));
+        let found = verified(&house).await;
+        assert!(found.findings.none(), "{:?}", found.findings);
+    }
+}
+
+#[tokio::test]
+async fn writing_over_freed_pages_does_not_grow_the_file_and_is_seldom() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("audit.db");
+    let url = format!("sqlite:{}", file.display());
+    let db = Db::connect(&DbConfig::new(url.parse().unwrap())).await.unwrap();
+    db.migrate().await.unwrap();
+    let house = House::new(db.clone()).await;
+    let pages = async || count(&house, PAGES, params![]).await;
+    // Three pieces' worth of free pages.
+    for statement in [FREE_FILL, FREE_EMPTY] {
+        let mut tx = db.begin(SYSTEM).await.unwrap();
+        tx.execute(statement, params![]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let (before, free) = (pages().await, count(&house, FREE, params![]).await);
+    assert!(free > 600, "{free}");
+    let mut state = Forgetting::default();
+    let now = house.clock.now();
+    assert!(!state.scrub.if_due(&db, now).await.unwrap(), "nobody was forgotten");
+    for round in 0..4 {
+        state.scrub.needed();
+        let now = now.plus_ms(round * 300_000);
+        assert!(state.scrub.if_due(&db, now).await.unwrap());
+        assert!(!state.scrub.if_due(&db, now.plus_ms(300_000)).await.unwrap(), "nothing was freed since");
+        state.scrub.needed();
+        assert!(!state.scrub.if_due(&db, now.plus_ms(299_999)).await.unwrap(), "it was done a moment ago");
+        assert_eq!((pages().await, count(&house, FREE, params![]).await), (before, free));
+    }
 }
 
 /// How often the bytes stand in any file of the folder.
@@ -194,7 +393,7 @@ async fn the_database_file_has_no_trace_of_the_id() {
     house.audit.settled().await.unwrap();
     house.audit.forget_now(ada).await.unwrap();
     house.clock.advance_ms(3 * 3_600_000);
-    assert_eq!(house.audit.forget_step().await.unwrap(), 0);
+    assert_eq!(house.audit.forget_step(&mut Forgetting::default()).await.unwrap().rows, 0);
     // The tombstone of her key names her on purpose, so that a restored backup can be erased again. It is not the trail's.
     let mut tx = db.begin(SYSTEM).await.unwrap();
     assert_eq!(tx.execute(DROP_TOMBSTONE, params![ada]).await.unwrap(), 1);

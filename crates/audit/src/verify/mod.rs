@@ -7,7 +7,7 @@
 //! - [`anchored()`] compares it with the newest checkpoint that is kept in a second place: a log that was cut, or
 //!   exchanged for yesterday's copy, is in itself without fault.
 //! - [`rows()`] compares the database with the tree, row by row: columns, sealed bodies, and whether whatever
-//!   cannot be read any more was erased by an event of the log.
+//!   cannot be read any more was erased by an event of the log, or by one that came while it was verified.
 //!
 //! Memory does not grow with the log. What is found is listed up to a bound; the rest is counted.
 
@@ -18,6 +18,7 @@ mod diagnose;
 mod export;
 mod finding;
 mod folder;
+mod later;
 mod people;
 mod prove;
 mod rows;

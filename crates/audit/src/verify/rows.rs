@@ -1,6 +1,10 @@
 //! Comparing the database's rows with the leaves that they repeat, and the sealed bodies with what was committed.
 //!
 //! Nothing here proves the leaves themselves: that is [`super::tree()`]'s work, over the same database.
+//!
+//! People may be erased while a log is verified. Then rows and keys of today are compared with a tree that does not know
+//! of it. So no row is at fault at first sight: it is held back, what was erased meanwhile is read (see `later.rs`),
+//! and it is compared once more.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,9 +14,10 @@ use crypto::log::{Checkpoint, Hash};
 use keys::{KeyState, Keys, KeysError};
 use store::{Db, Row, Tx, params, sql};
 
+use super::later::Later;
 use super::people::{Address, Owner, Person, is_actor};
-use super::{Finding, Findings, Part, VerifyError};
-use crate::forget::NOBODY;
+use super::{Finding, Findings, MAX_FINDINGS, Part, VerifyError};
+use crate::forget::{NOBODY, SOMEBODY};
 use crate::leaf::{Commitment, KeyHandle, Leaf};
 use crate::opening::open_with_owner;
 use crate::outbox::address_index;
@@ -33,6 +38,10 @@ const PAGE: i64 = 256;
 pub(super) const MAX_ERASURES: usize = 1_000_000;
 /// States of keys that are remembered between rows.
 const REMEMBERED: usize = 65_536;
+/// Rows that are held back before they are compared once more.
+const HELD: usize = 4_096;
+/// How often a row is compared once more, as long as people are erased meanwhile.
+const ROUNDS: usize = 4;
 const SCOPE: Scope = Scope::System("verifying the log");
 
 /// A key that an event of the log destroyed.
@@ -66,6 +75,8 @@ pub async fn rows(db: &Db, keys: &Keys, size: u64, erasures: &[Erasure]) -> Resu
         keys,
         erasures: erasures.iter().rev().map(|erasure| (erasure.key, erasure.index)).collect(),
         states: HashMap::new(),
+        later: Later::than(size),
+        held: Vec::new(),
         found: Rows::default(),
     };
     // From below the first index: the search would find a row there as well.
@@ -83,15 +94,23 @@ pub async fn rows(db: &Db, keys: &Keys, size: u64, erasures: &[Erasure]) -> Resu
         for row in &rows {
             let index = row.get::<i64>(0)?;
             match u64::try_from(index) {
-                Ok(index) if index < size => check.row(&mut tx, index, row).await?,
+                Ok(index) if index < size => {
+                    let seen = check.row(&mut tx, index, row).await?;
+                    check.first_sight(index, seen);
+                }
                 Ok(index) if index < grown => {}
                 _ => check.found.findings.add(Finding::RowInserted { index }),
             }
+        }
+        drop(tx);
+        if check.held.len() >= HELD {
+            check.look_again(db).await?;
         }
         if next == i64::MAX {
             break;
         }
     }
+    check.look_again(db).await?;
     Ok(check.found)
 }
 
@@ -99,7 +118,20 @@ struct Check<'a> {
     keys: &'a Keys,
     erasures: HashMap<KeyHandle, u64>,
     states: HashMap<KeyHandle, KeyState>,
+    later: Later,
+    held: Vec<(u64, Seen)>,
     found: Rows,
+}
+
+/// What comparing one row came to.
+#[derive(Default)]
+struct Seen {
+    bodies: u64,
+    /// The events that erased bodies of it.
+    erased: Vec<u64>,
+    /// Somebody of it was erased with authority, so that it may look otherwise than a moment ago.
+    of_erased: bool,
+    findings: Vec<Finding>,
 }
 
 /// What is stored of one body.
@@ -134,11 +166,76 @@ impl Check<'_> {
         Ok(())
     }
 
-    async fn row(&mut self, tx: &mut Tx, index: u64, row: &Row) -> Result<(), VerifyError> {
+    /// Whether a row is at fault may need a second look.
+    fn first_sight(&mut self, index: u64, seen: Seen) {
         self.found.rows += 1;
+        self.found.bodies += seen.bodies;
+        // Where faults are only counted, none need be looked at twice.
+        if seen.findings.is_empty() || self.found.findings.listed.len() >= MAX_FINDINGS {
+            self.conclude(seen);
+        } else {
+            self.held.push((index, seen));
+        }
+    }
+
+    fn conclude(&mut self, seen: Seen) {
+        for by in seen.erased {
+            *self.found.erased.entry(by).or_default() += 1;
+        }
+        seen.findings.into_iter().for_each(|finding| self.found.findings.add(finding));
+    }
+
+    /// Compares what was held back with what was erased since, and forgets what that explains.
+    async fn look_again(&mut self, db: &Db) -> Result<(), VerifyError> {
+        for round in 0..ROUNDS {
+            if self.held.is_empty() {
+                break;
+            }
+            let new = self.later.erasures(db, self.keys).await?;
+            if round > 0 && new.is_empty() {
+                break;
+            }
+            for erasure in new {
+                if self.erasures.len() < MAX_ERASURES {
+                    self.erasures.entry(erasure.key).or_insert(erasure.index);
+                }
+            }
+            self.states.clear();
+            let mut held = std::mem::take(&mut self.held).into_iter().peekable();
+            while held.peek().is_some() {
+                let mut tx = db.begin_read(SCOPE).await?;
+                for (index, before) in held.by_ref().take(PAGE as usize) {
+                    let now = self.again(&mut tx, index).await?;
+                    match now {
+                        Some(now) if !now.findings.is_empty() => self.held.push((index, now)),
+                        Some(now) if now.of_erased => self.conclude(now),
+                        // Nobody was erased here: what was seen was there, even if somebody has mended it.
+                        _ => self.held.push((index, before)),
+                    }
+                }
+            }
+        }
+        for (_, seen) in std::mem::take(&mut self.held) {
+            self.conclude(seen);
+        }
+        Ok(())
+    }
+
+    /// Compares one row as it is now; `None` if it is gone.
+    async fn again(&mut self, tx: &mut Tx, index: u64) -> Result<Option<Seen>, VerifyError> {
+        let at = i64::try_from(index).unwrap_or(i64::MAX);
+        let rows = tx.query(VERIFY_ROWS, params![at, 1]).await?;
+        match rows.first() {
+            Some(row) if row.get::<i64>(0)? == at => Ok(Some(self.row(tx, index, row).await?)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn row(&mut self, tx: &mut Tx, index: u64, row: &Row) -> Result<Seen, VerifyError> {
+        let mut seen = Seen::default();
         let leaf: Vec<u8> = row.get(13)?;
         // Altered leaves are found by their hash; of a newer version's the columns are not known here.
-        let Ok(leaf) = Leaf::decode(&leaf) else { return Ok(()) };
+        let Ok(leaf) = Leaf::decode(&leaf) else { return Ok(seen) };
         let mut stored: HashMap<i64, Stored> = HashMap::with_capacity(leaf.bodies.len());
         stored.insert(0, Stored { account: row.get(6)?, record: row.get(14)? });
         let mut columns = different_columns(row, &leaf)?;
@@ -146,7 +243,7 @@ impl Check<'_> {
             for body in tx.query(VERIFY_BODIES, params![row.get::<i64>(0)?]).await? {
                 let slot: i64 = body.get(0)?;
                 if !(1..leaf.bodies.len() as i64).contains(&slot) {
-                    self.found.findings.add(Finding::BodyInserted { index: row.get(0)?, slot });
+                    seen.findings.push(Finding::BodyInserted { index: row.get(0)?, slot });
                     continue;
                 }
                 if body.get::<Id<ids::Event>>(3)? != leaf.id {
@@ -159,21 +256,25 @@ impl Check<'_> {
         let mut address = Address::default();
         let mut findings = Vec::new();
         for (slot, commitment) in (0_u32..).zip(&leaf.bodies) {
-            self.found.bodies += 1;
+            seen.bodies += 1;
+            let erased = self.erasures.get(&commitment.key).copied();
+            seen.of_erased |= erased.is_some();
             let body = stored.get(&i64::from(slot)).filter(|body| !body.record.is_empty());
             let account = stored.get(&i64::from(slot)).and_then(|body| body.account);
             let (owner, finding) = match body {
-                None => match self.erased(commitment) {
-                    true => (Owner::Gone, None),
-                    false => (Owner::Unclear, Some(Finding::BodyMissing { index, slot })),
-                },
+                None if erased.is_some() => (Owner::Gone, None),
+                None => (Owner::Unclear, Some(Finding::BodyMissing { index, slot })),
                 Some(body) => self.body(tx, &leaf.id, (index, slot), commitment, body, &mut address).await?,
             };
+            seen.erased.extend(erased.filter(|_| owner == Owner::Gone));
             findings.extend(finding);
             people.push(Person { account: account.filter(|id| *id != NOBODY), owner });
             address.see(people.last());
         }
-        if !is_actor(&row.get::<String>(7)?, &leaf, &people) {
+        let actor: String = row.get(7)?;
+        // It named somebody a moment ago, perhaps.
+        seen.of_erased |= actor == SOMEBODY;
+        if !is_actor(&actor, &leaf, &people) {
             columns.push("actor");
         }
         let address_column: Option<Vec<u8>> = row.get(15)?;
@@ -181,10 +282,10 @@ impl Check<'_> {
             columns.push("address_index");
         }
         for column in columns {
-            self.found.findings.add(Finding::Altered { index, part: Part::Column(column.into()) });
+            seen.findings.push(Finding::Altered { index, part: Part::Column(column.into()) });
         }
-        findings.into_iter().for_each(|finding| self.found.findings.add(finding));
-        Ok(())
+        seen.findings.extend(findings);
+        Ok(seen)
     }
 
     async fn body(
@@ -203,7 +304,7 @@ impl Check<'_> {
         }
         let key = commitment.key;
         if self.state(tx, key).await? != KeyState::Live {
-            return Ok(if self.erased(commitment) {
+            return Ok(if self.erasures.contains_key(&key) {
                 (Owner::Gone, None)
             } else {
                 let finding = Finding::ErasedWithoutAuthority { index, slot, key: key.to_hex() };
@@ -231,15 +332,6 @@ impl Check<'_> {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Whether an event of the log destroyed the body's key; counts it.
-    fn erased(&mut self, commitment: &Commitment) -> bool {
-        let by = self.erasures.get(&commitment.key).copied();
-        if let Some(by) = by {
-            *self.found.erased.entry(by).or_default() += 1;
-        }
-        by.is_some()
     }
 
     async fn state(&mut self, tx: &mut Tx, key: KeyHandle) -> Result<KeyState, VerifyError> {

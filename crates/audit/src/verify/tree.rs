@@ -186,7 +186,7 @@ pub(super) async fn read_bundle(
 
 /// Remembers which keys an entry says to have destroyed. Only leaves that have such a list are parsed: the
 /// tree itself is verified without knowing what a leaf says.
-fn gather(erasures: &mut Vec<Erasure>, index: u64, entry: &[u8]) {
+pub(super) fn gather(erasures: &mut Vec<Erasure>, index: u64, entry: &[u8]) {
     const MARK: &[u8] = b"\"erases\":[";
     // The list is the last field, so that most leaves are told apart by their end.
     if !entry.ends_with(b"\"]}") || !entry.windows(MARK.len()).any(|window| window == MARK) {
