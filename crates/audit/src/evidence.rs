@@ -12,11 +12,14 @@ sql! {
     ADD_SOURCE = "INSERT INTO audit_evidence_source (source, next_at) VALUES ($1, 0) ON CONFLICT DO NOTHING";
     CLAIM = "UPDATE audit_evidence_source SET next_at = $3 WHERE source = $1 AND next_at <= $2";
     SOON = "UPDATE audit_evidence_source SET next_at = $2 WHERE source = $1 AND next_at > $2";
-    STATE = "SELECT failure, failing_since, disputed FROM audit_evidence_source WHERE source = $1";
+    STATE = "SELECT failure, failing_since, disputed, next_at FROM audit_evidence_source WHERE source = $1";
     STATES = "SELECT source, failure, failing_since, disputed FROM audit_evidence_source WHERE source <> 'witnesses' ORDER BY source LIMIT 100";
     NOTE = "INSERT INTO audit_evidence_source (source, next_at, failure, failing_since, disputed) VALUES ($1, 0, $2, $3, $4)
             ON CONFLICT (source) DO UPDATE SET failure = excluded.failure, failing_since = excluded.failing_since,
             disputed = excluded.disputed";
+    // A single witness is not asked by this row (all of them are by one of their own): of one that disputes, it says from
+    // when on the dispute is over if nothing but good is heard. 0: nothing good was heard yet.
+    OVER_AT = "UPDATE audit_evidence_source SET next_at = $2 WHERE source = $1 AND source NOT IN ('witnesses', 'time stamps')";
     KEEP = "INSERT INTO audit_evidence (source, size, checkpoint, evidence, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     NEWEST = "SELECT source, size, checkpoint, evidence, at FROM audit_evidence WHERE source = $1 ORDER BY size DESC LIMIT 1";
     // The earliest that covers an entry says most about when it was there.
@@ -26,6 +29,10 @@ sql! {
 }
 
 const SCOPE: Scope = Scope::System("evidence about the log");
+/// Nothing good was heard since the dispute.
+const NEVER: Timestamp = Timestamp::from_millis(0);
+/// How long somebody who disputed the log is well before the dispute is over. One that goes to and fro rings once.
+const WELL_MS: i64 = 3_600_000;
 
 /// Who says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,7 +81,7 @@ pub enum Heard {
 pub struct EvidenceState {
     /// Who: `time stamps`, or `witness` and its name.
     pub who: String,
-    /// Since when nothing good was heard; `None` if all is well.
+    /// Since when not all was well; `None` if all is.
     pub failing_since: Option<Timestamp>,
     /// Whether they say that the log is another one.
     pub disputed: bool,
@@ -130,7 +137,8 @@ impl Audit {
     }
 
     /// Notes how asking `who` about the tree of `size` entries went. That they begin to fail, that they are well again, and
-    /// that they dispute the log are events, each said once; `true` if there was one.
+    /// that they dispute the log are events, each said once; `true` if there was one. A dispute is over once nothing but
+    /// good was heard for an hour.
     ///
     /// # Errors
     /// If the database fails.
@@ -144,8 +152,17 @@ impl Audit {
                 EvidenceState { who: who.to_owned(), failing_since: None, disputed: false, failure: None }
             }
         };
+        let over_at: Timestamp = match &known {
+            Some(row) if before.disputed => row.get(3)?,
+            _ => NEVER,
+        };
         let source = Short::new(who);
+        let mut over = NEVER;
         let (after, event) = match heard {
+            Heard::Well if before.disputed && (over_at == NEVER || now < over_at) => {
+                over = if over_at == NEVER { now.plus_ms(WELL_MS) } else { over_at };
+                (before.clone(), None)
+            }
             Heard::Well => {
                 let after =
                     EvidenceState { failing_since: None, disputed: false, failure: None, ..before.clone() };
@@ -170,11 +187,14 @@ impl Audit {
                 (after, (!before.disputed).then_some(Event::LogDisputed { source, size, reason }))
             }
         };
-        if known.is_some() && after == before {
+        if known.is_some() && after == before && over == over_at {
             return Ok(false);
         }
         let EvidenceState { who, failing_since, disputed, failure } = after;
-        tx.execute(NOTE, params![who, failure, failing_since, disputed]).await?;
+        tx.execute(NOTE, params![who.as_str(), failure, failing_since, disputed]).await?;
+        if over != over_at {
+            tx.execute(OVER_AT, params![who, over]).await?;
+        }
         let told = event.is_some();
         if let Some(event) = event {
             let well = matches!(event, Event::EvidenceRecovered { .. });

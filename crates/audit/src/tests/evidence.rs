@@ -78,7 +78,25 @@ async fn who_fails_recovers_or_disputes_is_told_once_each() {
         assert!(!hear(disputed()).await);
         assert!(!hear(failing()).await, "silence does not end a dispute");
         assert!(house.audit.evidence_states().await.unwrap()[0].disputed);
-        assert!(hear(Heard::Well).await);
+        // One that goes to and fro does not ring each time.
+        for _ in 0..5 {
+            assert!(!hear(Heard::Well).await);
+            assert!(house.audit.evidence_states().await.unwrap()[0].disputed, "well for a moment only");
+            house.clock.advance_ms(3_599_999);
+            assert!(!hear(Heard::Well).await);
+            assert!(!hear(disputed()).await);
+            house.clock.advance_ms(60_000);
+        }
+        assert!(!hear(Heard::Well).await);
+        house.clock.advance_ms(1_800_000);
+        assert!(!hear(failing()).await, "silence is not well");
+        house.clock.advance_ms(1_800_000);
+        assert!(!hear(Heard::Well).await);
+        house.clock.advance_ms(3_600_000);
+        assert!(hear(Heard::Well).await, "well for an hour");
+        let state = house.audit.evidence_states().await.unwrap().remove(0);
+        assert_eq!((state.disputed, state.failing_since), (false, None));
+        assert!(!hear(Heard::Well).await);
         assert!(hear(disputed()).await);
         house.audit.settled().await.unwrap();
         let log = house.audit.read_log(0, 100).await.unwrap().into_iter().map(|read| read.entry);
