@@ -9,7 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use base::{Id, Timestamp, Username, kind};
 use http::StatusCode;
-use identity::{Error, OfferNotice};
+use identity::{Error, OfferNotice, evenly};
 
 use crate::Console;
 use crate::form::{Errors, Submitted};
@@ -358,14 +358,26 @@ pub(crate) async fn offer(
     let (Some(relation), Some(until), true) = (wanted, end, named) else {
         return wrong(&console, visit, &resource, errors, typed).await;
     };
-    let receiver = console.identity.receiver(who).await?;
-    let wish = Offer { name: who, receiver, relation, until };
-    let begun = console.relations.offer(&asker(visit), &resource, &wish).await;
+    // Only who is there is written to, which must not show in the time either: whatever the answer is, it comes evenly.
+    evenly(make_offer(&console, visit, &resource, (who, relation, until), typed)).await
+}
+
+/// Makes the offer, with the letter to whoever is meant.
+async fn make_offer(
+    console: &Console,
+    visit: &Visit,
+    resource: &ResourceRef,
+    (name, relation, until): (&str, Relation, Option<Timestamp>),
+    typed: Typed,
+) -> Result<Response, Failure> {
+    let receiver = console.identity.receiver(name).await?;
+    let wish = Offer { name, receiver, relation, until };
+    let begun = console.relations.offer(&asker(visit), resource, &wish).await;
     let mut offering = match begun {
         Ok(offering) => offering,
         Err(error) => {
             let names = [("name", "who"), ("expires_at", "until")];
-            return refused(&console, visit, &resource, error, &names, typed).await;
+            return refused(console, visit, resource, error, &names, typed).await;
         }
     };
     if let (Some(receiver), Some(by)) = (offering.receiver, visit.caller.account()) {
@@ -374,8 +386,8 @@ pub(crate) async fn offer(
         console.identity.tell_offer(offering.tx(), &notice).await?;
     }
     let done = console.relations.finish_offer(offering).await;
-    settle(&console, visit, done).await?;
-    Ok(go(&format!("{}?done=offered", place(&resource))))
+    settle(console, visit, done).await?;
+    Ok(go(&format!("{}?done=offered", place(resource))))
 }
 
 /// POST /account/sharing/{type}/{id}/share: with a team, or otherwise with somebody who has access.
