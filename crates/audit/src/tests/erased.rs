@@ -235,6 +235,27 @@ async fn who_is_erased_while_the_log_is_verified_is_no_finding() {
 }
 
 #[tokio::test]
+async fn however_many_rows_one_erasure_changes_while_they_are_verified() {
+    let house = House::new(Db::memory()).await;
+    let (ada, bob) = (house.account().await, house.account().await);
+    for _ in 0..300 {
+        house.audit.record_durable(house.critical(ada)).await.unwrap();
+    }
+    house.audit.record_durable(house.critical(bob)).await.unwrap();
+    let found = verified_around(&house, async || {
+        erase(&house.audit, &house.db, ada).await;
+        house.audit.forget_now(ada).await.unwrap();
+        let mut tx = house.db.begin(SYSTEM).await.unwrap();
+        assert!(house.keys.destroy_subject(&mut tx, Subject::Account(bob)).await.unwrap());
+        tx.commit().await.unwrap();
+    })
+    .await;
+    let words: Vec<_> = found.findings.listed.iter().map(Finding::word).collect();
+    assert_eq!(words, ["unauthorised"], "{:?}", found.findings);
+    assert_eq!((found.rows, found.bodies, found.erased[&301]), (301, 301, 300), "nothing is counted twice");
+}
+
+#[tokio::test]
 async fn an_erasure_that_nobody_signed_explains_nothing() {
     let house = House::new(Db::memory()).await;
     let (ada, bob) = (house.account().await, house.account().await);
