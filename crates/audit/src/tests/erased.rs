@@ -18,6 +18,7 @@ sql! {
     WAITING = "SELECT count(*) FROM audit_forget";
     DROP_TOMBSTONE = "DELETE FROM subject_key WHERE account_id = $1";
     PUT_ACTOR = "UPDATE audit_event SET actor = $2 WHERE idx = $1";
+    ACTOR_OF = "SELECT actor FROM audit_event WHERE idx = $1";
     PUT_ADDRESS = "UPDATE audit_event SET address_index = $2 WHERE idx = $1";
     ADDRESS_OF = "SELECT address_index FROM audit_event WHERE idx = $1";
     STEAL_BODY = "UPDATE audit_body SET account_id = $2 WHERE idx = $1";
@@ -352,6 +353,29 @@ async fn who_are_erased_at_the_same_time_do_not_come_back() {
         assert_eq!((named(&house, ada).await, named(&house, bob).await), (0, 0));
         let found = verified(&house).await;
         assert!(found.findings.none(), "{:?}", found.findings);
+    }
+}
+
+#[tokio::test]
+async fn what_another_has_just_cleared_is_not_written_back() {
+    for db in testing::databases().await {
+        let house = House::new(db).await;
+        let (ada, bob) = (house.account().await, house.account().await);
+        life(&house, ada, bob).await;
+        erase(&house.audit, &house.db, bob).await;
+        house.audit.settled().await.unwrap();
+        // 3 is about Bob, and Ada did it: she is being forgotten at the same time.
+        let mut tx = house.db.begin(SYSTEM).await.unwrap();
+        assert_eq!(tx.execute(PUT_ACTOR, params![3, "account"]).await.unwrap(), 1);
+        let audit = house.audit.clone();
+        let his = tokio::spawn(async move { audit.forget_now(bob).await });
+        // Long enough to have read, and to wait for the row.
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tx.commit().await.unwrap();
+        his.await.unwrap().unwrap();
+        let mut tx = house.db.begin_read(SYSTEM).await.unwrap();
+        let actor: String = tx.query_one(ACTOR_OF, params![3]).await.unwrap().get(0).unwrap();
+        assert_eq!(actor, "account");
     }
 }
 
