@@ -26,7 +26,7 @@ sql! {
     LATER = "UPDATE audit_forget SET next_at = CAST($1 AS bigint) + CASE WHEN CAST($1 AS bigint) - since < 30000 THEN 30000
              WHEN CAST($1 AS bigint) - since < 300000 THEN 300000 WHEN CAST($1 AS bigint) - since < 7200000 THEN 3600000
              ELSE 300000 END
-             WHERE since <= $1 AND account_id IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+             WHERE account_id IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     DONE = "DELETE FROM audit_forget
             WHERE since <= $1 AND account_id IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     WAITING = "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM audit_outbox";
