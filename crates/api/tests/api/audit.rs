@@ -234,7 +234,7 @@ async fn counts_are_given_by_hour_and_day() {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let counting = {
         let audit = house.audit.clone();
-        tokio::spawn(async move { audit.count_hours(stopped).await })
+        tokio::spawn(async move { audit.count_hours(true, stopped).await })
     };
     let path = "/v1/audit/aggregates?from=2027-01-01T00:00:00Z&to=2027-01-30T00:00:00Z&by=kind&span=day";
     let mut counted = Value::Null;

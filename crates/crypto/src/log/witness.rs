@@ -156,9 +156,7 @@ pub fn accept_cosignatures(
     // One line per key: a note has room for few, and others' must not be crowded out.
     for key in witness {
         let valid = lines.iter().find(|line| {
-            key.id() == line.id
-                && key.name() == line.name
-                && key.verify(note.text, &line.signature).is_some()
+            key.id() == line.id && key.name() == line.name && key.verify(note.text, &line.signature).is_some()
         });
         accepted.extend(valid.map(|line| line.line.to_owned()));
     }
