@@ -73,7 +73,8 @@ pub(crate) struct MfaRequired {
     /// What the account has: `totp`, `passkey`, `recovery_code`.
     methods: Vec<&'static str>,
     /// Codes of apps are not looked at from here any more: too many were wrong. A device that signed in before, a
-    /// passkey, a recovery code or a code by mail still open, and an app that is set up anew counts again.
+    /// passkey, a recovery code or (beside a password that did not come by mail) a code by mail still open, and an app
+    /// that is set up anew counts again.
     codes_stopped: bool,
     /// `POST /auth/login/mfa/mail` mails a code that stands in for the second factor once.
     code_by_mail: bool,

@@ -151,7 +151,8 @@ impl Error {
                 return Problem::new(ProblemKind::RateLimited)
                     .detail(
                         "Too many codes were wrong, so these are not looked at any more. Use a device that you signed \
-                         in on before, a passkey, a recovery code or a code by mail, and then set the app up anew.",
+                         in on before, a passkey, a recovery code or, where it is offered, a code by \
+                         mail, and then set the app up anew.",
                     )
                     .retry_after(86_400);
             }
