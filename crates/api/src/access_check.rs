@@ -1,7 +1,7 @@
 //! What the caller may do, asked ahead (ACCESS-5).
 
 use access::{Decision, Grant, Relation, ResourceRef, Revision, Tier, code};
-use audit::{Outcome, Record};
+use audit::{Event, Outcome, Record};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ use crate::words::{RelationWord, TierWord};
 
 /// Questions per request.
 const MAX_CHECKS: usize = 100;
+/// Characters of an unknown action's name that go on record.
+const MAX_ASKED: usize = 64;
 
 /// Questions.
 #[derive(Deserialize, ToSchema)]
@@ -130,25 +132,37 @@ pub(crate) async fn check(
     let mut denials = Vec::new();
     for (at, Check { action, resource }) in body.checks.into_iter().enumerate() {
         let resource = resource.map(|r| r.named(&format!("/checks/{at}/resource"))).transpose()?;
-        let Some(decision) = decide(&api, &call, &action, resource.as_ref(), at_least).await? else {
-            decisions.push(Answer::unknown_action());
-            continue;
-        };
+        let decision = decide(&api, &call, &action, resource.as_ref(), at_least).await?;
         let subject = call.subject();
-        let event = if decision.allowed { decision.allowed_event(&subject) } else { decision.denied_event() };
+        let (allowed, event) = match &decision {
+            Some(decision) if decision.allowed => (true, decision.allowed_event(&subject)),
+            Some(decision) => (false, decision.denied_event()),
+            None => (false, unknown_action(&action, &api)),
+        };
         let mut record = Record::new(api.clock.now(), event).by(call.actor()).during(call.info());
         record.about = subject.account;
-        if decision.allowed {
+        if allowed {
             api.audit.record(record);
         } else {
             denials.push(record.ended(Outcome::Denied));
         }
-        decisions.push(Answer::from(&decision));
+        decisions.push(decision.as_ref().map_or_else(Answer::unknown_action, Answer::from));
     }
     // At once: what waits together becomes durable together.
     let recorded = denials.into_iter().map(|record| api.audit.record_durable(record));
     futures_util::future::try_join_all(recorded).await?;
     Ok(Json(Answers { decisions, policy_version }))
+}
+
+/// What is on record of a question about something that is in no catalogue: the beginning of what was asked.
+fn unknown_action(asked: &str, api: &Api) -> Event {
+    Event::AuthzDenied {
+        action: asked.chars().take(MAX_ASKED).collect::<String>().into(),
+        code: code::UNKNOWN_ACTION,
+        rule: None,
+        resource: None,
+        policy_version: api.access.version(),
+    }
 }
 
 async fn decide(

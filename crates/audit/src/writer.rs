@@ -30,8 +30,8 @@ const GATHER: Duration = Duration::from_millis(20);
 const COMPANY: Duration = Duration::from_micros(400);
 /// How often a gap is tried to be written when nothing else is.
 const RETRY: Duration = Duration::from_secs(1);
-/// Sealing takes some microseconds a record; other tasks get their turn after so many.
-const SEALED_AT_ONCE: usize = 64;
+/// Sealing takes some microseconds a record; others get their turn after so many.
+const SEALED_AT_ONCE: usize = 8;
 
 /// An event whose caller waits until it is durable.
 pub(crate) struct Durable {
@@ -230,6 +230,7 @@ impl Core {
             }
             if index % SEALED_AT_ONCE == SEALED_AT_ONCE - 1 {
                 tokio::task::yield_now().await;
+                give_way();
             }
         }
         events
@@ -356,6 +357,12 @@ impl Core {
         let at: Timestamp = self.clock.now();
         Record::new(at, gap.event()).by(Actor::System("audit")).ended(Outcome::Failure)
     }
+}
+
+/// Lets whoever waits for this core have it now: a batch is work of milliseconds, and so long the scheduler would keep a
+/// request waiting that came to the same core.
+pub(crate) fn give_way() {
+    std::thread::yield_now();
 }
 
 fn answer(durable: Durable, result: Result<(), AuditError>) {

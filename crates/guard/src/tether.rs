@@ -118,7 +118,8 @@ impl Tether {
 impl Bond {
     fn concerns(&self, change: Change) -> bool {
         match change {
-            Change::Account(account) => account == self.caller.account,
+            // Whoever shared the object or gave the link may have lost it with their standing, their role or their tier.
+            Change::Account(account) => account == self.caller.account || self.object.is_some(),
             Change::Session(session) => session == self.caller.session,
             Change::Keys => false,
             Change::Object(_) | Change::Relations => self.object.is_some(),

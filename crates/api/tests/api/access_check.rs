@@ -46,7 +46,35 @@ async fn people_learn_what_they_may_do_and_what_would_grant_it() {
     assert_eq!(decisions[0]["rule"], "role.user");
     assert_eq!(decisions[2]["tiers"], json!(["pro", "studio"]));
     assert_eq!(decisions[3]["tiers"], json!([]), "roles are not told");
-    assert_eq!(answer["policy_version"].as_str().unwrap().len(), 12);
+    let version = answer["policy_version"].as_str().unwrap();
+    assert_eq!(version.len(), 12);
+
+    // Every answer is on record, with the policies that gave it.
+    let operator = house.operator().await;
+    for (kind, count, burnt) in [("authz.allowed", 2, 0), ("authz.denied", 5, 1)] {
+        let of_ada = on_record(&house, &operator, kind, version, count).await;
+        assert_eq!(
+            of_ada.iter().filter(|details| details["action"] == "track:burn").count(),
+            burnt,
+            "{kind}"
+        );
+    }
+}
+
+/// The details of the events of a kind that name these policies. What is allowed is on record a moment later.
+async fn on_record(house: &House, operator: &str, kind: &str, version: &str, count: usize) -> Vec<Value> {
+    let mut found = Vec::new();
+    for _ in 0..200 {
+        let trail = house.get(&format!("/v1/audit/events?kind={kind}"), operator).await.ok();
+        let details = trail["events"].as_array().unwrap().iter().map(|event| event["details"].clone());
+        found = details.filter(|details| details["policy_version"] == version).collect();
+        if found.len() >= count {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(found.len(), count, "{kind}: {found:?}");
+    found
 }
 
 #[tokio::test]

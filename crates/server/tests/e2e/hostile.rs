@@ -267,7 +267,7 @@ async fn a_webhook_that_leads_elsewhere_is_not_followed() {
     fs::write(&key, "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=").unwrap();
     let sections = format!(
         "[alerts]\nwebhook = \"http://127.0.0.1:{}/\"\nwebhook_key = \"file:{}\"\n\
-         [[alert]]\nname = \"of-accounts\"\nkinds = [\"account.*\"]\nseverity = \"high\"\n",
+         [[alert]]\nname = \"of-sessions\"\nkinds = [\"session.*\"]\nseverity = \"high\"\n",
         outside.port,
         key.display()
     );

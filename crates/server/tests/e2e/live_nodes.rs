@@ -151,6 +151,34 @@ async fn every_change_on_one_node_ends_every_kind_of_connection_on_the_other() {
     lives(&mut lasting.plain).await;
 }
 
+/// Who came by a link may never more than who gave it: neither its tier nor its account may be gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_link_opened_ends_with_the_right_of_who_gave_it() {
+    let Some((nodes, operator)) = nodes("").await else { return };
+    let (_, carol) = people(&nodes, &operator).await;
+    let bob = person(&nodes.one, "bob").await;
+    operator.patch(&format!("/v1/accounts/{}", bob.id), json!({"tier": "studio"})).await.expect(204);
+    let wish = json!({"permissions": ["project:read", "collab:real_time"]});
+    let made = carol.client.post("/v1/projects/song/collaboration-tokens", wish).await.expect(201).json();
+    let redeem = json!({"token": made["token"]});
+    bob.client.post("/v1/collaboration-tokens/redeem", redeem).await.expect(200);
+    let account = format!("/v1/accounts/{}", carol.id);
+    for (change, back) in [
+        (json!({"tier": "free"}), json!({"tier": "studio"})),
+        (json!({"status": "disabled"}), json!({"status": "active"})),
+    ] {
+        // What was given back is old for the other node, too.
+        tokio::time::sleep(ALLOWED).await;
+        let mut room = open(nodes.two.port, "/rooms/song", &bob.token).await;
+        lives(&mut room).await;
+        operator.patch(&account, change.clone()).await.expect(204);
+        let changed = Instant::now();
+        assert_eq!(closed(&mut room).await, 1008, "{change}");
+        assert!(changed.elapsed() < ALLOWED, "{change}: {:?}", changed.elapsed());
+        operator.patch(&account, back).await.expect(204);
+    }
+}
+
 /// When a token ends, in milliseconds, as it says itself.
 fn end_of(token: &str) -> i64 {
     let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
