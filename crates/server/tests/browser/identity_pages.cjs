@@ -38,7 +38,7 @@ function decoded(source) {
 }
 
 async function linkIn(words, name) {
-  for (let tries = 0; tries < 100; tries += 1) {
+  for (let tries = 0; tries < 300; tries += 1) {
     const files = fs.readdirSync(MAIL).filter((file) => file.endsWith(".eml")).sort().reverse();
     for (const file of files) {
       const source = decoded(fs.readFileSync(path.join(MAIL, file), "utf8"));
