@@ -25,7 +25,7 @@ pub(crate) fn open(path: &Path) -> io::Result<Option<File>> {
     Ok(file.metadata()?.is_file().then_some(file))
 }
 
-/// Up to `max` bytes of a regular file; `None` as in [`open`].
+/// Up to `max` bytes of a regular file; `None` as in `open`.
 ///
 /// # Errors
 /// If there is one that cannot be read.
