@@ -154,6 +154,8 @@ impl Provider {
         for line in BufReader::new(stdout).lines() {
             match line?.as_str() {
                 "ready" => break,
+                // It warns on the same stream.
+                words if words.contains(' ') => {}
                 token => server.tokens.push(token.to_owned()),
             }
         }
