@@ -17,8 +17,7 @@ pub async fn wait_for_mail(folder: &Path, texts: &[&str]) -> String {
         files.retain(|file: &std::path::PathBuf| file.extension().is_some_and(|ending| ending == "eml"));
         files.sort();
         for file in files.iter().rev() {
-            let Ok(source) = std::fs::read_to_string(file) else { continue };
-            let decoded = soft_breaks_removed(&source);
+            let Some(decoded) = std::fs::read(file).ok().and_then(|source| read(&source)) else { continue };
             if texts.iter().all(|text| decoded.contains(text)) {
                 return decoded;
             }
@@ -28,9 +27,14 @@ pub async fn wait_for_mail(folder: &Path, texts: &[&str]) -> String {
     }
 }
 
-/// Undoes the line breaks and escapes of quoted-printable that links meet.
-fn soft_breaks_removed(source: &str) -> String {
-    source.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=")
+/// The head as it came, and every part's text as its encoding means it.
+fn read(source: &[u8]) -> Option<String> {
+    let mail = mail_parser::MessageParser::default().parse(source)?;
+    let parts = mail.text_bodies().chain(mail.html_bodies());
+    let texts: Vec<&str> = parts.filter_map(|part| part.text_contents()).collect();
+    let raw = String::from_utf8_lossy(source);
+    let (head, _) = raw.split_once("\r\n\r\n").or_else(|| raw.split_once("\n\n"))?;
+    Some(format!("{head}\n{}", texts.join("\n")))
 }
 
 /// The code of the first link in a message.

@@ -1,27 +1,9 @@
 // Every page of identity, in both languages, as people see it: screenshots to look at, and each held against axe-core.
 "use strict";
-const crypto = require("crypto");
-const fs = require("fs");
-const path = require("path");
-const { chromium } = require("playwright-core");
+const common = require("./common.cjs");
 
-const { BASE, PASSWORD, SHOTS, MAIL, SETUP_CODE, CHROMIUM, NODE_PATH } = process.env;
-const axe = fs.readFileSync(path.join(NODE_PATH, "axe-core/axe.min.js"), "utf8");
-
-function must(condition, what) {
-  if (!condition) throw new Error(what);
-}
-
-// RFC 6238 with SHA-1, six digits, 30 s; some steps from now.
-function totp(base32, steps) {
-  const bits = [...base32].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")).join("");
-  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000) + steps));
-  const digest = crypto.createHmac("sha1", key).update(counter).digest();
-  const at = digest[19] & 15;
-  return String((digest.readUInt32BE(at) & 0x7fffffff) % 1000000).padStart(6, "0");
-}
+const { must, totp } = common;
+const { PASSWORD, SETUP_CODE } = process.env;
 
 const LOOKS = [
   { name: "light-en", locale: "en-GB" },
@@ -33,47 +15,25 @@ const LOOKS = [
 // English that nobody translated shows on a German page as one of these.
 const ENGLISH = /\b(the|your|with|password|sign in|account|you|and|this|device|code is|sessions?)\b/i;
 
-function decoded(source) {
-  return Buffer.from(source.replace(/=\r?\n/g, "").replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16))), "latin1").toString("utf8");
-}
-
-async function linkIn(words, name) {
-  for (let tries = 0; tries < 300; tries += 1) {
-    const files = fs.readdirSync(MAIL).filter((file) => file.endsWith(".eml")).sort().reverse();
-    for (const file of files) {
-      const source = decoded(fs.readFileSync(path.join(MAIL, file), "utf8"));
-      const found = new RegExp(`/account/${words}\\?code=([A-Za-z0-9_-]{43})`).exec(source);
-      if (found && source.includes(`To: ${name}@example.com`)) return found[1];
-    }
-    await new Promise((done) => setTimeout(done, 100));
-  }
-  throw new Error(`no mail with ${words} to ${name}`);
-}
-
 (async () => {
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
+  const browser = await common.launch();
   const faults = [];
   for (const [number, look] of LOOKS.entries()) {
     const { name: lookName, ...options } = look;
     const german = look.locale.startsWith("de");
-    const context = await browser.newContext({ baseURL: BASE, viewport: { width: 1100, height: 760 }, ...options });
-    const page = await context.newPage();
+    const page = await common.visit(browser, options);
     page.on("pageerror", (error) => faults.push(`${lookName}: ${error.message}`));
     // Looks at the page: a picture, axe, and on a German page no English sentence.
     const look_at = async (what) => {
-      await page.screenshot({ path: path.join(SHOTS, `identity-${what}-${lookName}.png`), fullPage: true });
-      const found = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ["violations"] })`);
-      for (const one of found.violations) faults.push(`axe on ${what} ${lookName}: ${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
+      await common.shot(page, `identity-${what}-${lookName}`);
+      for (const fault of await common.axe(page)) faults.push(`axe on ${what} ${lookName}: ${fault}`);
       must((await page.getAttribute("html", "lang")) === (german ? "de" : "en"), `${what} ${lookName}: wrong language`);
       if (german) {
         const texts = await page.locator("main :is(h1, h2, p, label, button, th, dt, li, a.button, .tag)").allInnerTexts();
         const english = texts.filter((text) => ENGLISH.test(text) && !/ftm_|track:read|@example/.test(text));
         if (english.length > 0) faults.push(`${what} ${lookName}: English on a German page: ${english.join(" | ")}`);
       }
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      const wide = await common.overhang(page);
       if (wide > 0) faults.push(`${what} ${lookName}: ${wide} px wider than the window`);
     };
     const open = async (address, what) => {
@@ -98,7 +58,7 @@ async function linkIn(words, name) {
     await fill({ password: PASSWORD });
     await main();
     await look_at("check-mail");
-    const verify = await linkIn("verify", name);
+    const verify = await common.codeFor(`${name}@example.com`, "verify");
     await open(`/account/verify?code=${verify}`, "verify");
     await fill({ password: "not the one that was chosen" });
     await main();
@@ -174,7 +134,7 @@ async function linkIn(words, name) {
     await page.fill("#code", totp(secret, 1));
     await main();
     await page.waitForURL("**/account");
-    await context.close();
+    await page.context().close();
   }
   await browser.close();
   must(faults.length === 0, faults.join("\n"));

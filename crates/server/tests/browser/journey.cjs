@@ -1,44 +1,14 @@
 // One person's and one operator's way through the pages, in a real Chromium, with screenshots.
 "use strict";
-const crypto = require("crypto");
 const fs = require("fs");
-const path = require("path");
-const { chromium } = require("playwright-core");
+const common = require("./common.cjs");
 
-const { BASE, SETUP_CODE, MAIL, SHOTS, CHROMIUM } = process.env;
+const { must, totp, shot } = common;
+const { SETUP_CODE } = process.env;
 const PASSWORD = "violet thunder under the bridge";
 
-function must(condition, what) {
-  if (!condition) throw new Error(what);
-}
-
-async function mailWith(text) {
-  for (let tries = 0; tries < 100; tries += 1) {
-    for (const name of fs.existsSync(MAIL) ? fs.readdirSync(MAIL).filter((name) => name.endsWith(".eml")).sort().reverse() : []) {
-      const source = fs.readFileSync(path.join(MAIL, name), "utf8").replace(/=\r?\n/g, "").replace(/=3D/g, "=");
-      if (source.includes(text)) return source;
-    }
-    await new Promise((done) => setTimeout(done, 100));
-  }
-  throw new Error(`no mail with ${text}`);
-}
-
-// RFC 6238 with SHA-1, six digits, 30 s; some steps from now.
-function totp(base32, steps) {
-  const bits = [...base32].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")).join("");
-  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000) + steps));
-  const digest = crypto.createHmac("sha1", key).update(counter).digest();
-  const at = digest[19] & 15;
-  return String((digest.readUInt32BE(at) & 0x7fffffff) % 1000000).padStart(6, "0");
-}
-
 (async () => {
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
+  const browser = await common.launch();
   const problems = [];
   const watch = (page) => {
     page.on("pageerror", (error) => problems.push(`page error: ${error.message}`));
@@ -47,12 +17,10 @@ function totp(base32, steps) {
     });
   };
   const visit = async (options) => {
-    const context = await browser.newContext({ baseURL: BASE, viewport: { width: 1100, height: 760 }, ...options });
-    const page = await context.newPage();
+    const page = await common.visit(browser, options);
     watch(page);
     return page;
   };
-  const shot = (page, name) => page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
 
   // The operator comes by the set-up link.
   const operator = await visit({});
@@ -88,8 +56,7 @@ function totp(base32, steps) {
   await artist.keyboard.press("Enter");
   await artist.waitForSelector("text=Check your mail");
   await shot(artist, "03-check-your-mail");
-  const mail = await mailWith("/account/verify?code=");
-  const code = /verify\?code=([A-Za-z0-9_-]+)/.exec(mail)[1];
+  const code = await common.codeFor("ada@example.com", "verify");
   await artist.goto(`/account/verify?code=${code}`);
   await artist.fill("#password", PASSWORD);
   await artist.click("main button");

@@ -1,29 +1,15 @@
 // Passkeys in a real Chromium with its virtual authenticator, and the pages held against axe-core.
 "use strict";
-const fs = require("fs");
-const path = require("path");
-const { chromium } = require("playwright-core");
+const common = require("./common.cjs");
 
-const { BASE, PASSWORD, SHOTS, CHROMIUM, NODE_PATH } = process.env;
-const axe = fs.readFileSync(path.join(NODE_PATH, "axe-core/axe.min.js"), "utf8");
-
-function must(condition, what) {
-  if (!condition) throw new Error(what);
-}
+const { must, shot } = common;
+const { BASE, PASSWORD } = process.env;
 
 (async () => {
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
-  const visit = async (options) => {
-    const context = await browser.newContext({ baseURL: BASE, viewport: { width: 1100, height: 760 }, ...options });
-    return context.newPage();
-  };
-  const shot = (page, name) => page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
+  const browser = await common.launch();
+  const visit = (options) => common.visit(browser, options);
   const check = async (page, name) => {
-    const found = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ["violations"] })`);
-    const grave = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
+    const grave = await common.axe(page);
     must(grave.length === 0, `axe on ${name}: ${grave.join("\n")}`);
   };
   const authenticator = async (page) => {

@@ -1,36 +1,23 @@
 // The operator's pages about roles, policies and reasons, in a real Chromium with scripts off, held against axe-core.
 "use strict";
-const fs = require("fs");
-const path = require("path");
-const { chromium } = require("playwright-core");
+const common = require("./common.cjs");
 
-const { BASE, PASSWORD, SHOTS, CHROMIUM, NODE_PATH } = process.env;
-const axe = fs.readFileSync(path.join(NODE_PATH, "axe-core/axe.min.js"), "utf8");
-
-function must(condition, what) {
-  if (!condition) throw new Error(what);
-}
+const { must, shot } = common;
+const { PASSWORD } = process.env;
 
 (async () => {
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
-  const visit = async (options) => {
-    const context = await browser.newContext({ baseURL: BASE, viewport: { width: 1100, height: 760 }, ...options });
-    return context.newPage();
-  };
+  const browser = await common.launch();
+  const visit = (options) => common.visit(browser, options);
   const says = async (page, words) => {
     const text = await page.textContent("main");
     must(text.includes(words), `"${words}" is missing at ${page.url()}: ${text}`);
   };
   const dresses = [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 390, height: 844 } }]];
   const hold = async (page, name) => {
-    await page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
-    const found = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ["violations"] })`);
-    const grave = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
+    await shot(page, name);
+    const grave = await common.axe(page);
     must(grave.length === 0, `axe on ${name}: ${grave.join("\n")}`);
-    const wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    const wide = await common.overhang(page);
     must(wide <= 0, `${name} is ${wide} px too wide`);
   };
   const operator = await visit({ javaScriptEnabled: false });
@@ -71,7 +58,7 @@ function must(condition, what) {
   await operator.click("main form.panel button");
   await operator.waitForSelector("#comment-error");
   await operator.waitForSelector("#confirm-error");
-  await operator.screenshot({ path: path.join(SHOTS, "policies-4-refused.png"), fullPage: true });
+  await shot(operator, "policies-4-refused");
   await operator.fill("#comment", "winter is back");
   await operator.check("input[name=confirm]");
   await operator.click("main form.panel button");

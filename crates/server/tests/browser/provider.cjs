@@ -1,21 +1,13 @@
 // Signing in with another provider, linking and unlinking, in a real Chromium.
 "use strict";
-const path = require("path");
-const { chromium } = require("playwright-core");
+const common = require("./common.cjs");
 
-const { BASE, PROVIDER, PASSWORD, SHOTS, CHROMIUM } = process.env;
-
-function must(condition, what) {
-  if (!condition) throw new Error(what);
-}
+const { must, shot } = common;
+const { PROVIDER, PASSWORD } = process.env;
 
 (async () => {
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
-  const visit = async () => (await browser.newContext({ baseURL: BASE, viewport: { width: 1100, height: 760 } })).newPage();
-  const shot = (page, name) => page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
+  const browser = await common.launch();
+  const visit = () => common.visit(browser);
   const as = (who) => fetch(`${PROVIDER}/as?login_as=${who}`);
 
   // A new person comes by the provider and has an account.

@@ -1,28 +1,15 @@
 // An artist shares a song till a date, the friend can, the artist takes it back, the friend cannot; by a link the same;
 // and then gives it away. In a real Chromium with scripts switched off, and each page held against axe-core.
 "use strict";
-const fs = require("fs");
-const path = require("path");
-const { chromium } = require("playwright-core");
+const common = require("./common.cjs");
 
-const { BASE, PASSWORD, SHOTS, CHROMIUM, NODE_PATH } = process.env;
-const axe = fs.readFileSync(path.join(NODE_PATH, "axe-core/axe.min.js"), "utf8");
+const { must, shot } = common;
+const { BASE, PASSWORD } = process.env;
 const PLACE = "/account/sharing/project/song";
 
-function must(condition, what) {
-  if (!condition) throw new Error(what);
-}
-
 (async () => {
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
-  const visit = async (options) => {
-    const context = await browser.newContext({ baseURL: BASE, viewport: { width: 1100, height: 760 }, ...options });
-    return context.newPage();
-  };
-  const shot = (page, name) => page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
+  const browser = await common.launch();
+  const visit = (options) => common.visit(browser, options);
   const says = async (page, words) => {
     const text = await page.textContent("main");
     must(text.includes(words), `"${words}" is missing at ${page.url()}: ${text}`);
@@ -43,10 +30,9 @@ function must(condition, what) {
       const other = await visit({ storageState: state, ...options });
       await other.goto(where);
       await shot(other, `${name}-${dress}`);
-      const found = await other.evaluate(`${axe}; axe.run(document, { resultTypes: ["violations"] })`);
-      const grave = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
+      const grave = await common.axe(other);
       must(grave.length === 0, `axe on ${name} ${dress}: ${grave.join("\n")}`);
-      const wide = await other.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+      const wide = await common.overhang(other);
       must(wide <= 0, `${name} ${dress} is ${wide} px too wide`);
       await other.context().close();
     }
