@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base::{Scope, Timestamp};
 use serde::Serialize;
-use store::{Sql, params, sql};
+use store::{Sql, Tx, params, sql};
 use tokio::sync::watch;
 
 use crate::log::reading::integer;
@@ -43,6 +43,9 @@ sql! {
     MOVE = "UPDATE audit_hour_cursor SET idx = $2 WHERE only_row = 1 AND idx = $1";
     ADD = "INSERT INTO audit_hour (hour, kind, outcome, severity, country, events) VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (hour, kind, outcome, severity, country) DO UPDATE SET events = audit_hour.events + excluded.events";
+    // As many rows as MAX_READ. Nothing but what is counted leaves the database.
+    COUNT = "SELECT at / 3600000 * 3600000, kind, outcome, severity, count(*), CAST(max(idx) AS bigint) FROM audit_event
+             WHERE idx >= $1 AND idx < $1 + 1000 GROUP BY 1, 2, 3, 4";
     SWEEP = "DELETE FROM audit_hour WHERE hour < $1";
     BY_KIND = counts!("kind");
     BY_OUTCOME = counts!("outcome");
@@ -164,12 +167,19 @@ impl Audit {
         let core = self.core();
         let mut tx = core.db.begin_read(SCOPE).await?;
         let cursor: u64 = tx.query_one(CURSOR, params![]).await?.get(0)?;
-        drop(tx);
-        let entries = self.read_log_of(cursor, MAX_READ, &|_| countries).await?;
-        let Some(last) = entries.last() else { return Ok(0) };
-        let counts = count(&entries);
+        let Counted { counts, next } = match countries {
+            false => count_rows(&mut tx, cursor).await?,
+            true => {
+                drop(tx);
+                let entries = self.read_log_of(cursor, MAX_READ, &|_| true).await?;
+                Counted { counts: count(&entries), next: entries.last().map_or(cursor, |last| last.index + 1) }
+            }
+        };
+        if counts.is_empty() {
+            return Ok(0);
+        }
         let mut tx = core.db.begin(SCOPE).await?;
-        if tx.execute(MOVE, params![integer(cursor), integer(last.index + 1)]).await? == 0 {
+        if tx.execute(MOVE, params![integer(cursor), integer(next)]).await? == 0 {
             // Another node has counted these.
             return Ok(0);
         }
@@ -177,18 +187,36 @@ impl Audit {
             tx.execute(ADD, params![hour, kind, outcome, severity, country, integer(events)]).await?;
         }
         tx.commit().await?;
-        Ok(entries.len())
+        Ok(usize::try_from(next - cursor).unwrap_or(usize::MAX))
     }
 }
 
 /// Hour, kind, outcome, severity, country.
-type Key<'e> = (i64, &'e str, &'e str, u8, &'e str);
+type Key = (i64, String, String, u8, String);
 
-fn count(entries: &[LogEntry]) -> BTreeMap<Key<'_>, u64> {
+struct Counted {
+    counts: BTreeMap<Key, u64>,
+    /// The index after the last that was counted.
+    next: u64,
+}
+
+/// Counts by what stands in the clear columns.
+async fn count_rows(tx: &mut Tx, cursor: u64) -> Result<Counted, AuditError> {
+    let mut counted = Counted { counts: BTreeMap::new(), next: cursor };
+    for row in tx.query(COUNT, params![integer(cursor)]).await? {
+        let key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, UNKNOWN.to_owned());
+        counted.counts.insert(key, row.get(4)?);
+        counted.next = counted.next.max(row.get::<u64>(5)? + 1);
+    }
+    Ok(counted)
+}
+
+fn count(entries: &[LogEntry]) -> BTreeMap<Key, u64> {
     let mut counts = BTreeMap::new();
     for LogEntry { entry, .. } in entries {
         let country = entry.place.as_ref().map_or(UNKNOWN, |place| place.country());
-        let key = (hour_of(entry.at), &*entry.kind, &*entry.outcome, entry.severity, country);
+        let (kind, outcome) = (entry.kind.clone(), entry.outcome.clone());
+        let key = (hour_of(entry.at), kind, outcome, entry.severity, country.to_owned());
         *counts.entry(key).or_insert(0) += 1;
     }
     counts

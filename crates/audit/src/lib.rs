@@ -193,7 +193,7 @@ impl Audit {
         let core = &self.0.core;
         let id = Id::at(record.at, &core.entropy);
         let next = outbox::seal_in(tx, &core.keys, &core.entropy, record, id, Keyless::Refuse).await?;
-        outbox::insert(tx, Packer::of(&next.event)).await?;
+        outbox::insert(tx, Packer::of(&next.event), outbox::When::Next).await?;
         core.log.wanted.notify_one();
         Ok(id)
     }

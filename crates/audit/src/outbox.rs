@@ -16,7 +16,7 @@ use crate::packed::{SealedBody, SealedEvent};
 use crate::{Durability, Event, Place, Record, Threat, Whose};
 
 sql! {
-    ADD = "INSERT INTO audit_outbox (account_id, events) VALUES ($1, $2)";
+    ADD = "INSERT INTO audit_outbox (account_id, later, events) VALUES ($1, $2, $3)";
 }
 
 /// What a body says; the parts of the request belong to whoever sent it.
@@ -309,13 +309,22 @@ pub(crate) fn first_id(at: Timestamp) -> Id<ids::Event> {
     Id::from_bytes(bytes)
 }
 
+/// When the sequencer takes what is in the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// As soon as it can.
+    Next,
+    /// When there is time (see `log/pressure.rs`).
+    Later,
+}
+
 /// Inserts one row with what `Packer` packed. Its owner is whose transaction it is.
-pub(crate) async fn insert(tx: &mut Tx, packed: Vec<u8>) -> Result<(), DbError> {
+pub(crate) async fn insert(tx: &mut Tx, packed: Vec<u8>, when: When) -> Result<(), DbError> {
     let owner = match tx.scope() {
         Scope::Account(id) => Some(id),
         Scope::System(_) => None,
     };
-    tx.execute(ADD, params![owner, packed]).await.map(drop)
+    tx.execute(ADD, params![owner, when == When::Later, packed]).await.map(drop)
 }
 
 #[cfg(test)]

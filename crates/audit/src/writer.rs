@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::checking::Checking;
 use crate::gap::{Cause, Losses};
 use crate::log::Next;
-use crate::outbox::{self, Keyless};
+use crate::outbox::{self, Keyless, When};
 use crate::packed::Packer;
 use crate::{AuditError, LogSettings, Outcome, Record, TreeHead, log};
 
@@ -24,6 +24,8 @@ use crate::{AuditError, LogSettings, Outcome, Record, TreeHead, log};
 const BATCH: usize = 128;
 /// Events of one transaction at most if it is all traffic: larger ones cost less for each event.
 const TRAFFIC_BATCH: usize = 512;
+/// So much traffic left in the queue by a full batch means that it comes faster than the log can be written.
+const PRESSING: usize = 1_024;
 /// How long traffic waits for company.
 const GATHER: Duration = Duration::from_millis(20);
 /// How long a durable record waits for the company that the last one had.
@@ -31,7 +33,7 @@ const COMPANY: Duration = Duration::from_micros(400);
 /// How often a gap is tried to be written when nothing else is.
 const RETRY: Duration = Duration::from_secs(1);
 /// Sealing takes some microseconds a record; others get their turn after so many.
-const SEALED_AT_ONCE: usize = 8;
+const SEALED_AT_ONCE: usize = 64;
 
 /// An event whose caller waits until it is durable.
 pub(crate) struct Durable {
@@ -94,6 +96,9 @@ pub(crate) async fn run(core: Arc<Core>, mut inbox: Inbox) {
             inbox.drain_durable(&mut batch);
         }
         company = batch.durable.len();
+        if inbox.traffic.len() > PRESSING {
+            core.log.pressure.feel();
+        }
         let (core, handled) = (Arc::clone(&core), batch.traffic.len());
         let store = async move { core.store(batch.durable, traffic, handled).await };
         if company == 0 {
@@ -230,7 +235,6 @@ impl Core {
             }
             if index % SEALED_AT_ONCE == SEALED_AT_ONCE - 1 {
                 tokio::task::yield_now().await;
-                give_way();
             }
         }
         events
@@ -242,7 +246,16 @@ impl Core {
         let all: Vec<&Next> =
             durable.iter().map(|d| &d.event).chain(traffic.iter().map(|(_, e)| e)).collect();
         let count = all.len();
-        let written = self.write_events(&all).await;
+        // Whoever waits gets into the log at once; so does everybody else, if there is time or no more room.
+        let pressure = &self.log.pressure;
+        let when = match durable.is_empty() && pressure.lasts() && pressure.has_room(count) {
+            true => When::Later,
+            false => When::Next,
+        };
+        let written = self.write_events(&all, when).await;
+        if when == When::Later && written.is_ok() {
+            pressure.put_off(count);
+        }
         drop(all);
         match written {
             Ok(()) => durable.into_iter().for_each(|durable| answer(durable, Ok(()))),
@@ -258,13 +271,13 @@ impl Core {
 
     async fn write_singly(&self, durable: Vec<Durable>, traffic: &[(Timestamp, Next)]) {
         for durable in durable {
-            match self.write_events(&[&durable.event]).await {
+            match self.write_events(&[&durable.event], When::Next).await {
                 Ok(()) => answer(durable, Ok(())),
                 Err(refusal) => self.refuse(durable, &refusal),
             }
         }
         for (at, event) in traffic {
-            if self.write_events(&[event]).await.is_err() {
+            if self.write_events(&[event], When::Next).await.is_err() {
                 self.losses.dropped(*at, Cause::Database);
             }
         }
@@ -283,11 +296,11 @@ impl Core {
     }
 
     /// One transaction, with the open gap in it; tried twice if the database asks for it.
-    async fn write_events(&self, events: &[&Next]) -> Result<(), Refusal> {
+    async fn write_events(&self, events: &[&Next], when: When) -> Result<(), Refusal> {
         let gap = self.losses.take();
-        let mut written = self.try_write(events, gap.map(|gap| self.gap_record(&gap))).await;
+        let mut written = self.try_write(events, when, gap.map(|gap| self.gap_record(&gap))).await;
         if written.as_ref().is_err_and(|refusal| refusal.retryable) {
-            written = self.try_write(events, gap.map(|gap| self.gap_record(&gap))).await;
+            written = self.try_write(events, when, gap.map(|gap| self.gap_record(&gap))).await;
         }
         match &written {
             Ok(()) => {
@@ -312,20 +325,20 @@ impl Core {
         }
     }
 
-    async fn try_write(&self, events: &[&Next], gap: Option<Record>) -> Result<(), Refusal> {
+    async fn try_write(&self, events: &[&Next], when: When, gap: Option<Record>) -> Result<(), Refusal> {
         let gap = match &gap {
             Some(record) => Some(self.seal(record).await?),
             None => None,
         };
         let all: Vec<&Next> = events.iter().copied().chain(&gap).collect();
-        if all.is_empty() || log::straight(self, &all).await? {
+        if all.is_empty() || (when == When::Next && log::straight(self, &all).await?) {
             return Ok(());
         }
         let mut packer = Packer::new();
         all.iter().for_each(|next| packer.add(&next.event));
         let packed = packer.finish();
         let mut tx = self.db.begin(Scope::System("audit writer")).await?;
-        outbox::insert(&mut tx, packed).await?;
+        outbox::insert(&mut tx, packed, when).await?;
         tx.commit().await?;
         self.written.notify_one();
         Ok(())
@@ -357,12 +370,6 @@ impl Core {
         let at: Timestamp = self.clock.now();
         Record::new(at, gap.event()).by(Actor::System("audit")).ended(Outcome::Failure)
     }
-}
-
-/// Lets whoever waits for this core have it now: a batch is work of milliseconds, and so long the scheduler would keep a
-/// request waiting that came to the same core.
-pub(crate) fn give_way() {
-    std::thread::yield_now();
 }
 
 fn answer(durable: Durable, result: Result<(), AuditError>) {

@@ -16,7 +16,8 @@ use super::files::{self, Wanted, blocking};
 use super::watch::{self, Watch};
 use super::{TreeHead, reading};
 use crate::writer::Core;
-use crate::{AuditError, Event, Outcome, Record, outbox};
+use crate::outbox::{self, When};
+use crate::{AuditError, Event, Outcome, Record};
 
 /// How long the mirror waits between two rounds at least: many small partial tiles would be written and removed again.
 const PAUSE: Duration = Duration::from_millis(400);
@@ -299,7 +300,7 @@ impl Keeper {
         let recorded = async {
             let next = core.seal(&record).await.map_err(|refusal| core.refused(record.at, refusal))?;
             let mut tx = core.db.begin(Scope::System("audit watch")).await?;
-            outbox::insert(&mut tx, crate::packed::Packer::of(&next.event)).await?;
+            outbox::insert(&mut tx, crate::packed::Packer::of(&next.event), When::Next).await?;
             tx.commit().await?;
             core.written.notify_one();
             Ok::<_, AuditError>(())

@@ -5,6 +5,7 @@ pub(crate) mod extend;
 mod files;
 mod growth;
 mod keeper;
+mod pressure;
 pub(crate) mod reading;
 pub(crate) mod sequencer;
 mod settle;
@@ -27,6 +28,7 @@ use crate::writer::Core;
 
 pub(crate) use extend::straight;
 pub(crate) use growth::Next;
+use pressure::Pressure;
 pub use reading::MAX_READ;
 pub(crate) use reading::read;
 
@@ -112,6 +114,8 @@ pub(crate) struct State {
     pub(crate) problems: Mutex<BTreeMap<String, String>>,
     /// Rung when somebody waits for the sequencer.
     pub(crate) wanted: Notify,
+    /// Whether the log has to wait for requests.
+    pub(crate) pressure: Pressure,
 }
 
 impl State {
@@ -128,6 +132,7 @@ impl State {
             failure: Mutex::new(None),
             problems: Mutex::new(BTreeMap::new()),
             wanted: Notify::new(),
+            pressure: Pressure::default(),
         }
     }
 

@@ -32,16 +32,19 @@ const SOON_LOOKS: u32 = 12;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long a batch may wait for the flush of somebody who is in a hurry: what it moves is durable already.
 const ALONG: Duration = Duration::from_millis(10);
+/// Even while requests press, something of what was put off gets into the log this often.
+const SHARE: Duration = Duration::from_millis(250);
 /// How long a failing database is left alone.
 const RETRY: Duration = Duration::from_millis(250);
 const SCOPE: Scope = Scope::System("audit sequencer");
 
 sql! {
-    // At most 128 rows and about 256 KiB. The numbers stand in the text: SQLite prepares a statement anew whenever a
-    // parameter of LIMIT is bound.
+    // At most 128 rows and about 256 KiB, nothing that is put off. The numbers stand in the text: SQLite prepares a
+    // statement anew whenever a parameter of LIMIT is bound.
     WAITING = "SELECT seq, events FROM (SELECT seq, events, CAST(sum(length(events)) OVER (ORDER BY seq) AS bigint) AS total
-               FROM (SELECT seq, events FROM audit_outbox ORDER BY seq LIMIT 128) AS first_rows) AS counted
+               FROM (SELECT seq, events FROM audit_outbox WHERE NOT later ORDER BY seq LIMIT 128) AS first_rows) AS counted
                WHERE total - length(events) < 262144 ORDER BY seq";
+    PUT_OFF = "SELECT seq, events FROM audit_outbox WHERE later ORDER BY seq LIMIT 1";
     LEADER = "SELECT leader FROM audit_tree WHERE only_row = 1";
     LEAVE = "UPDATE audit_tree SET leader = NULL WHERE only_row = 1 AND leader = $1";
     // Exactly the rows that were read: on PostgreSQL one with a smaller number may become visible later.
@@ -68,6 +71,10 @@ pub(crate) struct Sequencer {
     core: Arc<Core>,
     /// The size at which another leader was seen to stand still, and since when.
     still: Option<(u64, Instant)>,
+    /// When something that was put off was taken last.
+    caught_up: Option<Instant>,
+    /// Whether this is the end, and everything is taken.
+    ending: bool,
     /// Leads whoever led last.
     #[cfg(test)]
     pub(crate) usurps: bool,
@@ -76,7 +83,7 @@ pub(crate) struct Sequencer {
 /// Runs until the writer has ended and nothing waits that this node could take.
 pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>) {
     let mut sequencer = Sequencer::new(Arc::clone(&core));
-    let (mut ending, mut soon) = (false, 0_u32);
+    let mut soon = 0_u32;
     loop {
         let step = sequencer.step().await;
         let pause = match &step {
@@ -90,12 +97,12 @@ pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>)
             Ok(Step::Rest) => POLL,
             Err(_) => RETRY,
         };
-        if ending {
+        if sequencer.ending {
             break;
         }
         tokio::select! {
             // Events that wait and nobody takes are for the next process.
-            _ = &mut writer_done => ending = true,
+            _ = &mut writer_done => sequencer.ending = true,
             () = core.written.notified() => {}
             () = core.log.wanted.notified() => soon = SOON_LOOKS,
             () = tokio::time::sleep(pause) => soon = soon.saturating_sub(1),
@@ -109,6 +116,8 @@ impl Sequencer {
         Self {
             core,
             still: None,
+            caught_up: None,
+            ending: false,
             #[cfg(test)]
             usurps: false,
         }
@@ -136,7 +145,11 @@ impl Sequencer {
         let mut tx = self.core.db.begin_read(SCOPE).await?;
         let head = reading::head(&mut tx).await?;
         self.core.publish(&head);
-        let rows = tx.query(WAITING, params![]).await?;
+        let mut rows = tx.query(WAITING, params![]).await?;
+        let put_off = rows.is_empty() && !self.is_held_back();
+        if put_off {
+            rows = tx.query(PUT_OFF, params![]).await?;
+        }
         if rows.is_empty() {
             self.still = None;
             return Ok(Step::Rest);
@@ -153,7 +166,7 @@ impl Sequencer {
         if unreadable > 0 {
             events.push(self.tell_of(unreadable).await?);
         }
-        match self.take(&seqs, &events).await {
+        let taken = match self.take(&seqs, &events).await {
             Err(AuditError::Store(error)) if error.is_unique() => {
                 // An event is in the log already: a write whose answer was lost was done twice.
                 let mut fresh = self.without_known(batch(&rows)?.events).await?;
@@ -163,7 +176,18 @@ impl Sequencer {
                 self.take(&seqs, &fresh).await
             }
             taken => taken,
+        }?;
+        if put_off {
+            self.caught_up = Some(Instant::now());
+            self.core.log.pressure.caught_up(events.len());
         }
+        Ok(taken)
+    }
+
+    /// Whether requests need the time that it takes to write down what was put off.
+    fn is_held_back(&self) -> bool {
+        let had_its_share = self.caught_up.is_some_and(|last| last.elapsed() < SHARE);
+        !self.ending && had_its_share && self.core.log.pressure.lasts()
     }
 
     /// Whether this node sequences: it did last, or nobody does.

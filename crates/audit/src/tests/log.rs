@@ -11,11 +11,13 @@ use super::{House, SYSTEM};
 use crate::leaf::Leaf;
 use crate::log::extend::Cut;
 use crate::log::sequencer::{Sequencer, Step};
+use crate::outbox::When;
 use crate::packed::Packer;
 use crate::{Audit, Event, LogEntry, Record, outbox};
 
 sql! {
     OUTBOX = "SELECT count(*) FROM audit_outbox";
+    PUT_OFF = "SELECT count(*) FROM audit_outbox WHERE later";
     LEAF = "SELECT leaf FROM audit_event WHERE idx = $1";
     RUBBISH = "INSERT INTO audit_outbox (events) VALUES ($1)";
     CUT_TILE = "UPDATE audit_tile SET hashes = $1 WHERE level = 0";
@@ -197,11 +199,11 @@ async fn a_row_written_twice_and_one_that_is_rubbish_do_not_stop_the_log() {
         let (keys, entropy) = (&house.keys, &house.entropy);
         let event =
             outbox::seal_in(&mut tx, keys, entropy, &record, id, outbox::Keyless::Refuse).await.unwrap();
-        outbox::insert(&mut tx, Packer::of(&event.event)).await.unwrap();
+        outbox::insert(&mut tx, Packer::of(&event.event), When::Next).await.unwrap();
         tx.commit().await.unwrap();
         house.audit.settled().await.unwrap();
         let mut tx = house.db.begin(SYSTEM).await.unwrap();
-        outbox::insert(&mut tx, Packer::of(&event.event)).await.unwrap();
+        outbox::insert(&mut tx, Packer::of(&event.event), When::Next).await.unwrap();
         tx.execute(RUBBISH, params![vec![9_u8; 40]]).await.unwrap();
         house.audit.append(&mut tx, &house.critical(ada)).await.unwrap();
         tx.commit().await.unwrap();
@@ -290,5 +292,41 @@ async fn what_an_operator_does_has_a_body_for_each_person() {
         let left = house.audit.entry(id).await.unwrap().unwrap().entry;
         assert_eq!(left.details["reason"], "payment");
         assert!(left.erased && !left.damaged);
+    }
+}
+
+/// While requests come faster than the log can be written, traffic waits in the outbox, and what somebody waits for
+/// overtakes it. Nothing is lost, also not at the end.
+#[tokio::test]
+async fn under_pressure_traffic_waits_for_its_time() {
+    for db in testing::databases().await {
+        let house = House::new(db).await;
+        let ada = house.account().await;
+        house.audit.record_durable(house.critical(ada)).await.unwrap();
+        house.audit.settled().await.unwrap();
+        let put_off = async || -> i64 {
+            let mut tx = house.db.begin_read(SYSTEM).await.unwrap();
+            tx.query_one(PUT_OFF, params![]).await.unwrap().get(0).unwrap()
+        };
+        for _ in 0..3_000 {
+            house.audit.record(house.traffic(200));
+        }
+        super::eventually("traffic waits", async || put_off().await > 4).await;
+        // As long as this says so, no more than its share gets into the log.
+        house.audit.0.core.log.pressure.feel();
+        let mut tx = house.db.begin(SYSTEM).await.unwrap();
+        let id = house.audit.append(&mut tx, &house.critical(ada)).await.unwrap();
+        tx.commit().await.unwrap();
+        super::eventually("it overtakes", async || {
+            house.audit.0.core.log.pressure.feel();
+            house.audit.entry(id).await.unwrap().is_some()
+        })
+        .await;
+        assert!(put_off().await > 0, "it did not wait for what was put off");
+        house.audit.0.core.log.pressure.feel();
+        house.audit.shutdown().await;
+        assert_eq!(put_off().await, 0);
+        assert_eq!(sound(&house).await, 3_002);
+        assert_eq!(house.audit.health().dropped, 0);
     }
 }
