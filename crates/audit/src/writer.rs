@@ -32,8 +32,10 @@ const GATHER: Duration = Duration::from_millis(20);
 const COMPANY: Duration = Duration::from_micros(400);
 /// How often a gap is tried to be written when nothing else is.
 const RETRY: Duration = Duration::from_secs(1);
-/// Sealing takes some microseconds a record; others get their turn after so many.
+/// Sealing takes some microseconds a record; other tasks get their turn after so many.
 const SEALED_AT_ONCE: usize = 64;
+/// Requests get theirs after so many.
+const GIVE_WAY: usize = 8;
 
 /// An event whose caller waits until it is durable.
 pub(crate) struct Durable {
@@ -236,6 +238,9 @@ impl Core {
             if index % SEALED_AT_ONCE == SEALED_AT_ONCE - 1 {
                 tokio::task::yield_now().await;
             }
+            if index % GIVE_WAY == GIVE_WAY - 1 {
+                self.give_way();
+            }
         }
         events
     }
@@ -364,6 +369,14 @@ impl Core {
         }
         let mut tx = self.db.begin_read(Scope::System("sealing audit bodies")).await?;
         Ok(outbox::seal_in(&mut tx, &self.keys, &self.entropy, record, id, Keyless::Withhold).await?)
+    }
+
+    /// Lets whoever waits for this core have it now: a batch is work of milliseconds, and so long the scheduler would keep
+    /// a request waiting. Under pressure not even that, or the queue would never get shorter.
+    pub(crate) fn give_way(&self) {
+        if !self.log.pressure.lasts() {
+            std::thread::yield_now();
+        }
     }
 
     fn gap_record(&self, gap: &crate::gap::Gap) -> Record {

@@ -10,7 +10,7 @@ mod peers;
 mod report;
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
@@ -21,6 +21,9 @@ use report::Report;
 
 /// Rounds of each comparison; the peers take turns, so that a slow minute hits both.
 const ROUNDS: usize = 3;
+
+/// Records that are durable and wait for the log.
+const PUT_OFF: &str = "fortissimo_audit_put_off";
 
 /// One part of the whole measurement.
 type Part = fn(&mut Report, &Effort) -> Result<()>;
@@ -116,8 +119,7 @@ fn start_up(report: &mut Report) -> Result<()> {
     for _ in 0..ROUNDS {
         let server = Fortissimo::start(None, "")?;
         starts.push(server.first_answer.as_millis());
-        #[expect(clippy::disallowed_methods, reason = "the measurement waits for the program to be at rest")]
-        std::thread::sleep(Duration::from_secs(2));
+        pause(Duration::from_secs(2));
         resident = server.resident_kib()?;
     }
     starts.sort_unstable();
@@ -146,9 +148,11 @@ fn proxying(report: &mut Report, seconds: u32) -> Result<()> {
     let one = |url: &str, header: &str| Load { url, header, connections: 1, seconds, script: None }.run();
     let (mut of_nginx, mut of_public, mut added, mut nginx_added) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut put_off = 0.0_f64;
     for _ in 0..ROUNDS {
         let base = many(&peer, "")?;
         of_nginx.push(many(&protected, &bearer)?.per_second / base.per_second);
+        put_off = put_off.max(gateway.metric(PUT_OFF)?);
         of_public.push(many(&public, "")?.per_second / base.per_second);
         let direct = one(&bare, "")?;
         added.push(one(&protected, &bearer)?.mean_us() - direct.mean_us());
@@ -169,6 +173,24 @@ fn proxying(report: &mut Report, seconds: u32) -> Result<()> {
         "≤ 60 µs",
         format!("{:.0} µs ({:.0} µs)", median(&mut added), median(&mut nginx_added)),
     );
+    let begun = Instant::now();
+    while gateway.metric(PUT_OFF)? > 0.0 && begun.elapsed() < Duration::from_secs(120) {
+        pause(Duration::from_millis(100));
+    }
+    report.row(
+        "Records of these requests that were lost, of all",
+        "0",
+        format!(
+            "{:.0} of {:.0}",
+            gateway.metric("fortissimo_audit_dropped_total")?,
+            gateway.metric("fortissimo_audit_written_total")?
+        ),
+    );
+    report.note(format!(
+        "At the end of {seconds} seconds with 32 connections up to {put_off:.0} records were durable and not yet in the log; \
+         {:.1} s after the last run all were.",
+        begun.elapsed().as_secs_f64()
+    ));
     Ok(())
 }
 
@@ -233,6 +255,12 @@ fn micro(report: &mut Report, _: &Effort) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Waits for another process.
+fn pause(time: Duration) {
+    #[expect(clippy::disallowed_methods, reason = "on no async thread")]
+    std::thread::sleep(time);
 }
 
 fn median(values: &mut [f64]) -> f64 {

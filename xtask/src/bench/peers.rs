@@ -97,6 +97,7 @@ pub(crate) struct Fortissimo {
     child: Child,
     folder: PathBuf,
     port: u16,
+    ops: u16,
     setup_link: String,
     pub(crate) url: String,
     /// From the start of the process to the first answered request.
@@ -139,7 +140,7 @@ impl Fortissimo {
         answers(port, "/account/sign-in", Duration::from_secs(10))?;
         let first_answer = begun.elapsed();
         let setup_link = setup_link(&mut child)?;
-        Ok(Self { child, folder, port, setup_link, url: format!("http://127.0.0.1:{port}"), first_answer })
+        Ok(Self { child, folder, port, ops, setup_link, url: format!("http://127.0.0.1:{port}"), first_answer })
     }
 
     /// Makes the operator's account and signs in; returns an access token.
@@ -183,6 +184,14 @@ impl Fortissimo {
                 .arg(self.folder.join("fortissimo.toml"))
                 .stdout(Stdio::null()),
         )
+    }
+
+    /// One of its metrics; 0 as long as it was never touched.
+    pub(crate) fn metric(&self, name: &str) -> Result<f64> {
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let (_, page) = exchange(self.ops, request)?;
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.map(|number| number.trim().parse()).transpose()?.unwrap_or_default())
     }
 
     /// Resident set size in KiB.

@@ -100,7 +100,7 @@ pub(super) async fn extend(
         return Ok(None);
     }
     cut!(core, AfterMoving);
-    insert(tx, &rows(growth.from, batch)).await?;
+    insert(core, tx, &rows(growth.from, batch)).await?;
     cut!(core, AfterEvents);
     for (index, next) in (growth.from..).zip(batch) {
         for (slot, body) in (1_u32..).zip(&next.event.bodies[1..]) {
@@ -166,11 +166,12 @@ fn rows(first: u64, batch: &[&Next]) -> Vec<Value> {
     values
 }
 
-async fn insert(tx: &mut Tx, rows: &[Value]) -> Result<(), DbError> {
+async fn insert(core: &Core, tx: &mut Tx, rows: &[Value]) -> Result<(), DbError> {
     let groups = rows.chunks_exact(GROUP * COLUMNS);
     let rest = groups.remainder();
     for group in groups {
         tx.execute(ADD_8, group).await?;
+        core.give_way();
     }
     for row in rest.chunks_exact(COLUMNS) {
         tx.execute(ADD, row).await?;
