@@ -119,7 +119,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/account/sign-in-notice", "public"),
         post("/account/sign-in-notice", "public").rate(RateClass::SignIn),
         get("/account/activity", own),
-        get("/account/activity/export", own),
+        get("/account/activity/export", own).anew(),
         get("/account/forgot", "public"),
         post("/account/forgot", "public").rate(RateClass::Registration),
         get("/account/reset", "public"),

@@ -258,7 +258,7 @@ fn refusal(giving: &Giving) -> &'static str {
         None => "",
         Some(access::code::NO_RELATION) => "cannot-give-relation",
         Some(access::code::NO_GRANT) => "cannot-give-grant",
-        Some(access::code::MFA_REQUIRED) => "cannot-give-factor",
+        Some(access::code::MFA_REQUIRED | access::code::RISK) => "cannot-give-factor",
         Some(_) => "cannot-give-now",
     }
 }
@@ -301,7 +301,7 @@ async fn refused(
     typed: Typed,
 ) -> Result<Response, Failure> {
     if let AccessError::Denied(decision) = &error
-        && decision.code == access::code::MFA_REQUIRED
+        && matches!(decision.code, access::code::MFA_REQUIRED | access::code::RISK)
     {
         record_denied(console, visit, decision).await?;
         return Ok(confirm(&format!("{}?done=confirmed", place(resource))));

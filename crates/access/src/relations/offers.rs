@@ -223,7 +223,8 @@ impl Relations {
         // What who offers may do now, not when they offered; the second factor they showed then.
         let standing = people::standing(&mut change.tx, offerer).await?;
         let standing = standing.filter(|standing| !standing.suspended).ok_or(GONE)?;
-        let standing = Subject { assurance: Assurance { mfa_age_s: Some(0), ..Assurance::NONE }, ..standing };
+        let assurance = Assurance { mfa_age_s: Some(0), ..standing.assurance };
+        let standing = Subject { assurance, ..standing };
         let theirs = read::known(&mut change.tx, Some(offerer), &resource, change.now).await?.ok_or(GONE)?;
         if shares::must_share(inner, &standing, &theirs.facts, relation).is_err() {
             return Err(GONE);
