@@ -115,7 +115,7 @@ pub(crate) async fn show(
 }
 
 /// `team:…` or an account, as the forms say it.
-fn subject(text: &str) -> Result<Share, Failure> {
+pub(crate) fn subject(text: &str) -> Result<Share, Failure> {
     let share = match text.strip_prefix("team:") {
         Some(team) => team.parse().ok().map(Share::Team),
         None => text.parse().ok().map(Share::Account),
@@ -123,7 +123,7 @@ fn subject(text: &str) -> Result<Share, Failure> {
     share.ok_or_else(Failure::not_found)
 }
 
-fn subject_text(share: Share) -> String {
+pub(crate) fn subject_text(share: Share) -> String {
     match share {
         Share::Account(id) => id.to_string(),
         Share::Team(id) => format!("team:{id}"),

@@ -127,6 +127,24 @@ impl Access {
         access::Bundle::from_files(self.files(self.policies.as_deref())?).map(access::Access::new)
     }
 
+    /// The types of objects named here, as policies are made from them.
+    pub fn resource_types(&self) -> Vec<access::ResourceType> {
+        let action = |one: &TypeAction| access::TypeAction {
+            name: one.name.clone(),
+            relations: one.relations.clone(),
+            roles: one.roles.clone(),
+            tiers: one.tiers.clone(),
+            sensitive: one.sensitive,
+        };
+        self.resource_type
+            .iter()
+            .map(|one| access::ResourceType {
+                name: one.name.clone(),
+                actions: one.action.iter().map(action).collect(),
+            })
+            .collect()
+    }
+
     /// The policies beyond the built-in ones: those of a folder, and those of the types of objects named here.
     ///
     /// # Errors
@@ -135,23 +153,8 @@ impl Access {
         &self,
         folder: Option<&std::path::Path>,
     ) -> Result<Vec<access::PolicyFile>, access::PolicyError> {
-        let action = |one: &TypeAction| access::TypeAction {
-            name: one.name.clone(),
-            relations: one.relations.clone(),
-            roles: one.roles.clone(),
-            tiers: one.tiers.clone(),
-            sensitive: one.sensitive,
-        };
-        let types: Vec<access::ResourceType> = self
-            .resource_type
-            .iter()
-            .map(|one| access::ResourceType {
-                name: one.name.clone(),
-                actions: one.action.iter().map(action).collect(),
-            })
-            .collect();
         let mut files = folder.map(access::PolicyFile::read_folder).transpose()?.unwrap_or_default();
-        files.extend(access::ResourceType::files(&types)?);
+        files.extend(access::ResourceType::files(&self.resource_types())?);
         Ok(files)
     }
 }

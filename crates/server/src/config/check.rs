@@ -108,10 +108,24 @@ fn names(config: &Resolved, out: &mut Checker<'_>) {
 }
 
 fn routes(config: &Resolved, beside: bool, out: &mut Checker<'_>) {
-    if config.route.is_empty() && config.access.policies.is_none() {
+    let own = &config.access;
+    if config.route.is_empty() && own.policies.is_none() && own.resource_type.is_empty() {
         return;
     }
-    let access = match config.access.load() {
+    // The types stand in this very file, so what is wrong with them is told with its place in it.
+    let types = own.resource_types();
+    if let Err(refused) = access::ResourceType::files(&types) {
+        let alone = |one: &access::ResourceType| {
+            access::ResourceType::files(std::slice::from_ref(one)).is_err()
+                || types
+                    .iter()
+                    .take_while(|other| !std::ptr::eq(*other, one))
+                    .any(|other| other.name == one.name)
+        };
+        let at = types.iter().position(alone).unwrap_or_default().to_string();
+        return out.error(&["access", "resource_type", &at, "name"], refused.to_string());
+    }
+    let access = match own.load() {
         Ok(access) => access,
         // Without them nothing can be said about the routes.
         Err(refused) if beside => return out.warn(&["access", "policies"], refused.to_string()),
