@@ -26,7 +26,8 @@ pub struct Access {
     pub step_up: StepUp,
     /// How long a second factor counts for that.
     pub step_up_max_age: Period,
-    /// From this risk on, from 0 to 100, a session cannot delete, export, share or administer; above 100, never.
+    /// From this risk on, from 0 to 100, as it was found at its sign-in, a session cannot delete, export, share or
+    /// administer until the second factor is given again in it; above 100, never.
     pub risk_limit: u8,
     /// People register objects of their own (`PUT /v1/resources/{type}/{id}`) and own them then. Off, the services that
     /// make them do, by `Fortissimo-Register: type/id` in their answers, and operators (`fortissimo object register`).

@@ -28,7 +28,7 @@ async fn a_team_is_made_filled_left_and_dissolved_in_a_browser() {
     .await
     .unwrap();
     assert!(told.is_none_or(|told| told.contains("teams complete")));
-    let found = program.output(&["audit", "search", "--kind", "team.changed"]);
+    let found = program.output(&["audit", "search", "--kind", "access.team_changed"]);
     // Made twice, three members, one left, one taken out, one dissolved; what was refused changed nothing.
-    assert_eq!(String::from_utf8_lossy(&found.stdout).matches("team.changed").count(), 7);
+    assert_eq!(String::from_utf8_lossy(&found.stdout).matches("access.team_changed").count(), 7);
 }
