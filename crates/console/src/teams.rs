@@ -23,7 +23,7 @@ use crate::visit::Visit;
 struct TeamsPage<'a> {
     frame: Frame,
     teams: Vec<TeamRow>,
-    name: &'a str,
+    typed: &'a str,
     errors: Errors,
 }
 
@@ -67,7 +67,7 @@ fn team_id(text: &str) -> Result<Id<kind::Team>, Failure> {
     text.parse().map_err(|_| Failure::not_found())
 }
 
-async fn list_page<'a>(console: &Console, visit: &Visit, name: &'a str) -> Result<TeamsPage<'a>, Failure> {
+async fn list_page<'a>(console: &Console, visit: &Visit, typed: &'a str) -> Result<TeamsPage<'a>, Failure> {
     let frame = visit.frame(console, "sharing");
     let found = console.relations.teams(&asker(visit)).await;
     let teams = settle(console, visit, found).await?;
@@ -80,7 +80,7 @@ async fn list_page<'a>(console: &Console, visit: &Visit, name: &'a str) -> Resul
         since: team.created_at.to_rfc3339(),
     };
     let teams = teams.into_iter().map(row).collect();
-    Ok(TeamsPage { frame, teams, name, errors: Errors::default() })
+    Ok(TeamsPage { frame, teams, typed, errors: Errors::default() })
 }
 
 /// GET /account/teams

@@ -112,18 +112,13 @@ fn routes(config: &Resolved, beside: bool, out: &mut Checker<'_>) {
     if config.route.is_empty() && own.policies.is_none() && own.resource_type.is_empty() {
         return;
     }
-    // The types stand in this very file, so what is wrong with them is told with its place in it.
+    // The types stand in this very file, so what is wrong with them is told with its place: the first that does not go
+    // together with those before it.
     let types = own.resource_types();
-    if let Err(refused) = access::ResourceType::files(&types) {
-        let alone = |one: &access::ResourceType| {
-            access::ResourceType::files(std::slice::from_ref(one)).is_err()
-                || types
-                    .iter()
-                    .take_while(|other| !std::ptr::eq(*other, one))
-                    .any(|other| other.name == one.name)
-        };
-        let at = types.iter().position(alone).unwrap_or_default().to_string();
-        return out.error(&["access", "resource_type", &at, "name"], refused.to_string());
+    for at in 0..types.len() {
+        if let Err(refused) = access::ResourceType::files(&types[..=at]) {
+            return out.error(&["access", "resource_type", &at.to_string(), "name"], refused.to_string());
+        }
     }
     let access = match own.load() {
         Ok(access) => access,

@@ -110,13 +110,13 @@ fn a_type_that_cannot_be_is_one_clear_line_with_its_place() {
         (of("stem_pack", &action("stem:render", "\"friend\"")), 5, "friend"),
         (of("stem_pack", &action("render", "\"owner\"")), 2, "must be named like \"stem:render\""),
         (of("stem_pack", &action("track:read", "\"owner\"")), 2, "there is an action track:read already"),
-        (format!("{good}{good}"), 7, "there is a type stem_pack already"),
+        (format!("{good}{good}"), 8, "there is a type stem_pack already"),
         (
             format!("{good}{}", of("loop", &action("stem:render", "\"owner\""))),
-            7,
+            8,
             "an action stem:render already",
         ),
-        (format!("{good}colour = \"red\"\n"), 6, "colour"),
+        (format!("{good}colour = \"red\"\n"), 7, "colour"),
     ];
     for (text, line, told) in cases {
         for command in [&["config", "check"][..], &["policy", "validate", "."], &["serve"]] {

@@ -107,6 +107,7 @@ pub(super) async fn cast(program: &Program) -> Cast {
     let letter = between(&operator.get("/console/mail").await.expect(200).text(), "href=\"/console/mail/");
     let (_, eve) = signed_in(program, "eve").await;
     let names = HashMap::from([
+        ("PRESENT", policies(program, &owner).await),
         ("ADA", ada),
         ("OTHER", other),
         ("OPERATOR", operator_id),
@@ -135,6 +136,21 @@ pub(super) async fn cast(program: &Program) -> Cast {
     ]);
     tokio::time::sleep(Duration::from_millis(1_600)).await;
     Cast { stranger: program.client(), wrong, lapsed, owner, operator, names }
+}
+
+/// Others were in force once; gives the version of the present ones.
+async fn policies(program: &Program, owner: &Client) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let quiet = r#"@id("quiet") forbid (principal in Fortissimo::Role::"guest", action == Fortissimo::Action::"user:read", resource);"#;
+    std::fs::write(folder.path().join("quiet.cedar"), quiet).unwrap();
+    for arguments in
+        [&["policy", "activate", folder.path().to_str().unwrap()][..], &["policy", "activate", "--builtin"]]
+    {
+        let output = program.output(arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let wish = json!({"checks": [{"action": "track:read"}]});
+    text(&owner.post("/v1/access/check", wish).await.expect(200).json(), "policy_version")
 }
 
 /// Three more sessions of the owner's.

@@ -47,7 +47,7 @@ pub(super) const OWN: &[Row] = &[
         r#"{"factor_id":"00000000-0000-7000-8000-000000000000"}"#,
         404,
     ),
-    ("POST", "/auth/mfa/recovery-codes", Self_, "/auth/mfa/recovery-codes", "", 200),
+    ("POST", "/auth/mfa/recovery-codes", Self_, "/auth/mfa/recovery-codes", "", 201),
     ("POST", "/auth/passkeys/register/start", Self_, "/auth/passkeys/register/start", "", 200),
     (
         "POST",
@@ -104,7 +104,7 @@ pub(super) const OWN: &[Row] = &[
         "/account/security/factors/{id}/remove",
         Owner,
         "/account/security/factors/APPONE/remove",
-        "",
+        "confirm_last=yes",
         303,
     ),
     ("POST", "/account/security/api-keys", Self_, "/account/security/api-keys", "", FORM),
