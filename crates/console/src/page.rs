@@ -197,8 +197,8 @@ impl From<identity::Error> for Failure {
 }
 
 impl From<Box<access::Decision>> for Failure {
-    fn from(_: Box<access::Decision>) -> Self {
-        Self(Problem::new(ProblemKind::Forbidden))
+    fn from(denied: Box<access::Decision>) -> Self {
+        Self(denied.problem())
     }
 }
 

@@ -138,8 +138,10 @@ pub(super) async fn cast(program: &Program) -> Cast {
     Cast { stranger: program.client(), wrong, lapsed, owner, operator, names }
 }
 
-/// Others were in force once; gives the version of the present ones.
+/// Others were in force once; gives the version of the present ones, which were in force before, too.
 async fn policies(program: &Program, owner: &Client) -> String {
+    let wish = json!({"checks": [{"action": "track:read"}]});
+    let present = text(&owner.post("/v1/access/check", wish).await.expect(200).json(), "policy_version");
     let folder = tempfile::tempdir().unwrap();
     let quiet = r#"@id("quiet") forbid (principal in Fortissimo::Role::"guest", action == Fortissimo::Action::"user:read", resource);"#;
     std::fs::write(folder.path().join("quiet.cedar"), quiet).unwrap();
@@ -149,8 +151,7 @@ async fn policies(program: &Program, owner: &Client) -> String {
         let output = program.output(arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    let wish = json!({"checks": [{"action": "track:read"}]});
-    text(&owner.post("/v1/access/check", wish).await.expect(200).json(), "policy_version")
+    present
 }
 
 /// Three more sessions of the owner's.
