@@ -169,7 +169,7 @@ async fn apps(owner: &Client) -> Vec<String> {
     let mut apps = Vec::new();
     for name in ["phone", "tablet"] {
         let setup = owner.post("/auth/mfa/totp/setup", json!({"name": name})).await.expect(201).json();
-        let secret = totp_rs::Secret::try_from_base32(&text(&setup, "secret")).unwrap();
+        let secret = totp_rs::Secret::try_from_base32(text(&setup, "secret")).unwrap();
         let totp = totp_rs::Builder::new().with_secret(secret).build().unwrap();
         let now = u64::try_from(base::Clock::system().now().as_secs()).unwrap();
         let wish = json!({"factor_id": setup["factor_id"], "code": totp.generate(now).to_string()});
