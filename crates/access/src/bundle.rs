@@ -212,6 +212,12 @@ impl Bundle {
             && self.actions.get(action.as_str()).is_some_and(|entry| entry.slices.contains_key(kind))
     }
 
+    /// Whether the harm of this action cannot be taken back, so that nothing remembered decides about it: it deletes,
+    /// exports, shares or administers, by its name or because a policy's schema calls it sensitive.
+    pub fn is_immediate(&self, action: &Action) -> bool {
+        self.actions.get(action.as_str()).is_some_and(|entry| entry.immediate)
+    }
+
     /// Whether a remembered fact is good enough to decide about this action; `None` if it is not about such objects.
     pub(crate) fn may_remember(&self, action: &Action, kind: &str) -> Option<bool> {
         let entry = self.actions.get(action.as_str()).filter(|_| kind != PLATFORM)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audit::Event;
-use base::Timestamp;
+use base::{Problem, ProblemKind, Timestamp};
 
 use crate::{Action, Relation, ResourceRef, Revision, Role, Subject, Tier};
 
@@ -19,11 +19,11 @@ pub mod code {
     pub const UNVERIFIED: &str = "unverified";
     /// The subject has no role: not signed in, or a record without one.
     pub const NO_ROLE: &str = "no-role";
-    /// Sign-in is locked after too many wrong passwords.
+    /// The account is locked: too many wrong passwords were tried from within.
     pub const LOCKED: &str = "locked";
     /// The action is allowed, but this session must show a second factor (again).
     pub const MFA_REQUIRED: &str = "mfa-required";
-    /// The session looks too suspicious for what can be lost or leaked.
+    /// The session's sign-in looked too suspicious for what can be lost or leaked, and nobody has answered for it since.
     pub const RISK: &str = "risk";
     /// The person has nothing to do with the object, or not enough, or nobody registered it.
     pub const NO_RELATION: &str = "no-relation";
@@ -88,6 +88,24 @@ impl Decision {
             code::UNKNOWN_ACTION | code::UNKNOWN_RESOURCE => true,
             code::NO_RELATION | code::LAPSED | code::FORBIDDEN => !self.visible,
             _ => false,
+        }
+    }
+
+    /// What the client is told of a denial: what they can do about it themselves, never which permission was missing.
+    pub fn problem(&self) -> Problem {
+        match self.code {
+            _ if self.hides() => ProblemKind::NotFound.into(),
+            code::MFA_REQUIRED => Problem::new(ProblemKind::ReauthenticationRequired)
+                .detail("This demands a second factor that was shown lately (POST /auth/reauthenticate)."),
+            code::RISK => Problem::new(ProblemKind::ReauthenticationRequired).detail(
+                "The sign-in of this session looked unusual. Give your second factor again (POST /auth/reauthenticate), \
+                 or sign in anew from where you usually do.",
+            ),
+            code::LOCKED => Problem::new(ProblemKind::Forbidden).detail(
+                "The account is locked, because too many wrong passwords were tried from within. A new password, set by \
+                 a mailed link (POST /auth/password/forgot), ends that.",
+            ),
+            _ => ProblemKind::Forbidden.into(),
         }
     }
 

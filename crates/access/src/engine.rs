@@ -93,6 +93,11 @@ impl Access {
         self.bundle.load().actions().map(str::to_owned).collect()
     }
 
+    /// Whether nothing remembered may decide about this action; see [`Bundle::is_immediate`].
+    pub fn is_immediate(&self, action: &Action) -> bool {
+        self.bundle.load().is_immediate(action)
+    }
+
     /// The kinds of objects that an action can be about, sorted.
     pub fn kinds(&self, action: &Action) -> Vec<String> {
         self.bundle.load().kinds(action).into_iter().map(str::to_owned).collect()

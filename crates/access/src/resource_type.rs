@@ -1,9 +1,10 @@
 //! Types of objects that an operator adds by configuration, as schema and policies like any others.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::source::{PolicyError, PolicyFile};
-use crate::{Relation, Role, Tier, bundle};
+use crate::{CATALOGUE, Relation, Role, Tier, bundle};
 
 /// Types that one configuration can add.
 const MAX_TYPES: usize = 100;
@@ -11,6 +12,10 @@ const MAX_TYPES: usize = 100;
 const MAX_ACTIONS: usize = 50;
 /// Characters of a name.
 const MAX_NAME: usize = 40;
+
+/// Words that stand in the built-in schema.
+const TAKEN: [&str; 9] =
+    ["platform", "account", "role", "tier", "user", "track", "playlist", "project", "generation"];
 
 /// A type of objects with owners, such as `stem_pack`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +45,28 @@ impl ResourceType {
     /// The files of a bundle that add these types, to be put beside an operator's own; none for none.
     ///
     /// # Errors
-    /// A name that cannot be one, an action without relations, too many of either.
+    /// A name that cannot be one or is taken, an action without relations, too many of either.
     pub fn files(types: &[Self]) -> Result<Vec<PolicyFile>, PolicyError> {
         if types.is_empty() {
             return Ok(Vec::new());
         }
         if types.len() > MAX_TYPES {
             return Err(wrong(format!("more than {MAX_TYPES} types of objects")));
+        }
+        let mut names = HashSet::new();
+        let mut words = HashSet::new();
+        for one in types {
+            if TAKEN.contains(&one.name.as_str()) || !names.insert(&one.name) {
+                return Err(wrong(format!("there is a type {} already", one.name)));
+            }
+            for action in &one.actions {
+                if CATALOGUE.contains(&action.name.as_str()) || !words.insert(&action.name) {
+                    return Err(wrong(format!(
+                        "{}: there is an action {} already; each belongs to one type",
+                        one.name, action.name
+                    )));
+                }
+            }
         }
         let mut schema = String::from("// Made from [[access.resource_type]].\nnamespace Fortissimo {\n");
         let mut policies = String::from("// Made from [[access.resource_type]].\n");
@@ -214,9 +234,15 @@ mod tests {
         open.actions[0].relations.clear();
         assert!(ResourceType::files(&[open]).is_err());
         // Twice the same, and one of ours: the schema knows only one of each.
-        let twice = ResourceType::files(&[stems(), stems()]).unwrap();
-        assert!(Bundle::from_files(twice).is_err());
-        let ours = ResourceType::files(&[ResourceType { name: "track".into(), ..stems() }]).unwrap();
-        assert!(Bundle::from_files(ours).is_err());
+        let told = |types: &[ResourceType]| ResourceType::files(types).unwrap_err().to_string();
+        assert_eq!(told(&[stems(), stems()]), "there is a type stem_pack already");
+        for name in TAKEN {
+            assert!(told(&[ResourceType { name: name.into(), ..stems() }]).contains("already"), "{name}");
+        }
+        let other = ResourceType { name: "loop".into(), ..stems() };
+        assert!(told(&[stems(), other]).contains("loop: there is an action stem:render already"));
+        let mut ours = stems();
+        ours.actions[0].name = "track:read".into();
+        assert!(told(&[ours]).contains("there is an action track:read already"));
     }
 }

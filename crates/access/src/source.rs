@@ -33,7 +33,7 @@ impl PolicyError {
     }
 }
 
-/// `file:line:column: message`, with as much of it as is known.
+/// `file:line:column: message` in one line, with as much of it as is known.
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.file {
@@ -43,7 +43,8 @@ impl fmt::Display for PolicyError {
             }
             f.write_str(" ")?;
         }
-        f.write_str(&self.message)
+        // Cedar's own words may have several lines; a complaint is one.
+        f.write_str(&self.message.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -60,7 +61,7 @@ impl PolicyFile {
     /// The `*.cedarschema` and `*.cedar` files of a folder, by name; others are left alone.
     ///
     /// # Errors
-    /// The folder or a file cannot be read, or is larger than policies may be.
+    /// The folder or a file cannot be read, it holds none, or one is larger than policies may be.
     pub fn read_folder(folder: &Path) -> Result<Vec<Self>, PolicyError> {
         directory(folder)
     }
@@ -130,13 +131,21 @@ pub(crate) fn directory(dir: &Path) -> Result<Vec<PolicyFile>, PolicyError> {
         if sources.len() == bounds::FILES {
             return Err(failed(dir, &format_args!("more than {} policy files", bounds::FILES)));
         }
-        let bytes = std::fs::metadata(&path).map_err(|e| failed(&path, &e))?.len();
+        let about = std::fs::metadata(&path).map_err(|e| failed(&path, &e))?;
+        // A pipe would be waited for.
+        if !about.is_file() {
+            return Err(failed(&path, &"is no regular file"));
+        }
         // Before it is read: somebody may have put a recording there.
-        if bytes > bounds::FILE_BYTES as u64 {
+        if about.len() > bounds::FILE_BYTES as u64 {
             return Err(failed(&path, &bounds::FILE_TOO_LARGE));
         }
         let text = std::fs::read_to_string(&path).map_err(|e| failed(&path, &e))?;
         sources.push(PolicyFile { name: path.display().to_string(), text });
+    }
+    // The wrong folder, or one that is just being filled: either way nobody means "no rules of my own any more" by it.
+    if sources.is_empty() {
+        return Err(failed(dir, &"holds no *.cedar and no *.cedarschema file"));
     }
     sources.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(sources)

@@ -96,13 +96,14 @@ pub struct Subject {
 /// second factor: nothing is wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Assurance {
-    /// Sign-in is locked after too many wrong passwords.
+    /// The account is locked, because too many wrong passwords were tried from within. Strangers who try at the door
+    /// lock nobody out.
     pub locked: bool,
     /// The account has a second factor, so that one can be demanded.
     pub second_factor: bool,
     /// Seconds since a second factor was shown in this session; `None` if it never was.
     pub mfa_age_s: Option<u32>,
-    /// How suspicious the session looks, from 0 to 100.
+    /// How suspicious the session's sign-in looked, from 0 to 100, if nobody has answered for it since.
     pub risk: u8,
     /// When the session or token ends: no decision outlives it.
     pub expires_at: Option<Timestamp>,

@@ -552,11 +552,43 @@ fn a_token_gives_what_it_names_as_long_as_its_inviter_may() {
 
 #[test]
 fn a_policy_of_which_no_list_can_be_made_is_refused() {
-    for text in [
-        r#"@id("x") forbid (principal, action == Fortissimo::Action::"track:read", resource) when { resource == principal.user };"#,
-        r#"@id("x") forbid (principal, action == Fortissimo::Action::"track:read", resource) when { principal like "a" };"#,
+    // Each is strictly valid, so that only the lists speak against it.
+    const OF_OBJECTS: &str = "namespace Fortissimo {
+        entity Stem = { loud: Bool };
+        action \"stem:play\" appliesTo { principal: Account, resource: [Platform, Stem], context: Relations };
+    }";
+    const NEEDS_OWNER: &str = r#"@id("stem.owner") @code("no-relation") forbid (principal, action ==
+        Fortissimo::Action::"stem:play", resource is Fortissimo::Stem) unless { context.owner };"#;
+    let policies = [
+        (
+            "looks into the person",
+            r#"@id("x") forbid (principal, action == Fortissimo::Action::"track:read",
+            resource is Fortissimo::Track) when { principal.user == Fortissimo::User::"7" };"#,
+        ),
+        (
+            "looks at all of the context",
+            r#"@id("x") permit (principal, action == Fortissimo::Action::"track:read",
+            resource is Fortissimo::Track) when { context == context };"#,
+        ),
+        (
+            "looks into the object",
+            r#"@id("x") permit (principal, action == Fortissimo::Action::"stem:play",
+            resource is Fortissimo::Stem) when { resource.loud };"#,
+        ),
+    ];
+    let with_type =
+        |policy| with(&[("stem.cedarschema", OF_OBJECTS), ("stem.cedar", NEEDS_OWNER), ("x.cedar", policy)]);
+    for (what, policy) in policies {
+        let error = with_type(policy).unwrap_err().to_string();
+        assert!(error.contains("@id(\"x\")") && error.contains("could not be listed"), "{what}: {error}");
+    }
+    // The same about what is never listed, and the same with names written out, are taken.
+    for policy in [
+        r#"@id("x") forbid (principal, action == Fortissimo::Action::"user:read", resource is Fortissimo::User)
+            when { resource != principal.user };"#,
+        r#"@id("x") permit (principal, action == Fortissimo::Action::"stem:play", resource is Fortissimo::Stem)
+            when { principal == Fortissimo::Account::"7" && resource in [Fortissimo::Stem::"1", Fortissimo::Stem::"2"] };"#,
     ] {
-        let error = with(&[("x.cedar", text)]);
-        assert!(error.is_err(), "{text}");
+        assert!(with_type(policy).is_ok(), "{policy}");
     }
 }

@@ -57,7 +57,7 @@ impl Call {
         if !self.0.caller().covers(A::NAME) {
             return Err(ProblemKind::Forbidden.into());
         }
-        api.access.permit(&self.subject()).map_err(|_| ProblemKind::Forbidden.into())
+        api.access.permit(&self.subject()).map_err(|denied| denied.problem().into())
     }
 }
 

@@ -27,6 +27,7 @@ mod events;
 mod factors;
 mod failure;
 mod log;
+mod offers;
 mod operators;
 mod passkeys;
 mod password;
@@ -133,13 +134,13 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/.well-known/webauthn", open),
         get("/v1/openapi.json", open),
         get("/auth/events", own),
-        get("/auth/events/export", own),
+        get("/auth/events/export", own).anew(),
         get("/auth/events/{id}", own),
         get("/auth/events/{id}/proof", own),
         get("/v1/audit/events", "system:logs"),
         get("/v1/audit/events/{id}", "system:logs"),
         get("/v1/audit/events/{id}/proof", "system:logs"),
-        get("/v1/audit/export", "system:logs"),
+        get("/v1/audit/export", "system:logs").anew(),
         get("/v1/audit/aggregates", "system:logs"),
         post("/v1/audit/verify", "system:logs"),
         get("/v1/audit/verify", "system:logs"),
@@ -155,6 +156,12 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/v1/resources/{type}/{id}/break-glass", "user:delete"),
         get("/v1/break-glass", "user:delete"),
         delete("/v1/break-glass/{id}", "user:delete"),
+        get("/v1/resources/{type}/{id}/offers", own),
+        // A message may go out.
+        post("/v1/resources/{type}/{id}/offers", own).rate(RateClass::Registration),
+        get("/v1/offers", own),
+        post("/v1/offers/{id}/accept", own),
+        delete("/v1/offers/{id}", own),
         get("/v1/teams", own),
         post("/v1/teams", own),
         delete("/v1/teams/{id}", own),
@@ -242,6 +249,10 @@ fn collected() -> OpenApiRouter<Api> {
         .routes(routes!(resources::shares))
         .routes(routes!(resources::put_share, resources::delete_share))
         .routes(routes!(resources::transfer))
+        .routes(routes!(offers::of_object, offers::make))
+        .routes(routes!(offers::to_me))
+        .routes(routes!(offers::accept))
+        .routes(routes!(offers::end))
         .routes(routes!(break_glass::open))
         .routes(routes!(break_glass::list))
         .routes(routes!(break_glass::close))

@@ -119,13 +119,7 @@ impl Api {
                 record = record.by(call.actor()).during(call.info());
                 record.about = call.subject().account;
                 self.audit.record_durable(record).await?;
-                match decision.code {
-                    _ if decision.hides() => ProblemKind::NotFound.into(),
-                    access::code::MFA_REQUIRED => Problem::new(ProblemKind::Forbidden)
-                        .detail("This demands a second factor that was shown lately.")
-                        .into(),
-                    _ => ProblemKind::Forbidden.into(),
-                }
+                decision.problem().into()
             }
             AccessError::Invalid { field, reason } => Failure::invalid(format!("/{field}"), reason),
             // Not told apart: nobody's, and somebody else's.

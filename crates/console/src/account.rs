@@ -23,6 +23,7 @@ struct AccountPage {
 }
 
 struct Profile {
+    id: String,
     username: String,
     email: String,
     verified: bool,
@@ -51,6 +52,7 @@ pub(crate) async fn overview(State(console): State<Console>, visit: Visit) -> Re
     let page = AccountPage {
         frame: visit.frame(&console, "account"),
         profile: Profile {
+            id: caller.account.to_string(),
             username: profile.username.to_string(),
             email: profile.email.as_str().to_owned(),
             verified: profile.verified_at.is_some(),

@@ -27,6 +27,7 @@ mod shares;
 mod sharing;
 mod sign_in;
 mod sign_up;
+mod teams;
 mod view;
 mod visit;
 mod words;
@@ -119,7 +120,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/account/sign-in-notice", "public"),
         post("/account/sign-in-notice", "public").rate(RateClass::SignIn),
         get("/account/activity", own),
-        get("/account/activity/export", own),
+        get("/account/activity/export", own).anew(),
         get("/account/forgot", "public"),
         post("/account/forgot", "public").rate(RateClass::Registration),
         get("/account/reset", "public"),
@@ -141,6 +142,13 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/account/sharing/{type}/{id}/links", own),
         post("/account/sharing/{type}/{id}/links/revoke", own),
         post("/account/sharing/{type}/{id}/transfer", own),
+        get("/account/teams", own),
+        post("/account/teams", own),
+        get("/account/teams/{id}", own),
+        post("/account/teams/{id}/add", own),
+        post("/account/teams/{id}/take-out", own),
+        post("/account/teams/{id}/leave", own),
+        post("/account/teams/{id}/remove", own),
         post("/account/offers/{id}/accept", own),
         post("/account/offers/{id}/decline", own),
         get("/account/join", own),
@@ -227,6 +235,12 @@ pub fn router(console: Console) -> Router {
         .route("/account/sharing/{type}/{id}/links", post(shares::make_link))
         .route("/account/sharing/{type}/{id}/links/revoke", post(shares::revoke_link))
         .route("/account/sharing/{type}/{id}/transfer", post(shares::transfer))
+        .route("/account/teams", get(teams::list).post(teams::make))
+        .route("/account/teams/{id}", get(teams::show))
+        .route("/account/teams/{id}/add", post(teams::add))
+        .route("/account/teams/{id}/take-out", post(teams::take_out))
+        .route("/account/teams/{id}/leave", post(teams::leave))
+        .route("/account/teams/{id}/remove", post(teams::remove))
         .route("/account/offers/{id}/accept", post(sharing::accept))
         .route("/account/offers/{id}/decline", post(sharing::decline))
         .route("/account/join", get(sharing::join_form).post(sharing::join))

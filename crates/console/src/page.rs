@@ -106,6 +106,11 @@ impl Notice {
             "declined" => "The offer is gone. Nobody is told.",
             "link-revoked" => "The link opens nothing any more, and what came of it is taken away.",
             "transferred" => "It belongs to them now.",
+            "team-made" => "The team is there; now add who shall be in it.",
+            "team-left" => "You are not in the team any more.",
+            "team-removed" => "The team is dissolved; what its members had through it has ended.",
+            "member-added" => "They are in the team; it takes effect at once.",
+            "member-removed" => "They are out of the team; it takes effect at once.",
             "confirmed" => "Thank you. Now it can be done.",
             "policies" => "These policies are in force; running nodes follow within a second.",
             "operator" => "There is an operator already, so the set-up link has had its time. Sign in.",
@@ -192,8 +197,8 @@ impl From<identity::Error> for Failure {
 }
 
 impl From<Box<access::Decision>> for Failure {
-    fn from(_: Box<access::Decision>) -> Self {
-        Self(Problem::new(ProblemKind::Forbidden))
+    fn from(denied: Box<access::Decision>) -> Self {
+        Self(denied.problem())
     }
 }
 

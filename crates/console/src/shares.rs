@@ -115,7 +115,7 @@ pub(crate) async fn show(
 }
 
 /// `team:…` or an account, as the forms say it.
-fn subject(text: &str) -> Result<Share, Failure> {
+pub(crate) fn subject(text: &str) -> Result<Share, Failure> {
     let share = match text.strip_prefix("team:") {
         Some(team) => team.parse().ok().map(Share::Team),
         None => text.parse().ok().map(Share::Account),
@@ -123,7 +123,7 @@ fn subject(text: &str) -> Result<Share, Failure> {
     share.ok_or_else(Failure::not_found)
 }
 
-fn subject_text(share: Share) -> String {
+pub(crate) fn subject_text(share: Share) -> String {
     match share {
         Share::Account(id) => id.to_string(),
         Share::Team(id) => format!("team:{id}"),
@@ -258,7 +258,7 @@ fn refusal(giving: &Giving) -> &'static str {
         None => "",
         Some(access::code::NO_RELATION) => "cannot-give-relation",
         Some(access::code::NO_GRANT) => "cannot-give-grant",
-        Some(access::code::MFA_REQUIRED) => "cannot-give-factor",
+        Some(access::code::MFA_REQUIRED | access::code::RISK) => "cannot-give-factor",
         Some(_) => "cannot-give-now",
     }
 }
@@ -301,7 +301,7 @@ async fn refused(
     typed: Typed,
 ) -> Result<Response, Failure> {
     if let AccessError::Denied(decision) = &error
-        && decision.code == access::code::MFA_REQUIRED
+        && matches!(decision.code, access::code::MFA_REQUIRED | access::code::RISK)
     {
         record_denied(console, visit, decision).await?;
         return Ok(confirm(&format!("{}?done=confirmed", place(resource))));

@@ -265,7 +265,7 @@ pub(crate) async fn settle<T>(
         AccessError::NotFound | AccessError::NotRegistered => Failure::not_found(),
         AccessError::Denied(decision) => {
             record_denied(console, visit, &decision).await?;
-            if decision.hides() { Failure::not_found() } else { Problem::new(ProblemKind::Forbidden).into() }
+            if decision.hides() { Failure::not_found() } else { decision.problem().into() }
         }
         AccessError::Invalid { field, reason } => {
             Problem::invalid(format!("/{field}"), reason.to_owned()).into()

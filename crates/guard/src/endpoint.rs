@@ -31,17 +31,36 @@ pub struct Endpoint {
     pub surface: Surface,
     /// Largest body in bytes.
     pub max_body: u64,
+    /// Who calls is read anew: what the method changes or the answer gives away cannot be taken back.
+    pub anew: bool,
 }
 
 impl Endpoint {
     /// A JSON endpoint with the standard limits.
     pub const fn api(method: Method, path: &'static str, access: &'static str) -> Self {
-        Self { method, path, access, rate: RateClass::Standard, surface: Surface::Api, max_body: OWN_BODY }
+        Self::new(method, path, access, RateClass::Standard, Surface::Api)
     }
 
     /// A page, a page's form or file.
     pub const fn page(method: Method, path: &'static str, access: &'static str) -> Self {
-        Self { method, path, access, rate: RateClass::Page, surface: Surface::Console, max_body: OWN_BODY }
+        Self::new(method, path, access, RateClass::Page, Surface::Console)
+    }
+
+    const fn new(
+        method: Method,
+        path: &'static str,
+        access: &'static str,
+        rate: RateClass,
+        surface: Surface,
+    ) -> Self {
+        Self { method, path, access, rate, surface, max_body: OWN_BODY, anew: false }
+    }
+
+    /// Reads who calls anew though it changes nothing: it exports.
+    #[must_use]
+    pub const fn anew(mut self) -> Self {
+        self.anew = true;
+        self
     }
 
     /// Counted as something else.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use access::{Access, Requirement, ResourceRef};
 use base::ProblemKind;
 use http::{HeaderValue, Method, Uri};
+use identity::Recall;
 use inspect::{CanonicalTarget, Host, TargetLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -139,9 +140,21 @@ pub struct Route {
     /// How long to wait for what.
     pub timeouts: Timeouts,
     pub(crate) permissions_policy: Option<HeaderValue>,
+    /// Our own, and it changes something or says more than a page: who calls is read anew.
+    anew: bool,
 }
 
 impl Route {
+    /// Whether facts about the caller that were read before may decide. Never for what deletes, exports, shares or
+    /// administers, nor for anything that changes something of ours: then nothing has to be heard from other nodes.
+    pub(crate) fn recall(&self, access: &Access) -> Recall {
+        let immediate = match &self.requirement {
+            Requirement::Action { action, .. } => access.is_immediate(action),
+            Requirement::Public | Requirement::Authenticated => false,
+        };
+        if self.anew || immediate { Recall::Never } else { Recall::Allowed }
+    }
+
     /// The path template as configured; safe for records and metrics.
     pub fn template(&self) -> &str {
         self.template.as_str()
@@ -235,6 +248,7 @@ impl RouteTable {
             max_body: endpoint.max_body,
             timeouts: Timeouts::default(),
             permissions_policy: None,
+            anew: endpoint.anew || !matches!(endpoint.method, Method::GET | Method::HEAD | Method::OPTIONS),
         }));
         Ok(())
     }
@@ -277,6 +291,7 @@ impl RouteTable {
             max_body: config.max_body,
             timeouts: config.timeouts,
             permissions_policy,
+            anew: false,
         }));
         Ok(())
     }

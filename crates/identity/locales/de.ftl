@@ -99,6 +99,16 @@ codes_stopped-text =
 codes_stopped-button = Anmelden
 codes_stopped-closing = Waren Sie es nicht, kennt jemand Ihr Passwort: Setzen Sie jetzt ein neues, und benutzen Sie es nirgends sonst.
 
+account_locked-subject = Ihr Konto ist gesperrt
+account_locked-text =
+    Guten Tag, { $username },
+
+    in einer der Sitzungen Ihres Kontos wurden zu viele falsche Passwörter eingegeben, das letzte am { $at }. Damit niemand von dort Schaden anrichtet, lässt sich mit dem Konto vorerst nichts öffnen oder ändern.
+
+    Setzen Sie ein neues Passwort: Das beendet alle Sitzungen und damit die Sperre.
+account_locked-button = Neues Passwort setzen
+account_locked-closing = Waren Sie es nicht, saß jemand anderes in dieser Sitzung; ein neues Passwort setzt ihn vor die Tür.
+
 factor_code-subject = Ihr Code zum Anmelden
 factor_code-text =
     Guten Tag, { $username },

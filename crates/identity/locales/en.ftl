@@ -99,6 +99,16 @@ codes_stopped-text =
 codes_stopped-button = Sign in
 codes_stopped-closing = If it was not you, somebody knows your password: set a new one now, and use it nowhere else.
 
+account_locked-subject = Your account is locked
+account_locked-text =
+    Hello { $username },
+
+    in one of the sessions of your account too many wrong passwords were typed, the last one on { $at }. So that nobody can do harm from there, nothing can be opened or changed with the account for now.
+
+    Set a new password: that ends every session, and with it the lock.
+account_locked-button = Set a new password
+account_locked-closing = If it was not you, somebody else was in that session; a new password puts them out.
+
 factor_code-subject = Your code for signing in
 factor_code-text =
     Hello { $username },

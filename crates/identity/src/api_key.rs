@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use access::{Role, Tier};
+use access::{Assurance, Role, Subject, Tier};
 use audit::{Event, Outcome, Short};
 use base::{FieldError, Id, Scope, Secret, Timestamp, Username, kind};
 use ipnet::IpNet;
@@ -17,7 +17,7 @@ use store::{Change, Row, Tx, params};
 use crate::background::KeyTouch;
 use crate::factor::checked_name;
 use crate::mail::Letter;
-use crate::remember::KeyFacts;
+use crate::remember::{KeyFacts, Recall};
 use crate::service::Inner;
 use crate::{AccountCaller, Error, Identity, RequestMeta, secret_text};
 
@@ -55,7 +55,7 @@ store::sql! {
         AND (expires_at IS NULL OR expires_at > $5) RETURNING key_id";
     BY_HASH = "SELECT key_id, account_id FROM api_key WHERE key_hash = $1";
     FACTS = "SELECT k.scopes, k.networks_sealed, k.expires_at, k.revoked_at, k.last_used_at, a.status, a.role, a.tier, \
-        a.username FROM api_key k JOIN account a ON a.account_id = k.account_id \
+        a.username, a.locked_at IS NOT NULL FROM api_key k JOIN account a ON a.account_id = k.account_id \
         WHERE k.key_id = $1 AND k.account_id = $2";
 }
 
@@ -72,11 +72,19 @@ pub struct KeyCaller {
     pub tier: Tier,
     /// The owner's name.
     pub username: Username,
+    /// The owner's account is locked.
+    pub locked: bool,
     /// Sorted.
     scopes: Arc<[Box<str>]>,
 }
 
 impl KeyCaller {
+    /// For access decisions, which are its owner's. There is no session whose factors or risk could count.
+    pub fn subject(&self) -> Subject {
+        let assurance = Assurance { locked: self.locked, ..Assurance::NONE };
+        Subject { assurance, ..Subject::account(self.account, self.role, self.tier) }
+    }
+
     /// Whether the key's scopes name the action. What the owner may not do, no scope gives.
     pub fn covers(&self, action: &str) -> bool {
         self.scopes.binary_search_by(|scope| (**scope).cmp(action)).is_ok()
@@ -134,6 +142,19 @@ impl Identity {
     /// # Errors
     /// [`Error::InvalidToken`] with the fault's name; failures of the store.
     pub async fn authenticate_key(&self, key: &str, address: IpAddr) -> Result<KeyCaller, Error> {
+        self.authenticate_key_with(key, address, Recall::Allowed).await
+    }
+
+    /// As [`authenticate_key`](Self::authenticate_key), perhaps with nothing remembered.
+    ///
+    /// # Errors
+    /// See there.
+    pub async fn authenticate_key_with(
+        &self,
+        key: &str,
+        address: IpAddr,
+        recall: Recall,
+    ) -> Result<KeyCaller, Error> {
         let inner = &*self.0;
         if !is_whole(key) {
             return Err(Error::InvalidToken("malformed-key"));
@@ -150,7 +171,7 @@ impl Identity {
                 found
             }
         };
-        inner.key_caller(id, account, address).await
+        inner.key_caller(id, account, address, recall).await
     }
 
     /// Whether a text looks like a key, so that it is not read as a token.
@@ -415,8 +436,10 @@ impl Inner {
         key: Id<kind::ApiKey>,
         account: Id<kind::Account>,
         address: IpAddr,
+        recall: Recall,
     ) -> Result<KeyCaller, Error> {
-        let facts = match self.remembered.key_facts(account, key) {
+        let remembered = self.remembered.key_facts(account, key).filter(|_| recall == Recall::Allowed);
+        let facts = match remembered {
             Some(facts) => facts,
             None => self.read_key_facts(key, account).await?,
         };
@@ -446,6 +469,7 @@ impl Inner {
             role: facts.role,
             tier: facts.tier,
             username: facts.username.clone(),
+            locked: facts.locked,
             scopes: Arc::clone(&facts.scopes),
         })
     }
@@ -482,6 +506,7 @@ impl Inner {
             role: row.get::<String>(6)?.parse().map_err(|_| damaged())?,
             tier: row.get::<String>(7)?.parse().map_err(|_| damaged())?,
             username: row.get::<String>(8)?.parse().map_err(|_| damaged())?,
+            locked: row.get(9)?,
         });
         self.remembered.keep_key_facts(key, stamp, &facts);
         Ok(facts)

@@ -16,11 +16,15 @@ use crate::service::Inner;
 use crate::{AccountCaller, Error, Identity, RequestMeta};
 
 store::sql! {
-    TIMES = "SELECT authenticated_at, second_factor_at FROM session \
+    TIMES = "SELECT authenticated_at, second_factor_at, risk FROM session \
         WHERE session_id = $1 AND account_id = $2 AND revoked_at IS NULL";
     FIRST_AGAIN = "UPDATE session SET authenticated_at = $3 WHERE session_id = $1 AND account_id = $2 AND revoked_at IS NULL";
     SECOND_AGAIN = "UPDATE session SET second_factor_at = $3, aal = 2 \
         WHERE session_id = $1 AND account_id = $2 AND revoked_at IS NULL";
+    /// The second factor was given again: whose sign-in looked like a stranger's is its owner. Only by a factor that the
+    /// account had before, because a stranger could set up one of their own.
+    CALM = "UPDATE session SET risk = 0 WHERE session_id = $1 AND account_id = $2 AND revoked_at IS NULL AND risk > 0 \
+        AND EXISTS (SELECT 1 FROM factor f WHERE f.account_id = $2 AND f.demanded AND f.confirmed_at < session.created_at)";
     LOWER = "UPDATE session SET aal = 1 WHERE session_id = $1 AND account_id = $2 AND aal = 2";
 }
 
@@ -87,6 +91,7 @@ impl Identity {
             };
             inner.note_passed(&mut tx, caller.account, &proof, Some(caller.session), meta).await?;
             inner.note_second_factor(&mut tx, caller.account, caller.session).await?;
+            inner.calm(&mut tx, caller.account, caller.session).await?;
             if password.is_some() && !proof.by_mail {
                 inner.vouch_for_password(&mut tx, caller.account).await?;
             }
@@ -132,8 +137,10 @@ impl Inner {
         let oldest = self.now().plus_ms(-self.settings.reauthentication_ms);
         let second_factor = self.has_factor(tx, caller.account).await?;
         let second_at: Option<base::Timestamp> = row.get(1)?;
+        // What was given at a sign-in that looked like a stranger's may have been passed on by one.
+        let calm = row.get::<u8>(2)? < self.access.conditions().risk_limit;
         let fresh = (!first || row.get::<base::Timestamp>(0)? > oldest)
-            && (!second_factor || second_at.is_some_and(|at| at > oldest));
+            && (!second_factor || (calm && second_at.is_some_and(|at| at > oldest)));
         if fresh { Ok(()) } else { Err(Error::ReauthenticationRequired { second_factor }) }
     }
 
@@ -156,6 +163,17 @@ impl Inner {
         session: Id<kind::Session>,
     ) -> Result<(), Error> {
         tx.execute(SECOND_AGAIN, params![session, account, self.now()]).await?;
+        Ok(())
+    }
+
+    /// Notes that the second factor was given **again** in this session, which answers for how its sign-in looked.
+    pub(crate) async fn calm(
+        &self,
+        tx: &mut Tx,
+        account: Id<kind::Account>,
+        session: Id<kind::Session>,
+    ) -> Result<(), Error> {
+        tx.execute(CALM, params![session, account]).await?;
         Ok(())
     }
 
@@ -194,7 +212,8 @@ impl Inner {
         let event = Event::SignInFailed { reason: "wrong-password-again" };
         let record = self.record(meta, event).by_account(caller.account).ended(Outcome::Failure);
         self.audit.append(&mut tx, &record).await?;
-        tx.commit().await?;
+        // The last try that was left locks the account.
+        self.commit_change(tx, Change::Account(caller.account)).await?;
         Err(Error::WrongCredentials)
     }
 }

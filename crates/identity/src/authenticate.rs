@@ -12,7 +12,7 @@ use keys::KeyUse;
 use store::params;
 
 use crate::background::Touch;
-use crate::remember::{COOKIE, Credential, Facts};
+use crate::remember::{COOKIE, Credential, Facts, Recall};
 use crate::service::Inner;
 use crate::{Aal, AccountCaller, Error, Identity, Method, SessionKind, secret_text};
 
@@ -20,7 +20,8 @@ store::sql! {
     /// All that decides about a session, in one read.
     FACTS = "SELECT s.kind, s.authenticated_at, s.last_seen_at, s.expires_at, s.revoked_at, s.epoch, \
         a.epoch, a.status, a.role, a.tier, a.username, s.aal, s.second_factor_at, \
-        EXISTS (SELECT 1 FROM factor f WHERE f.account_id = a.account_id AND f.confirmed_at IS NOT NULL AND f.demanded) \
+        EXISTS (SELECT 1 FROM factor f WHERE f.account_id = a.account_id AND f.confirmed_at IS NOT NULL AND f.demanded), \
+        s.risk, a.locked_at IS NOT NULL \
         FROM session s JOIN account a ON a.account_id = s.account_id \
         WHERE s.session_id = $1 AND s.account_id = $2";
     BY_COOKIE = "SELECT account_id, session_id, expires_at FROM session WHERE cookie_hash = $1";
@@ -35,6 +36,14 @@ impl Identity {
     /// # Errors
     /// [`Error::InvalidToken`] with the fault's name, or [`Error::Unavailable`] if it cannot be decided now.
     pub async fn authenticate_token(&self, token: &str) -> Result<AccountCaller, Error> {
+        self.authenticate_token_with(token, Recall::Allowed).await
+    }
+
+    /// As [`authenticate_token`](Self::authenticate_token), perhaps with nothing remembered.
+    ///
+    /// # Errors
+    /// See there.
+    pub async fn authenticate_token_with(&self, token: &str, recall: Recall) -> Result<AccountCaller, Error> {
         let inner = &*self.0;
         if token.len() > MAX_TOKEN {
             return Err(Error::InvalidToken("too-long"));
@@ -51,7 +60,7 @@ impl Identity {
                 inner.remembered.keep_credential(hash, generation, Method::Token, owner, expires_at)
             }
         };
-        inner.caller(credential).await
+        inner.caller(credential, recall).await
     }
 
     /// Who presents this session cookie.
@@ -59,6 +68,18 @@ impl Identity {
     /// # Errors
     /// As [`Identity::authenticate_token`].
     pub async fn authenticate_cookie(&self, value: &str) -> Result<AccountCaller, Error> {
+        self.authenticate_cookie_with(value, Recall::Allowed).await
+    }
+
+    /// As [`authenticate_cookie`](Self::authenticate_cookie), perhaps with nothing remembered.
+    ///
+    /// # Errors
+    /// See there.
+    pub async fn authenticate_cookie_with(
+        &self,
+        value: &str,
+        recall: Recall,
+    ) -> Result<AccountCaller, Error> {
         let inner = &*self.0;
         if !secret_text::is_plausible(value, "") {
             return Err(Error::InvalidToken("malformed"));
@@ -74,7 +95,7 @@ impl Identity {
                 inner.remembered.keep_credential(hash, COOKIE, Method::Cookie, owner, row.get(2)?)
             }
         };
-        inner.caller(credential).await
+        inner.caller(credential, recall).await
     }
 }
 
@@ -86,7 +107,7 @@ impl Identity {
     /// As [`Identity::authenticate_token`].
     pub async fn recheck(&self, caller: &AccountCaller) -> Result<AccountCaller, Error> {
         let AccountCaller { account, session, method, expires_at, .. } = *caller;
-        let facts = self.0.live_facts(account, session, method, expires_at).await?;
+        let facts = self.0.live_facts(account, session, method, expires_at, Recall::Allowed).await?;
         Ok(facts.caller(account, session, method, expires_at, self.0.now()))
     }
 }
@@ -120,15 +141,17 @@ impl Facts {
             has_second_factor: self.has_second_factor,
             seen_at,
             aal: self.aal,
+            risk: self.risk,
+            locked: self.locked,
             expires_at: expires_at.min(self.expires_at),
         }
     }
 }
 
 impl Inner {
-    async fn caller(&self, credential: Credential) -> Result<AccountCaller, Error> {
+    async fn caller(&self, credential: Credential, recall: Recall) -> Result<AccountCaller, Error> {
         let Credential { account, session, method, expires_at, .. } = credential;
-        let facts = self.live_facts(account, session, method, expires_at).await?;
+        let facts = self.live_facts(account, session, method, expires_at, recall).await?;
         let now = self.now();
         let mut caller = facts.caller(account, session, method, expires_at, now);
         if facts.aal == Aal::Two {
@@ -154,12 +177,16 @@ impl Inner {
         session: Id<kind::Session>,
         method: Method,
         expires_at: Timestamp,
+        recall: Recall,
     ) -> Result<Arc<Facts>, Error> {
         let now = self.now();
         if now >= expires_at {
             return Err(Error::InvalidToken("expired"));
         }
-        let mut facts = self.facts(account, session).await?;
+        let mut facts = match recall {
+            Recall::Allowed => self.facts(account, session).await?,
+            Recall::Never => self.read_facts(account, session).await?,
+        };
         if self.is_idle(&facts, now) {
             // Another node may have seen it since; only the database knows.
             facts = self.read_facts(account, session).await?;
@@ -227,6 +254,8 @@ impl Inner {
             aal: Aal::of(row.get(11)?),
             second_factor_at: row.get(12)?,
             has_second_factor: row.get(13)?,
+            risk: u8::try_from(row.get::<i64>(14)?).map_err(|_| damaged())?,
+            locked: row.get(15)?,
         });
         self.remembered.keep_facts(session, stamp, &facts);
         Ok(facts)

@@ -169,7 +169,7 @@ impl Caller {
         match self {
             Self::Anonymous => Subject::anonymous(),
             Self::Account(caller) => caller.subject(),
-            Self::Key(key) => Subject::account(key.account, key.role, key.tier),
+            Self::Key(key) => key.subject(),
         }
     }
 }
@@ -218,6 +218,10 @@ pub struct AccountCaller {
     pub seen_at: Timestamp,
     /// How strongly the session is proven now.
     pub aal: Aal,
+    /// How suspicious its sign-in looked, from 0 to 100; 0 again once the second factor was given in it.
+    pub risk: u8,
+    /// The account is locked: too many wrong passwords were tried from within.
+    pub locked: bool,
     /// When this proof ends: the token's or the session's end, whichever comes first.
     pub expires_at: Timestamp,
 }
@@ -232,8 +236,9 @@ impl AccountCaller {
         let assurance = Assurance {
             second_factor: self.has_second_factor,
             mfa_age_s,
+            risk: self.risk,
+            locked: self.locked,
             expires_at: Some(self.expires_at),
-            ..Assurance::NONE
         };
         Subject { assurance, ..Subject::account(self.account, self.role, self.tier) }
     }

@@ -297,6 +297,7 @@ impl Inner {
             cookie: cookie.as_ref(),
             aal,
             first_factor,
+            risk: self.risk_of(&weighed),
         };
         let (session, session_end) = self.insert_session(&mut tx, &new, meta).await?;
         let refresh = match &cookie {

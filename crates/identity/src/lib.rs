@@ -51,6 +51,7 @@ mod factor;
 mod hash_pool;
 mod import;
 mod janitor;
+mod lock;
 mod mail;
 mod names;
 mod offer;
@@ -86,6 +87,7 @@ pub use provider::{
     ProviderAnswer, ProviderConfig, ProviderFault, ProviderLink, ProviderOutcome, ProviderProtocol,
     ProviderPurpose, ProviderStart,
 };
+pub use remember::Recall;
 pub use requests::{
     AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, BrowserSession, Credentials,
     OutboxEntry, Partial, Registration, SecondFactorOffer, SessionKind, SessionView, Setup, SetupLink,

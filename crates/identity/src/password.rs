@@ -1,7 +1,7 @@
 //! Forgotten, reset and changed passwords (AUTH-1, AUTH-2).
 
 use audit::{Event, Outcome};
-use base::{Email, Id, Scope, Secret, kind};
+use base::{Actor, Email, Id, Scope, Secret, kind};
 use keys::Purpose;
 use store::{Change, Tx, params};
 
@@ -202,6 +202,7 @@ impl Inner {
                 self.guess(Authenticator::Password, name.as_bytes(), None, &RequestMeta::of(meta.request));
             self.forget_failures(&mut tx, &guess).await?;
         }
+        self.unlock(&mut tx, account, "new-password", Actor::Account(account.id), meta).await?;
         let forgot = self.page("forgot");
         let letter = Letter::PasswordChanged { username: &account.username, at: self.now(), forgot: &forgot };
         self.queue_mail(&mut tx, account, email, &letter).await?;

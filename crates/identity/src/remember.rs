@@ -18,6 +18,15 @@ use store::Change;
 
 use crate::{Method, SessionKind};
 
+/// Whether facts that were read before may decide who calls and as what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recall {
+    /// They are true on this node; what another node changed is heard of within a second.
+    Allowed,
+    /// Everything that may have changed is read again: for what cannot be taken back.
+    Never,
+}
+
 /// Counters per kind; ids share them by their last (random) byte. A collision costs a read, nothing else.
 const STRIPES: usize = 256;
 
@@ -45,6 +54,10 @@ pub(crate) struct Facts {
     pub(crate) second_factor_at: Option<Timestamp>,
     pub(crate) has_second_factor: bool,
     pub(crate) aal: crate::Aal,
+    /// What is left of how suspicious the sign-in looked, from 0 to 100.
+    pub(crate) risk: u8,
+    /// The account is locked.
+    pub(crate) locked: bool,
     pub(crate) expires_at: Timestamp,
     /// Milliseconds since 1970; moves with use without a new read.
     pub(crate) last_seen_ms: AtomicI64,
@@ -61,6 +74,8 @@ pub(crate) struct KeyFacts {
     pub(crate) role: Role,
     pub(crate) tier: Tier,
     pub(crate) username: Username,
+    /// The account is locked.
+    pub(crate) locked: bool,
     /// Milliseconds since 1970; moves with use without a new read.
     pub(crate) last_used_ms: AtomicI64,
 }
@@ -238,6 +253,8 @@ mod tests {
             second_factor_at: None,
             has_second_factor: false,
             aal: crate::Aal::One,
+            risk: 0,
+            locked: false,
             expires_at: Timestamp::from_millis(10),
             last_seen_ms: AtomicI64::new(0),
         })

@@ -14,7 +14,8 @@ const MAX_NAME: usize = 100;
 store::sql! {
     INSERT = "INSERT INTO session (session_id, account_id, kind, epoch, audience, cookie_hash, created_at, \
         authenticated_at, last_seen_at, expires_at, name_sealed, agent_sealed, address_sealed, place_sealed, aal, \
-        second_factor_at, first_factor) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+        second_factor_at, first_factor, risk) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     SURPLUS = "SELECT session_id FROM session WHERE account_id = $1 AND revoked_at IS NULL \
         ORDER BY last_seen_at DESC, session_id DESC LIMIT 100 OFFSET $2";
     /// Ends one session; the row tells whether it was alive.
@@ -41,6 +42,8 @@ pub(crate) struct NewSession<'a> {
     pub(crate) aal: Aal,
     /// `password`, `passkey` or `provider`.
     pub(crate) first_factor: &'a str,
+    /// How suspicious the sign-in looked, from 0 to 100.
+    pub(crate) risk: u8,
 }
 
 impl Inner {
@@ -92,7 +95,8 @@ impl Inner {
                 place,
                 i64::from(new.aal.level()),
                 second_factor_at,
-                new.first_factor
+                new.first_factor,
+                i64::from(new.risk)
             ],
         )
         .await?;

@@ -11,7 +11,7 @@ use store::{Row, Tx, params};
 
 use super::list::{MAX_PAGE, ROUNDS};
 use super::{AccessError, Asker, Relations, invalid, objects, people, read};
-use crate::{Access, Action, Facts, Relation, ResourceRef, Revision, Role, Subject, Tier};
+use crate::{Action, Bundle, Conditions, Facts, Relation, ResourceRef, Revision, Role, Subject, Tier};
 
 store::sql! {
     /// The object and what it is part of, with their owners.
@@ -87,7 +87,7 @@ impl Relations {
             return Err(AccessError::Denied(Box::new(inner.not_owner(&by.subject, &known.facts))));
         }
         let public = known.facts.hold(Relation::Public).at(now);
-        let standings = standings_enough(&inner.access, action, resource, public, now);
+        let standings = standings_enough(&bundle, inner.access.conditions(), action, resource, public, now);
         let named = bundle.named_accounts(action, &resource.kind);
         let revision = known.facts.revision;
         let mut page = SubjectPage { subjects: Vec::new(), next: None, revision };
@@ -163,7 +163,8 @@ async fn receivers(
 
 /// The roles and tiers that need no relation of their own to the object.
 fn standings_enough(
-    access: &Access,
+    bundle: &Bundle,
+    conditions: &Conditions,
     action: &Action,
     resource: &ResourceRef,
     public: bool,
@@ -177,7 +178,7 @@ fn standings_enough(
     all.filter(|(role, tier)| {
         // Nobody: who is named by a policy is looked at one by one.
         let somebody = Subject::account(Id::from_bytes([0; 16]), *role, *tier);
-        access.decide(&somebody, action, Some(&facts)).allowed
+        bundle.decide_under(conditions, &somebody, action, Some(&facts)).allowed
     })
     .collect()
 }

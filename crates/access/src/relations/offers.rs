@@ -55,6 +55,10 @@ pub struct Offer<'a> {
 pub struct Offering {
     change: Changing,
     object: Id<kind::Object>,
+    /// Its id.
+    pub id: Id<kind::Offer>,
+    /// When it ends unless it is accepted.
+    pub expires_at: Timestamp,
     /// Who is to be told, if anybody.
     pub receiver: Option<Id<kind::Account>>,
     /// Until when the access would last.
@@ -178,7 +182,7 @@ impl Relations {
         let event =
             Event::AccessOffered { offer: id, resource: shown(resource), relation: relation.as_str(), until };
         inner.note(&mut change, by, Some(known.owner), event).await?;
-        Ok(Offering { change, object: known.id, receiver, until })
+        Ok(Offering { change, object: known.id, id, expires_at, receiver, until })
     }
 
     /// Makes the offer, with the letter that was written into its transaction.
@@ -223,7 +227,8 @@ impl Relations {
         // What who offers may do now, not when they offered; the second factor they showed then.
         let standing = people::standing(&mut change.tx, offerer).await?;
         let standing = standing.filter(|standing| !standing.suspended).ok_or(GONE)?;
-        let standing = Subject { assurance: Assurance { mfa_age_s: Some(0), ..Assurance::NONE }, ..standing };
+        let assurance = Assurance { mfa_age_s: Some(0), ..standing.assurance };
+        let standing = Subject { assurance, ..standing };
         let theirs = read::known(&mut change.tx, Some(offerer), &resource, change.now).await?.ok_or(GONE)?;
         if shares::must_share(inner, &standing, &theirs.facts, relation).is_err() {
             return Err(GONE);

@@ -5,10 +5,10 @@ use base::{Id, kind};
 use store::{Tx, params};
 
 use super::AccessError;
-use crate::{Subject, facts::Relation};
+use crate::{Assurance, Subject, facts::Relation};
 
 store::sql! {
-    STANDING = "SELECT role, tier, status FROM account WHERE account_id = $1";
+    STANDING = "SELECT role, tier, status, locked_at IS NOT NULL FROM account WHERE account_id = $1";
 }
 
 /// An account as a decision sees it; `None` if there is none that has been active.
@@ -27,6 +27,7 @@ pub(crate) async fn standing(
         role: row.get::<String>(0)?.parse().ok(),
         tier: row.get::<String>(1)?.parse().ok(),
         suspended: status != "active",
+        assurance: Assurance { locked: row.get(3)?, ..Assurance::NONE },
         ..Subject::account(account, crate::Role::Guest, crate::Tier::Free)
     }))
 }

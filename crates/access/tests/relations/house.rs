@@ -6,7 +6,7 @@ use access::{
 };
 use audit::{Audit, Filter, Searcher};
 use base::{Actor, Clock, Entropy, Id, Scope, Timestamp, kind};
-use keys::{FileRoot, Keys, RootKey};
+use keys::{FileRoot, Keys, RootKey, SigningSettings};
 use store::{Db, params};
 use tempfile::TempDir;
 
@@ -72,10 +72,16 @@ impl House {
     }
 
     pub(crate) async fn over(db: Db) -> Self {
+        Self::signing(db, SigningSettings::default()).await
+    }
+
+    /// With tokens signed like this.
+    pub(crate) async fn signing(db: Db, signing: SigningSettings) -> Self {
         let dir = TempDir::new().unwrap();
         let (clock, entropy) = (Clock::controlled(1_700_000_000_000), Entropy::system());
         let root = FileRoot::open_or_create(&dir.path().join("root.key"), None, &entropy).unwrap();
-        let keys = Keys::open(&db, &RootKey::File(root), clock.clone(), entropy.clone()).await.unwrap();
+        let root = RootKey::File(root);
+        let keys = Keys::open_with(&db, &root, signing, clock.clone(), entropy.clone()).await.unwrap();
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
         let house = |relations| Self {
             relations,
@@ -156,6 +162,13 @@ impl House {
     pub(crate) async fn set(&self, person: &Person, role: Role, tier: Tier, status: &str) {
         let mut tx = self.db.begin(Scope::System("test")).await.unwrap();
         tx.execute(SET_ACCOUNT, params![person.id(), role.as_str(), tier.as_str(), status]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// A statement that changes something and tells nobody.
+    pub(crate) async fn execute(&self, sql: store::Sql, params: &[store::Value]) {
+        let mut tx = self.db.begin(Scope::System("test")).await.unwrap();
+        assert_eq!(tx.execute(sql, params).await.unwrap(), 1);
         tx.commit().await.unwrap();
     }
 

@@ -1,6 +1,7 @@
 use access::{COLLABORATION_AUDIENCE, COLLABORATION_TYPE, Invitation, Issued, Relation, Role, Tier, code};
-use crypto::jws::{Expected, VerifyingKeys};
-use keys::KeyUse;
+use crypto::jws::{Algorithm, Expected, VerifyingKeys};
+use keys::{KeyUse, SigningSettings};
+use store::{Db, DbConfig};
 
 use crate::house::{HOUR, House, Person, fault, project};
 
@@ -117,33 +118,82 @@ async fn revoking_a_token_takes_what_came_of_it() {
 
 #[tokio::test]
 async fn a_service_checks_a_token_by_itself_and_nothing_else_passes_for_one() {
-    for house in House::all().await {
-        let (ada, bob) = (house.artist().await, house.artist().await);
-        let song = project("song");
-        house.own(&ada, &song).await;
-        let issued = invite(&house, &ada, BOTH, 1).await;
-        let jwks = serde_json::from_slice(&house.keys.jwks()).unwrap();
-        let published = VerifyingKeys::from_jwks(&jwks).unwrap();
-        let expected = Expected {
-            typ: COLLABORATION_TYPE,
-            issuer: "http://localhost",
-            audience: COLLABORATION_AUDIENCE,
-            now: house.now(),
-            leeway_s: 0,
-        };
-        let claims: serde_json::Value = published.verify(issued.token.expose(), &expected).unwrap();
-        assert_eq!(claims["resource"], "project/song");
-        assert_eq!(claims["permissions"], serde_json::json!(BOTH));
-        let access_token = Expected { typ: "at+jwt", ..expected };
-        assert!(published.verify::<serde_json::Value>(issued.token.expose(), &access_token).is_err());
-        // The same words under another key, and our own key over words that nobody issued.
-        let foreign = house.keys.signer(KeyUse::AccessToken).sign(COLLABORATION_TYPE, &claims);
-        let unknown = house.keys.signer(KeyUse::Collaboration).sign(COLLABORATION_TYPE, &claims);
-        let tail = format!("{}x", issued.token.expose());
-        for token in [&foreign, &unknown, &tail, "", "a.b.c", &"x".repeat(100_000)] {
-            assert_eq!(fault(house.relations.redeem(&bob.asker, token).await), "invalid token");
+    for algorithm in [Algorithm::ES256, Algorithm::RS256] {
+        for db in store::testing::databases().await {
+            let house = House::signing(db, SigningSettings { algorithm, ..SigningSettings::default() }).await;
+            checked_by_a_service(&house, algorithm).await;
         }
     }
+}
+
+async fn checked_by_a_service(house: &House, algorithm: Algorithm) {
+    let (ada, bob) = (house.artist().await, house.artist().await);
+    let song = project("song");
+    house.own(&ada, &song).await;
+    let issued = invite(house, &ada, BOTH, 1).await;
+    let token = issued.token.expose();
+    let jwks = serde_json::from_slice(&house.keys.jwks()).unwrap();
+    let published = VerifyingKeys::from_jwks(&jwks).unwrap();
+    let signer = house.keys.signer(KeyUse::Collaboration);
+    assert_eq!(signer.algorithm(), algorithm);
+    let expected = Expected {
+        typ: COLLABORATION_TYPE,
+        issuer: "http://localhost",
+        audience: COLLABORATION_AUDIENCE,
+        now: house.now(),
+        leeway_s: 0,
+    };
+    let claims: serde_json::Value = published.verify(token, &expected).unwrap();
+    assert_eq!(claims["resource"], "project/song");
+    assert_eq!(claims["permissions"], serde_json::json!(BOTH));
+    assert_eq!(claims["aud"], COLLABORATION_AUDIENCE);
+    let passes = |expected| published.verify::<serde_json::Value>(token, &expected).is_ok();
+    assert!(!passes(Expected { typ: "at+jwt", ..expected }), "it is no access token");
+    for audience in ["fortissimo", "http://localhost", ""] {
+        assert!(!passes(Expected { audience, ..expected }), "it is for nobody else: {audience}");
+    }
+    assert!(!passes(Expected { now: house.now().plus_ms(25 * HOUR), ..expected }), "over");
+    // The same words under another key, for others, and our own key over words that nobody issued.
+    let foreign = house.keys.signer(KeyUse::AccessToken).sign(COLLABORATION_TYPE, &claims);
+    let unknown = signer.sign(COLLABORATION_TYPE, &claims);
+    let mut theirs = claims.clone();
+    theirs["aud"] = "fortissimo".into();
+    let for_others = signer.sign(COLLABORATION_TYPE, &theirs);
+    let tail = format!("{token}x");
+    // RS256 signs the same words alike, so there they are the very token.
+    let tokens = [&foreign, &for_others, &tail, "", "a.b.c", &"x".repeat(100_000)];
+    for token in tokens.into_iter().chain((algorithm == Algorithm::ES256).then_some(&*unknown)) {
+        assert_eq!(fault(house.relations.redeem(&bob.asker, token).await), "invalid token");
+    }
+    house.relations.redeem(&bob.asker, token).await.unwrap();
+    assert!(house.may(&bob, "project:read", &song).await);
+}
+
+#[tokio::test]
+async fn a_token_is_nowhere_in_the_database() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("fortissimo.db");
+    let db =
+        Db::connect(&DbConfig::new(format!("sqlite:{}", file.display()).parse().unwrap())).await.unwrap();
+    db.migrate().await.unwrap();
+    let house = House::over(db.clone()).await;
+    let (ada, bob) = (house.artist().await, house.artist().await);
+    house.own(&ada, &project("song")).await;
+    let issued = invite(&house, &ada, BOTH, 2).await;
+    house.relations.redeem(&bob.asker, issued.token.expose()).await.unwrap();
+    assert_eq!(fault(house.relations.redeem(&ada.asker, issued.token.expose()).await), "conflict");
+    let wrong = format!("{}x", issued.token.expose());
+    assert_eq!(fault(house.relations.redeem(&bob.asker, &wrong).await), "invalid token");
+    house.audit.shutdown().await;
+    db.close().await.unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let holds = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
+    // Nor any part of it that would do: its signature, or its signed words.
+    for part in issued.token.expose().split('.').skip(1) {
+        assert!(!holds(part.as_bytes()), "{part}");
+    }
+    // The search works: its hash is there, and so is the object's name.
+    assert!(holds(&crypto::mac::sha256(issued.token.expose().as_bytes())) && holds(b"song"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -167,3 +167,37 @@ async fn a_policy_that_fails_denies_and_is_on_record() {
     assert_eq!(trail["events"].as_array().unwrap().len(), 1);
     assert_eq!(trail["events"][0]["outcome"], "denied");
 }
+
+store::sql! {
+    RISKY = "UPDATE session SET risk = $1";
+    LOCK = "UPDATE account SET locked_at = $1 WHERE username = 'ada'";
+}
+
+/// What another node found out, of which nobody told this one.
+async fn elsewhere(house: &House, sql: store::Sql, value: Option<i64>) {
+    let mut tx = house.db.begin(base::Scope::System("another node")).await.unwrap();
+    assert!(tx.execute(sql, store::params![value]).await.unwrap() > 0);
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_risk_of_the_session_and_the_lock_of_the_account_are_told_ahead() {
+    let house = House::new().await;
+    house.person("ada").await;
+    let ada = house.token("ada").await;
+    let codes = async || {
+        let checks = json!([{"action": "track:read"}, {"action": "data:export"}]);
+        let answer = check(&house, &ada, checks).await.ok();
+        [0, 1].map(|at| answer["decisions"][at]["code"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(codes().await, ["granted", "granted"]);
+    elsewhere(&house, RISKY, Some(79)).await;
+    assert_eq!(codes().await, ["granted", "granted"], "not enough to matter");
+    elsewhere(&house, RISKY, Some(80)).await;
+    assert_eq!(codes().await, ["granted", "risk"]);
+    elsewhere(&house, LOCK, Some(1)).await;
+    assert_eq!(codes().await, ["locked", "locked"]);
+    elsewhere(&house, LOCK, None).await;
+    elsewhere(&house, RISKY, Some(0)).await;
+    assert_eq!(codes().await, ["granted", "granted"]);
+}

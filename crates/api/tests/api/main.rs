@@ -9,6 +9,7 @@ mod factors;
 mod house;
 mod life;
 mod log;
+mod offers;
 mod operators;
 mod relations;
 mod strictness;

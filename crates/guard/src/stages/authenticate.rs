@@ -22,7 +22,8 @@ pub struct Authenticated {
 }
 
 /// Finds out who calls. A token that is presented must be right, even where none is needed: whoever sends one
-/// relies on being that person. A stale cookie is sent by the browser on its own, so it only means "not signed in".
+/// relies on being that person. For what cannot be taken back, role, tier, session and account are read anew, so that a
+/// change on another node counts before anybody was told of it. A stale cookie is sent by the browser on its own, so it only means "not signed in".
 pub async fn authenticate(
     pipeline: &Pipeline,
     exchange: &mut Exchange,
@@ -30,8 +31,9 @@ pub async fn authenticate(
 ) -> Result<Authenticated, Stop> {
     let Screened { routed } = screened;
     let headers = routed.admitted.request.headers();
+    let recall = routed.route.recall(pipeline.relations.access());
     let found = if let Some(key) = bearer(headers).filter(|token| identity::Identity::is_key(token)) {
-        match pipeline.identity.authenticate_key(key, exchange.address).await {
+        match pipeline.identity.authenticate_key_with(key, exchange.address, recall).await {
             Ok(caller) => Ok((Caller::Key(caller), "api_key")),
             Err(Error::InvalidToken(reason)) => {
                 exchange.note(Stage::Authenticate, reason);
@@ -45,7 +47,7 @@ pub async fn authenticate(
             Err(other) => Err(failed(&other, exchange)),
         }
     } else if let Some(token) = bearer(headers) {
-        match pipeline.identity.authenticate_token(token).await {
+        match pipeline.identity.authenticate_token_with(token, recall).await {
             Ok(caller) => Ok((Caller::Account(caller), "token")),
             Err(Error::InvalidToken(reason)) => {
                 exchange.note(Stage::Authenticate, reason);
@@ -59,7 +61,7 @@ pub async fn authenticate(
             Err(other) => Err(failed(&other, exchange)),
         }
     } else if let Some(value) = cookies::session(headers) {
-        match pipeline.identity.authenticate_cookie(value).await {
+        match pipeline.identity.authenticate_cookie_with(value, recall).await {
             Ok(caller) => Ok((Caller::Account(caller), "cookie")),
             Err(Error::InvalidToken(_)) => Ok((Caller::Anonymous, "stale_cookie")),
             Err(other) => Err(failed(&other, exchange)),

@@ -140,9 +140,7 @@ async fn deny(pipeline: &Pipeline, exchange: &mut Exchange, decision: Decision) 
     {
         return unrecorded.into();
     }
-    // Never which permission was missing.
-    let kind = if decision.hides() { ProblemKind::NotFound } else { ProblemKind::Forbidden };
-    Refusal::at(Stage::Authorize, kind, decision.code).into()
+    Refusal::at(Stage::Authorize, decision.problem(), decision.code).into()
 }
 
 /// The facts could not be read. That is no denial to put on record (which could not be stored either), but nothing is let

@@ -126,6 +126,7 @@ pub(crate) fn usual(config: &mut GuardConfig) {
         route("/mine/**", "authenticated"),
         route("/tracks/{id}", "track:delete on track/{id}"),
         route("/playlists/{id}", "playlist:read on playlist/{id}"),
+        route("/projects/{id}", "project:export on project/{id}"),
     ];
     config.endpoints = vec![
         Endpoint::api(Method::POST, "/auth/login", "public").rate(guard::RateClass::SignIn),
@@ -137,8 +138,21 @@ pub(crate) fn usual(config: &mut GuardConfig) {
     config.limits.tiers = guard::TierLimits { free: wide, pro: wide, studio: wide };
 }
 
+/// As the program has it, with one thread for hashing.
+pub(crate) fn usual_identity() -> Settings {
+    Settings { hash_threads: 1, ..Settings::default() }
+}
+
 impl House {
     pub(crate) async fn new(configure: impl FnOnce(&mut GuardConfig)) -> Self {
+        Self::with(usual_identity(), Access::builtin().unwrap(), configure).await
+    }
+
+    pub(crate) async fn with(
+        settings: Settings,
+        access: Access,
+        configure: impl FnOnce(&mut GuardConfig),
+    ) -> Self {
         let (clock, entropy) = (Clock::controlled(START), Entropy::system());
         let dir = tempfile::tempdir().unwrap();
         let db = Db::memory();
@@ -146,7 +160,6 @@ impl House {
             RootKey::File(FileRoot::open_or_create(&dir.path().join("root.key"), None, &entropy).unwrap());
         let keys = Keys::open(&db, &root, clock.clone(), entropy.clone()).await.unwrap();
         let audit = Audit::start(db.clone(), keys.clone(), clock.clone(), entropy.clone());
-        let access = Access::builtin().unwrap();
         let identity = Identity::open(identity::Parts {
             db: db.clone(),
             keys: keys.clone(),
@@ -155,7 +168,7 @@ impl House {
             clock: clock.clone(),
             entropy: entropy.clone(),
             mailer: Mailer::OutboxPlain { dir: dir.path().join("mail") },
-            settings: Settings { hash_threads: 1, ..Settings::default() },
+            settings,
         })
         .await
         .unwrap();
@@ -207,8 +220,13 @@ impl House {
 
     /// The first operator (a super_admin) by the set-up link.
     pub(crate) async fn operator(&self) -> Credentials {
+        self.operator_at(&self.meta()).await
+    }
+
+    /// As [`operator`](Self::operator), who set themselves up from there.
+    pub(crate) async fn operator_at(&self, meta: &RequestMeta) -> Credentials {
         let permit = access::Permit::<SystemConfig>::for_system("test");
-        let link = self.identity.issue_setup_link(permit, &self.meta()).await.unwrap();
+        let link = self.identity.issue_setup_link(permit, meta).await.unwrap();
         let setup = Setup {
             code: link.url.expose().split_once("code=").unwrap().1.to_owned(),
             username: "operator".parse().unwrap(),
@@ -216,7 +234,7 @@ impl House {
             full_name: None,
             password: Secret::new(PASSWORD.to_owned()),
         };
-        self.identity.complete_setup(setup, &self.meta()).await.unwrap();
+        self.identity.complete_setup(setup, meta).await.unwrap();
         credentials("operator")
     }
 

@@ -137,3 +137,32 @@ async fn place_tier_and_assessment_are_told_where_they_are_known_and_nowhere_els
     let entry = seen.iter().find(|entry| entry.path.as_deref() == Some("/nowhere")).unwrap();
     assert_eq!((entry.place, entry.tier.as_deref(), entry.threat.clone()), (None, None, None));
 }
+
+#[tokio::test]
+async fn decisions_are_on_record_with_the_policies_that_made_them() {
+    let house = House::new(|_| {}).await;
+    let token = format!("Bearer {}", house.token(house.operator().await).await);
+    house.register(token.strip_prefix("Bearer ").unwrap(), "playlist", "1").await;
+    let version = house.relations.access().version();
+    let mut events = house.audit.subscribe();
+    let headers = [("authorization", &*token)];
+    assert_eq!(house.ask("GET", "/playlists/1", &headers).await.status, 200);
+    assert_eq!(house.ask("GET", "/playlists/2", &headers).await.status, 404);
+    assert_eq!(house.ask("DELETE", "/tracks/9", &[]).await.status, 401);
+    let mut decided = Vec::new();
+    while decided.len() < 3 {
+        let entry = events.next().await.unwrap();
+        if entry.kind.starts_with("authz.") {
+            assert_eq!(entry.details["policy_version"], *version, "{entry:?}");
+            decided.push((entry.kind.clone(), entry.details.clone()));
+        }
+    }
+    decided.sort_by_key(|(kind, details)| (kind.clone(), details["code"].to_string()));
+    let (kinds, details): (Vec<_>, Vec<_>) = decided.into_iter().unzip();
+    assert_eq!(kinds, ["authz.allowed", "authz.denied", "authz.denied"]);
+    let about = |at: usize| [&details[at]["action"], &details[at]["resource"], &details[at]["rule"]];
+    assert_eq!(about(0), ["playlist:read", "playlist/1", "role.super_admin"]);
+    assert_eq!(details[0]["relations"], "owner");
+    assert_eq!((&details[1]["code"], &details[2]["code"]), (&"anonymous".into(), &"no-relation".into()));
+    assert_eq!(about(2), ["playlist:read", "playlist/2", "relation.playlist.see"]);
+}

@@ -103,15 +103,15 @@ impl Identity {
             inner.forget_everywhere(&mut tx, &account, Authenticator::Password, name.as_bytes()).await?;
         }
         let id = *account.id.as_bytes();
-        for authenticator in [Authenticator::PasswordAgain, Authenticator::Totp, Authenticator::RecoveryCode]
-        {
+        for authenticator in [Authenticator::Totp, Authenticator::RecoveryCode] {
             inner.forget_everywhere(&mut tx, &account, authenticator, &id).await?;
         }
-        let event = Event::AccountUnlocked { reason: "operator" };
-        let record = inner.record(meta, event).by(permit.actor()).about(account.id);
-        inner.audit.append(&mut tx, &record).await?;
-        tx.commit().await?;
-        Ok(())
+        if !inner.unlock(&mut tx, &account, "operator", permit.actor(), meta).await? {
+            let event = Event::AccountUnlocked { reason: "operator" };
+            let record = inner.record(meta, event).by(permit.actor()).about(account.id);
+            inner.audit.append(&mut tx, &record).await?;
+        }
+        inner.commit_change(tx, Change::Account(account.id)).await
     }
 
     /// Whether too many codes of the caller's app were wrong somewhere, so that it must be set up anew.
@@ -189,6 +189,7 @@ impl Inner {
         let reason = match authenticator {
             Authenticator::Totp => "wrong-app-codes",
             Authenticator::RecoveryCode => "wrong-recovery-codes",
+            Authenticator::PasswordAgain => return self.lock(tx, account, meta).await,
             _ => return Ok(()),
         };
         let event = Event::AccountLocked { reason, until: None };

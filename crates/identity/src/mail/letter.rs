@@ -29,6 +29,8 @@ pub(crate) enum Letter<'a> {
     PasskeySaved { username: &'a Username, at: Timestamp, security: &'a str },
     /// Too many codes were wrong.
     CodesStopped { username: &'a Username, at: Timestamp, security: &'a str, sign_in: &'a str },
+    /// Too many wrong passwords were tried from within.
+    AccountLocked { username: &'a Username, at: Timestamp, forgot: &'a str },
     /// A code that stands in for the second factor once.
     FactorCode { username: &'a Username, code: &'a Secret<String> },
     /// An API key was made.
@@ -134,6 +136,7 @@ impl Letter<'_> {
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
             Self::PasskeySaved { .. } => "passkey_saved",
             Self::CodesStopped { .. } => "codes_stopped",
+            Self::AccountLocked { .. } => "account_locked",
             Self::FactorCode { .. } => "factor_code",
             Self::ApiKeyCreated { .. } => "api_key_created",
             Self::EmailChange { .. } => "email_change",
@@ -182,6 +185,7 @@ impl Letter<'_> {
             }
             Self::AddressTaken { sign_in, forgot } => (vec![("sign_in", (*sign_in).into())], Some(forgot)),
             Self::PasswordChanged { username, at, forgot }
+            | Self::AccountLocked { username, at, forgot }
             | Self::EmailChangeAsked { username, at, forgot }
             | Self::EmailChanged { username, at, forgot } => {
                 (with(username, [("at", day(at))]), Some(forgot))
@@ -325,6 +329,7 @@ mod tests {
             Letter::RecoveryCodeUsed { username, at, security: page, remaining: 9 },
             Letter::PasskeySaved { username, at, security: page },
             Letter::CodesStopped { username, at, security: page, sign_in: page },
+            Letter::AccountLocked { username, at, forgot: page },
             Letter::FactorCode { username, code: link },
             Letter::ApiKeyCreated { username, at, security: page, hint: "ftm_Abc" },
             Letter::EmailChange { username, link },
@@ -358,6 +363,7 @@ mod tests {
                 | Letter::RecoveryCodeUsed { .. }
                 | Letter::PasskeySaved { .. }
                 | Letter::CodesStopped { .. }
+                | Letter::AccountLocked { .. }
                 | Letter::FactorCode { .. }
                 | Letter::ApiKeyCreated { .. }
                 | Letter::EmailChange { .. }
@@ -371,7 +377,7 @@ mod tests {
                 | Letter::Offer { .. } => {}
             }
         }
-        assert_eq!(all.len(), 23);
+        assert_eq!(all.len(), 24);
         all
     }
 

@@ -135,6 +135,7 @@ impl Identity {
         inner.note_passed(&mut tx, account, &shown, Some(session), meta).await?;
         inner.note_first_factor(&mut tx, account, session).await?;
         inner.note_second_factor(&mut tx, account, session).await?;
+        inner.calm(&mut tx, account, session).await?;
         tx.announce(Change::Session(session));
         inner.commit_change(tx, Change::Session(session)).await
     }

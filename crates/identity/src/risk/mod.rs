@@ -60,6 +60,8 @@ pub(crate) struct Weighed(Option<Judged>);
 struct Judged {
     sighting: Sighting,
     assessment: Assessment,
+    /// The owner said by mail that it is them.
+    confirmed: bool,
 }
 
 impl Inner {
@@ -92,11 +94,12 @@ impl Inner {
         };
         metrics::counter!("identity_login_risk_total", "outcome" => outcome.name()).increment(1);
         let assessment = Assessment { outcome, ..assessment };
-        let judged = Judged { sighting, assessment };
+        let mut judged = Judged { sighting, assessment, confirmed: false };
         match outcome {
             Outcome::Allow | Outcome::Notify => Ok(Weighed(Some(judged))),
             Outcome::StepUp => {
                 if self.consume_confirmation(account.id, &judged.sighting).await? {
+                    judged.confirmed = true;
                     return Ok(Weighed(Some(judged)));
                 }
                 self.ask_owner(account, &judged, meta).await?;
@@ -107,6 +110,14 @@ impl Inner {
                 Err(Error::WrongCredentials)
             }
         }
+    }
+
+    /// The risk that a session begins with, from 0 to 100: what was found at its sign-in, unless the owner has answered
+    /// for it by mail. A second factor at the sign-in itself does not lower it: whoever sits in between passes that one on,
+    /// and would need a further one.
+    pub(crate) fn risk_of(&self, weighed: &Weighed) -> u8 {
+        let judged = weighed.0.as_ref().filter(|judged| !judged.confirmed);
+        judged.map_or(0, |judged| judged.assessment.score(&self.settings.risk.engine.thresholds))
     }
 
     /// Keeps what was learned, and tells the owner where that is due; in the transaction that makes the session.

@@ -11,6 +11,7 @@ mod house;
 mod import;
 mod janitor;
 mod keys;
+mod lock;
 mod mail;
 mod operators;
 mod passwords;

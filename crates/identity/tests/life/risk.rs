@@ -1,8 +1,9 @@
 //! Login risk: who is asked, who is told, who is kept out, and what the owner's answer does.
 
-use identity::{Answer, Error, Identity, Locator, RequestMeta, Settings, Whereabouts};
+use identity::{AccountCaller, Again, Answer, Error, Identity, Locator, RequestMeta, Settings, Whereabouts};
 use threat::login::{Network, Place};
 
+use crate::factors::App;
 use crate::house::*;
 
 const BERLIN: Place = Place { country: *b"DE", city: Some(1), position: Some((52.52, 13.405)) };
@@ -117,7 +118,9 @@ async fn an_unusual_sign_in_waits_for_the_owner_and_only_its_own_kind_profits() 
         assert!(matches!(kept_out, Err(Error::ConfirmationRequired | Error::WrongCredentials)));
         // The owner does, from another address of the same network; and from then on it is known.
         let moved = from(&house, "198.51.100.77", PHONE);
-        house.identity.sign_in(credentials("ada", PASSWORD), &moved).await.unwrap();
+        let answered = house.identity.sign_in(credentials("ada", PASSWORD), &moved).await.unwrap();
+        let caller = house.caller(&answered.done().unwrap()).await.unwrap();
+        assert_eq!(caller.risk, 0, "the owner has answered for this sign-in");
         house.identity.sign_in(credentials("ada", PASSWORD), &moved).await.unwrap();
         assert!(house.events().await.contains(&"risk.step_up_required".to_owned()));
     }
@@ -176,5 +179,94 @@ async fn memory_survives_a_restart_and_is_sealed() {
         let mut off = located();
         off.risk.enabled = false;
         house.second_node(off).await.sign_in(credentials("ada", PASSWORD), &away).await.unwrap();
+    }
+}
+
+async fn give_again(
+    house: &House,
+    caller: &AccountCaller,
+    password: bool,
+    app: Option<&App>,
+) -> Result<(), Error> {
+    let again =
+        Again { password: password.then(|| secret(PASSWORD)), code: app.map(|app| app.code(house, 0)) };
+    house.identity.reauthenticate(caller, again, &house.meta()).await
+}
+
+/// The caller sets up an app of their own.
+async fn enrol(house: &House, caller: &AccountCaller) -> Result<App, Error> {
+    let setup = house.identity.setup_totp(caller, None, &house.meta()).await?;
+    let app = App::of(setup.secret.expose());
+    house.identity.confirm_totp(caller, setup.factor, &app.code(house, 0), &house.meta()).await?;
+    house.clock.advance_ms(30 * SECOND);
+    Ok(app)
+}
+
+#[tokio::test]
+async fn a_session_carries_the_risk_of_its_sign_in_until_the_second_factor_is_given_again() {
+    for house in House::all_with(located()).await {
+        house.account("ada").await;
+        settle(&house, &house.identity).await;
+        let home = house.caller(&house.sign_in("ada").await).await.unwrap();
+        let app = enrol(&house, &home).await.unwrap();
+        house.clock.advance_ms(5 * MINUTE);
+        // Impossible travel on a new device. The right code lets them in, as it would somebody who got it passed on.
+        let far = from(&house, "198.51.100.9", PHONE);
+        let half = house.identity.sign_in(credentials("ada", PASSWORD), &far).await.unwrap();
+        let challenge = half.partial().unwrap().challenge;
+        let code = app.code(&house, 0);
+        let pair = house.identity.sign_in_with_code(challenge.expose(), &code, &far).await.unwrap();
+        let risky = house.caller(&pair).await.unwrap();
+        assert!(risky.risk >= 80, "{}", risky.risk);
+        assert_eq!(risky.subject().assurance.risk, risky.risk);
+        assert_eq!(
+            house.identity.recheck(&home).await.unwrap().risk,
+            0,
+            "their other session is what it was"
+        );
+
+        // It survives a refresh, and another process.
+        let next = house.identity.refresh(pair.refresh_token.expose(), &far).await.unwrap();
+        assert_eq!(house.caller(&next).await.unwrap().risk, risky.risk);
+        let elsewhere = house.second_node(located()).await;
+        let token = next.access_token.expose();
+        assert_eq!(elsewhere.authenticate_token(token).await.unwrap().risk, risky.risk);
+
+        // The password proves nothing new, and a factor of their own cannot be brought in, however fresh the session is.
+        give_again(&house, &risky, true, None).await.unwrap();
+        assert_eq!(house.caller(&next).await.unwrap().risk, risky.risk);
+        let own = enrol(&house, &risky).await.map(|_| ());
+        assert!(matches!(own, Err(Error::ReauthenticationRequired { second_factor: true })), "{own:?}");
+        house.clock.advance_ms(30 * SECOND);
+        give_again(&house, &risky, true, Some(&app)).await.unwrap();
+        assert_eq!(house.caller(&next).await.unwrap().risk, 0);
+        assert_eq!(house.second_node(located()).await.authenticate_token(token).await.unwrap().risk, 0);
+        enrol(&house, &risky).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_factor_that_was_set_up_in_a_risky_session_does_not_answer_for_it() {
+    for house in House::all_with(located()).await {
+        house.account("ada").await;
+        settle(&house, &house.identity).await;
+        let phone = from(&house, "192.0.2.7", PHONE);
+        let pair =
+            house.identity.sign_in(credentials("ada", PASSWORD), &phone).await.unwrap().done().unwrap();
+        let thief = house.caller(&pair).await.unwrap();
+        assert!(thief.risk > 0);
+        let app = enrol(&house, &thief).await.unwrap();
+        give_again(&house, &thief, true, Some(&app)).await.unwrap();
+        assert_eq!(house.caller(&pair).await.unwrap().risk, thief.risk);
+        // From the next sign-in on the factor is the account's.
+        let half = house.identity.sign_in(credentials("ada", PASSWORD), &phone).await.unwrap();
+        let challenge = half.partial().unwrap().challenge;
+        house.clock.advance_ms(30 * SECOND);
+        let code = app.code(&house, 0);
+        let pair = house.identity.sign_in_with_code(challenge.expose(), &code, &phone).await.unwrap();
+        let caller = house.caller(&pair).await.unwrap();
+        house.clock.advance_ms(30 * SECOND);
+        give_again(&house, &caller, false, Some(&app)).await.unwrap();
+        assert_eq!(house.caller(&pair).await.unwrap().risk, 0);
     }
 }

@@ -26,7 +26,8 @@ pub struct Access {
     pub step_up: StepUp,
     /// How long a second factor counts for that.
     pub step_up_max_age: Period,
-    /// From this risk on, from 0 to 100, a session cannot delete, export, share or administer; above 100, never.
+    /// From this risk on, from 0 to 100, as it was found at its sign-in, a session cannot delete, export, share or
+    /// administer until the second factor is given again in it; above 100, never.
     pub risk_limit: u8,
     /// People register objects of their own (`PUT /v1/resources/{type}/{id}`) and own them then. Off, the services that
     /// make them do, by `Fortissimo-Register: type/id` in their answers, and operators (`fortissimo object register`).
@@ -127,6 +128,24 @@ impl Access {
         access::Bundle::from_files(self.files(self.policies.as_deref())?).map(access::Access::new)
     }
 
+    /// The types of objects named here, as policies are made from them.
+    pub fn resource_types(&self) -> Vec<access::ResourceType> {
+        let action = |one: &TypeAction| access::TypeAction {
+            name: one.name.clone(),
+            relations: one.relations.clone(),
+            roles: one.roles.clone(),
+            tiers: one.tiers.clone(),
+            sensitive: one.sensitive,
+        };
+        self.resource_type
+            .iter()
+            .map(|one| access::ResourceType {
+                name: one.name.clone(),
+                actions: one.action.iter().map(action).collect(),
+            })
+            .collect()
+    }
+
     /// The policies beyond the built-in ones: those of a folder, and those of the types of objects named here.
     ///
     /// # Errors
@@ -135,23 +154,8 @@ impl Access {
         &self,
         folder: Option<&std::path::Path>,
     ) -> Result<Vec<access::PolicyFile>, access::PolicyError> {
-        let action = |one: &TypeAction| access::TypeAction {
-            name: one.name.clone(),
-            relations: one.relations.clone(),
-            roles: one.roles.clone(),
-            tiers: one.tiers.clone(),
-            sensitive: one.sensitive,
-        };
-        let types: Vec<access::ResourceType> = self
-            .resource_type
-            .iter()
-            .map(|one| access::ResourceType {
-                name: one.name.clone(),
-                actions: one.action.iter().map(action).collect(),
-            })
-            .collect();
         let mut files = folder.map(access::PolicyFile::read_folder).transpose()?.unwrap_or_default();
-        files.extend(access::ResourceType::files(&types)?);
+        files.extend(access::ResourceType::files(&self.resource_types())?);
         Ok(files)
     }
 }

@@ -108,10 +108,19 @@ fn names(config: &Resolved, out: &mut Checker<'_>) {
 }
 
 fn routes(config: &Resolved, beside: bool, out: &mut Checker<'_>) {
-    if config.route.is_empty() && config.access.policies.is_none() {
+    let own = &config.access;
+    if config.route.is_empty() && own.policies.is_none() && own.resource_type.is_empty() {
         return;
     }
-    let access = match config.access.load() {
+    // The types stand in this very file, so what is wrong with them is told with its place: the first that does not go
+    // together with those before it.
+    let types = own.resource_types();
+    for at in 0..types.len() {
+        if let Err(refused) = access::ResourceType::files(&types[..=at]) {
+            return out.error(&["access", "resource_type", &at.to_string(), "name"], refused.to_string());
+        }
+    }
+    let access = match own.load() {
         Ok(access) => access,
         // Without them nothing can be said about the routes.
         Err(refused) if beside => return out.warn(&["access", "policies"], refused.to_string()),

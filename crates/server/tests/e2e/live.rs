@@ -215,6 +215,42 @@ async fn a_share_that_is_taken_away_or_runs_out_ends_its_connections() {
     let late = base::Clock::system().now().since_ms(end);
     assert!((-50..1_000).contains(&late), "{late} ms after its end");
     lives(&mut owner).await;
+
+    // Each joining and leaving is an event: who, where, and why it ended. They are written behind the connections.
+    let mut left = Vec::new();
+    for _ in 0..100 {
+        left = of(&operator, "connection.closed", &bob.id).await;
+        if left.len() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let joined = of(&operator, "connection.opened", &bob.id).await;
+    assert_eq!((joined.len(), left.len()), (2, 2), "{joined:?} {left:?}");
+    for event in joined.iter().chain(&left) {
+        assert_eq!(
+            (&event["route"], &event["actor"]),
+            (&"/rooms/{id}".into(), &format!("account:{}", bob.id).into())
+        );
+        assert_eq!(event["details"]["protocol"], "websocket");
+    }
+    let why: Vec<_> =
+        left.iter().map(|event| (event["outcome"].clone(), event["details"]["reason"].clone())).collect();
+    // The newest first.
+    assert_eq!(why, [("denied".into(), "lapsed".into()), ("denied".into(), "no-relation".into())]);
+    assert!(joined.iter().all(|event| event["outcome"] == "success"), "{joined:?}");
+    assert_eq!(
+        of(&operator, "connection.closed", &ada.id).await,
+        [json!(null); 0],
+        "the owner is still there"
+    );
+}
+
+/// The events of a kind about somebody, newest first.
+async fn of(operator: &Client, kind: &str, account: &str) -> Vec<serde_json::Value> {
+    let page =
+        operator.get(&format!("/v1/audit/events?kind={kind}&account={account}")).await.expect(200).json();
+    page["events"].as_array().unwrap().clone()
 }
 
 /// Opens an event stream of a service and waits for its first event.

@@ -33,7 +33,7 @@ fn folder(policy: &str) -> tempfile::TempDir {
 }
 
 /// A service that answers everything with 200, for as long as the test lasts.
-fn upstream() -> u16 {
+pub(crate) fn upstream() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -340,5 +340,77 @@ async fn every_node_follows_an_activation() {
     expect(&two, &["policy", "rollback", "--to", "0"], 0, &["number 2 "]);
     for node in &nodes {
         assert!(answers(node, 403).await < Duration::from_secs(1), "later than a second");
+    }
+}
+
+/// The folder is looked at without anything of the program being made; what it says goes to standard error.
+fn validate(folder: &Path) -> (Option<i32>, String) {
+    let place = tempfile::tempdir().unwrap();
+    let output = Command::new(BINARY)
+        .args(["policy", "validate", folder.to_str().unwrap()])
+        .current_dir(place.path())
+        .output()
+        .unwrap();
+    assert!(output.stdout.is_empty() || output.status.success());
+    told(&output)
+}
+
+#[test]
+fn a_folder_that_is_none_is_refused_in_one_line() {
+    let right = folder(POLICY);
+    let (code, told) = validate(right.path());
+    assert!(code == Some(0) && told.starts_with("right: 2 files"), "{told}");
+    // What is done to the folder, and what the line says after its path.
+    type Harm = fn(&Path);
+    let cases: [(Harm, &str); 9] = [
+        (|path| std::fs::remove_dir_all(path).unwrap(), ": No such file or directory"),
+        (
+            |path| {
+                std::fs::remove_dir_all(path).unwrap();
+                std::fs::write(path, POLICY).unwrap();
+            },
+            ": Not a directory",
+        ),
+        (
+            |path| {
+                std::fs::remove_file(path.join("stems.cedar")).unwrap();
+                std::fs::rename(path.join("stems.cedarschema"), path.join("stems.txt")).unwrap();
+            },
+            ": holds no *.cedar and no *.cedarschema file",
+        ),
+        (
+            |path| std::fs::write(path.join("x.cedar"), [0xff, 0xfe]).unwrap(),
+            "/x.cedar: stream did not contain valid",
+        ),
+        (|path| std::fs::create_dir(path.join("x.cedar")).unwrap(), "/x.cedar: is no regular file"),
+        (
+            |path| std::os::unix::fs::symlink("nowhere", path.join("x.cedar")).unwrap(),
+            "/x.cedar: No such file or directory",
+        ),
+        (
+            |path| std::fs::write(path.join("x.cedar"), vec![b' '; 10 << 20]).unwrap(),
+            "/x.cedar: larger than 1 MiB",
+        ),
+        (
+            |path| {
+                std::fs::write(path.join("x.cedar"), "@id(\"x\")\npermit (principal action, resource);")
+                    .unwrap()
+            },
+            "/x.cedar:2:19: ",
+        ),
+        (
+            |path| {
+                std::fs::write(path.join("x.cedarschema"), "namespace Fortissimo {\n  entity Stem\n").unwrap()
+            },
+            "/x.cedarschema:",
+        ),
+    ];
+    for (harm, line) in cases {
+        let folder = folder(POLICY);
+        harm(folder.path());
+        let (code, told) = validate(folder.path());
+        let wanted = format!("{}{line}", folder.path().display());
+        assert_eq!((code, told.lines().count()), (Some(2), 1), "{wanted}: {told}");
+        assert!(told.contains(&wanted), "{wanted}: {told}");
     }
 }
