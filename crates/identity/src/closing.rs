@@ -12,7 +12,7 @@
 use access::Permit;
 use access::actions::UserAdmin;
 use audit::{Detail, Erasure, Event};
-use base::{Actor, Id, Scope, Timestamp, kind};
+use base::{Actor, FieldError, Id, Scope, Timestamp, Username, kind};
 use store::{Change, Sql, Tx, params};
 
 use crate::account;
@@ -74,18 +74,24 @@ const WIPES: [Sql; 15] = [
 ];
 
 impl Identity {
-    /// Closes the caller's account: it ends everywhere at once and is erased later. Gives the time of that.
+    /// Closes the caller's account: it ends everywhere at once and is erased later. Gives the time of that. `typed` must be
+    /// the account's name: a click that slipped closes nothing.
     ///
     /// # Errors
-    /// [`Error::ReauthenticationRequired`]; [`Error::Conflict`] for the last active super_admin; failures of store and keys.
+    /// [`Error::Invalid`] for another name; [`Error::ReauthenticationRequired`]; [`Error::Conflict`] for the last active super_admin; failures of store and keys.
     pub async fn close_account(
         &self,
         caller: &AccountCaller,
+        typed: &Username,
         meta: &RequestMeta,
     ) -> Result<Timestamp, Error> {
         let inner = &*self.0;
         let id = caller.account;
         let (mut tx, account) = inner.begin_change(id, true).await?;
+        if account.username != *typed {
+            let detail = "must be the name of your account".to_owned();
+            return Err(Error::Invalid(vec![FieldError { pointer: "/username".to_owned(), detail }]));
+        }
         inner.must_be_fresh(&mut tx, caller).await?;
         inner.switch(&mut tx, id, AccountStatus::Active, AccountStatus::Disabled).await?;
         inner.end_sessions(&mut tx, id, None).await?;

@@ -20,7 +20,7 @@ use crate::account::{self, Account, NO_PASSWORD};
 use crate::attempt::{Authenticator, Guess};
 use crate::challenge::Wish;
 use crate::code::CodePurpose;
-use crate::entry::Proven;
+use crate::entry::{Led, Proven};
 use crate::even::next_step;
 use crate::mail::Letter;
 use crate::service::Inner;
@@ -54,12 +54,9 @@ impl Identity {
     ) -> Result<SignIn<TokenPair>, Error> {
         let inner = &*self.0;
         let audience = inner.checked_audience(credentials.audience.as_deref())?;
-        let proven = inner.prove(&credentials, meta).await?;
         let session_name = credentials.session_name.as_deref();
-        inner
-            .sign_in_proven(proven, Wish { kind: SessionKind::Token, audience, session_name }, meta)
-            .await?
-            .tokens()
+        let wish = Wish { kind: SessionKind::Token, audience, session_name };
+        inner.by_password(&credentials, wish, meta).await?.tokens()
     }
 
     /// Signs in a browser. [`Credentials::audience`] means nothing here.
@@ -72,10 +69,9 @@ impl Identity {
         meta: &RequestMeta,
     ) -> Result<SignIn<BrowserSession>, Error> {
         let inner = &*self.0;
-        let proven = inner.prove(&credentials, meta).await?;
         let session_name = credentials.session_name.as_deref();
         let wish = Wish { kind: SessionKind::Browser, audience: None, session_name };
-        inner.sign_in_proven(proven, wish, meta).await?.browser()
+        inner.by_password(&credentials, wish, meta).await?.browser()
     }
 }
 
@@ -90,18 +86,42 @@ impl Inner {
         Ok(audience)
     }
 
-    /// Compares the password and then looks at the account's state. Every failure is on disk before the answer, and who
-    /// does not know the password waits for the next step of time.
-    async fn prove(&self, credentials: &Credentials, meta: &RequestMeta) -> Result<Proven, Error> {
+    /// From name and password to what they lead to. Who is told nothing waits for the next step of time.
+    async fn by_password(
+        &self,
+        credentials: &Credentials,
+        wish: Wish<'_>,
+        meta: &RequestMeta,
+    ) -> Result<Led, Error> {
         let begun = Instant::now();
-        let result = self.prove_now(credentials, meta).await;
+        let result = self.try_password(credentials, wish, meta).await;
         if let Err(Error::WrongCredentials | Error::TooManyAttempts { .. }) = &result {
             next_step(begun, self.settings.answer_step).await;
         }
         result
     }
 
-    async fn prove_now(&self, credentials: &Credentials, meta: &RequestMeta) -> Result<Proven, Error> {
+    async fn try_password(
+        &self,
+        credentials: &Credentials,
+        wish: Wish<'_>,
+        meta: &RequestMeta,
+    ) -> Result<Led, Error> {
+        let proven = self.prove(credentials, meta).await?;
+        let (account, guess) = (proven.account.id, proven.guess.clone());
+        match (self.sign_in_proven(proven, wish, meta).await, guess) {
+            // The risk was too high. So that nobody learns that the password is right, this is a wrong attempt in all that
+            // can be seen: it is compared twice, it counts, and the next ones wait.
+            (Err(Error::WrongCredentials), Some(guess)) => {
+                self.compare(&credentials.password, None).await?;
+                self.refuse_wrong(&guess, Some(account), "risk-denied", meta).await
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Compares the password and then looks at the account's state. Every failure is on disk before the answer.
+    async fn prove(&self, credentials: &Credentials, meta: &RequestMeta) -> Result<Proven, Error> {
         let found = self.find_by_name(&credentials.name).await?;
         let holder = found.holder.as_ref().map(|account| account.id);
         let about = holder.or(found.attempt.as_ref().map(|account| account.id));

@@ -20,6 +20,8 @@ async fn every_field_is_named_when_it_is_wrong() {
         ("/auth/reauthenticate", json!({}), vec!["password", "code"]),
         ("/auth/email/change", json!({"email": "new@example.org"}), vec![]),
         ("/auth/email/confirm", json!({"code": "x"}), vec![]),
+        ("/auth/account/close", json!({"username": "nobody"}), vec![]),
+        ("/auth/account/reopen", json!({"code": "x"}), vec![]),
         ("/auth/mfa/totp/setup", json!({}), vec!["name"]),
         ("/auth/mfa/totp/confirm", json!({"factor_id": factor, "code": "000000"}), vec![]),
         ("/auth/mfa/totp/disable", json!({"factor_id": factor}), vec!["confirm_last"]),

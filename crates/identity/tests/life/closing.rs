@@ -1,6 +1,7 @@
 //! Closing one's own account, taking that back, and being erased.
 
 use access::Permit;
+use base::Username;
 use identity::{AccountQuery, Again, Error};
 use store::params;
 
@@ -20,13 +21,19 @@ store::sql! {
     ATTEMPTS = "SELECT count(*) FROM account WHERE status = 'pending'";
 }
 
+fn name(text: &str) -> Username {
+    text.parse().unwrap()
+}
+
 #[tokio::test]
 async fn who_closes_their_account_is_out_at_once_and_may_come_back_for_a_week() {
     for house in House::all().await {
         let id = house.account("ada").await;
         let pair = house.sign_in("ada").await;
         let caller = house.caller(&pair).await.unwrap();
-        let end = house.identity.close_account(&caller, &house.meta()).await.unwrap();
+        let slipped = house.identity.close_account(&caller, &name("bob"), &house.meta()).await;
+        assert!(matches!(slipped, Err(Error::Invalid(_))), "{slipped:?}");
+        let end = house.identity.close_account(&caller, &name("ada"), &house.meta()).await.unwrap();
         assert_eq!(end, house.clock.now().plus_ms(7 * DAY));
         assert!(house.caller(&pair).await.is_err());
         assert!(house.identity.refresh(pair.refresh_token.expose(), &house.meta()).await.is_err());
@@ -64,7 +71,7 @@ async fn what_was_closed_is_erased_when_its_time_comes_and_its_names_are_free() 
         let id = ada.caller.account;
         // Somebody else's attempt to get the address names the person, too.
         house.register("eve", "ada@example.com", OTHER_PASSWORD).await;
-        house.identity.close_account(&ada.caller, &house.meta()).await.unwrap();
+        house.identity.close_account(&ada.caller, &name("ada"), &house.meta()).await.unwrap();
         let mails = house.mails().await;
         let code = mails.iter().find(|mail| mail.kind == "account_closed").unwrap().code();
         house.clock.advance_ms(7 * DAY);
@@ -94,25 +101,25 @@ async fn closing_asks_for_fresh_factors_and_leaves_the_last_operator() {
     for house in House::all().await {
         let ada = person(&house, "ada").await;
         house.clock.advance_ms(11 * MINUTE);
-        let stale = house.identity.close_account(&ada.caller, &house.meta()).await;
+        let stale = house.identity.close_account(&ada.caller, &name("ada"), &house.meta()).await;
         assert!(matches!(stale, Err(Error::ReauthenticationRequired { second_factor: true })));
         // The password alone is not enough where there is a second factor.
         let again = Again { password: Some(secret(PASSWORD)), code: None };
         house.identity.reauthenticate(&ada.caller, again, &house.meta()).await.unwrap();
-        let half = house.identity.close_account(&ada.caller, &house.meta()).await;
+        let half = house.identity.close_account(&ada.caller, &name("ada"), &house.meta()).await;
         assert!(matches!(half, Err(Error::ReauthenticationRequired { second_factor: true })));
         // A session that has ended closes nothing.
         house.account("bob").await;
         let bob = house.caller(&house.sign_in("bob").await).await.unwrap();
         house.identity.sign_out(&bob, &house.meta()).await.unwrap();
-        assert!(house.identity.close_account(&bob, &house.meta()).await.is_err());
+        assert!(house.identity.close_account(&bob, &name("bob"), &house.meta()).await.is_err());
         house.sign_in("bob").await;
         // The last operator stays.
         let root = house.account("root").await;
         let permit = Permit::for_system("test");
         house.identity.set_role(permit, root, access::Role::SuperAdmin, &house.meta()).await.unwrap();
         let caller = house.caller(&house.sign_in("root").await).await.unwrap();
-        let last = house.identity.close_account(&caller, &house.meta()).await;
+        let last = house.identity.close_account(&caller, &name("root"), &house.meta()).await;
         assert!(matches!(last, Err(Error::Conflict(_))));
         let erased =
             house.identity.erase_account(Permit::for_system("test"), root, "a test", &house.meta()).await;
@@ -126,7 +133,7 @@ async fn an_operator_takes_a_closing_back_or_erases_at_once() {
     for house in House::all().await {
         let id = house.account("ada").await;
         let caller = house.caller(&house.sign_in("ada").await).await.unwrap();
-        house.identity.close_account(&caller, &house.meta()).await.unwrap();
+        house.identity.close_account(&caller, &name("ada"), &house.meta()).await.unwrap();
         let old = house.mail("account_closed").await.code();
         house.identity.enable_account(Permit::for_system("test"), id, &house.meta()).await.unwrap();
         house.clock.advance_ms(8 * DAY);

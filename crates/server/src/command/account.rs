@@ -3,8 +3,7 @@
 use std::io::Write;
 
 use access::{Permit, Role, Tier};
-use audit::Erasure;
-use base::{Actor, Id, Scope, kind};
+use base::{Id, kind};
 use clap::Subcommand;
 use identity::{AccountQuery, AccountStatus, AccountView, RequestMeta};
 

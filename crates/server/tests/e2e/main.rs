@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where the test should fail")]
 
 mod cli;
+mod closing;
 mod coverage;
 mod crash;
 mod evidence;
