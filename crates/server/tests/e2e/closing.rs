@@ -18,10 +18,17 @@ async fn an_account_is_closed_and_taken_back_or_erased() {
     assert_eq!(slipped.problem(400, "invalid-field").json()["errors"][0]["pointer"], "/username");
     own.get("/auth/profile").await.expect(200);
 
+    // An API key of theirs goes with the account.
+    let key =
+        own.post("/auth/api-keys", json!({"name": "x", "scopes": ["track:read"]})).await.expect(201).json();
+    let robot = program.client().bearer(key["key"].as_str().expect("a key"));
+    let question = json!({"checks": []});
+    assert_ne!(robot.post("/v1/access/check", question.clone()).await.status, 401);
     let closed = own.post("/auth/account/close", close.clone()).await.expect(202).json();
     assert!(closed["erased_at"].as_str().is_some_and(|at| at.ends_with('Z')), "{closed}");
     own.get("/auth/profile").await.problem(401, "invalid-token");
     own.post("/auth/account/close", close).await.problem(401, "invalid-token");
+    assert_eq!(robot.post("/v1/access/check", question).await.status, 401);
     let refresh = json!({"refresh_token": ada["refresh_token"]});
     assert_eq!(program.client().post("/auth/refresh", refresh).await.status, 401);
     let sign_in = json!({"identifier": "ada", "password": testkit::ARTIST_PASSWORD});

@@ -12,6 +12,7 @@ mod faults;
 mod hostile;
 mod identity_pages;
 mod import;
+mod indistinguishable;
 mod journey;
 mod live;
 mod live_nodes;
