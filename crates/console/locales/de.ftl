@@ -180,6 +180,8 @@ weak-personal = Dieses Passwort ist wenig mehr als Ihr Name, Ihre Adresse oder d
 weak-short = Nehmen Sie mindestens 15 Zeichen; vier oder fünf Wörter ohne Zusammenhang sind gut.
 weak-username = Es müssen 3 bis 50 Buchstaben (a-z), Ziffern, '_' oder '-' sein.
 weak-email = Es muss eine E-Mail-Adresse sein, etwa ada@example.com, mit höchstens 255 Bytes.
+weak-own-name = Das muss der Name Ihres Kontos sein.
+problem-last-operator = Das ist das letzte aktive Operatorkonto (super_admin); machen Sie zuerst ein anderes dazu.
 
 nav-sharing = Freigaben
 nav-log = Protokoll

@@ -180,6 +180,8 @@ weak-personal = This password is little more than your name, your address or the
 weak-short = Use at least 15 characters; four or five unrelated words do well.
 weak-username = Must be 3 to 50 letters (a-z), digits, '_' or '-'.
 weak-email = Must be an e-mail address such as ada@example.com, at most 255 bytes.
+weak-own-name = Must be the name of your account.
+problem-last-operator = This is the last active operator (super_admin); make another one first.
 
 nav-sharing = Sharing
 nav-log = Log

@@ -36,7 +36,7 @@ fn told(answer: &Answer, names: &[&str]) -> (u16, BTreeMap<String, Vec<String>>,
     for name in names {
         text = text.replace(name, "NAME");
     }
-    (answer.status, headers, shape(&text))
+    (answer.status.as_u16(), headers, shape(&text))
 }
 
 /// The text with every long run of letters and digits made one of the same length: tokens, nonces, marks.
