@@ -1,5 +1,6 @@
 //! Closing one's own account, and taking that back.
 
+use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use base::Username;
@@ -8,17 +9,41 @@ use identity::Error;
 
 use crate::Console;
 use crate::form::{Errors, Submitted};
-use crate::page::{Failure, go, render, render_again};
+use crate::page::{Failure, Frame, go, render, render_again};
 use crate::recovery::{ConfirmPage, LinkCode};
+use crate::sharing::{asker, place, settle};
 use crate::visit::Visit;
 
 /// The page that asks for the factors again.
 const AGAIN: &str = "/account/confirm?next=/account/close";
 
+#[derive(Template)]
+#[template(path = "close.html")]
+struct ClosePage {
+    frame: Frame,
+    /// What nobody would have any more, each with its page.
+    owned: Vec<(String, String)>,
+    /// There is more than that.
+    more: bool,
+    errors: Errors,
+}
+
+impl ClosePage {
+    async fn of(console: &Console, visit: &Visit, errors: Errors) -> Result<Self, Failure> {
+        let found = console.relations.owned(&asker(visit), None).await;
+        let (owned, next) = settle(console, visit, found).await?;
+        let owned = owned.iter().map(|one| (one.resource.to_string(), place(&one.resource))).collect();
+        Ok(Self { frame: visit.frame(console, "account"), owned, more: next.is_some(), errors })
+    }
+}
+
 /// GET /account/close
 pub(crate) async fn form(State(console): State<Console>, visit: Visit) -> Result<Response, Failure> {
     match console.identity.must_be_fresh(visit.account()?).await {
-        Ok(()) => Ok(render(&visit, StatusCode::OK, &ConfirmPage::close(visit.frame(&console, "account")))),
+        Ok(()) => {
+            let page = ClosePage::of(&console, &visit, Errors::default()).await?;
+            Ok(render(&visit, StatusCode::OK, &page))
+        }
         Err(Error::ReauthenticationRequired { .. }) => Ok(go(AGAIN)),
         Err(error) => Err(error.into()),
     }
@@ -39,9 +64,9 @@ pub(crate) async fn close(State(console): State<Console>, form: Submitted) -> Re
             }
         }
     }
-    let mut frame = form.visit.frame(&console, "account");
-    frame.notice = notice.or(frame.notice);
-    Ok(render_again(&form.visit, refused.as_ref(), &ConfirmPage::close(frame).with(errors)))
+    let mut page = ClosePage::of(&console, &form.visit, errors).await?;
+    page.frame.notice = notice.or(page.frame.notice);
+    Ok(render_again(&form.visit, refused.as_ref(), &page))
 }
 
 /// GET /account/reopen?code=… shows a button: programs that only look at links must not use them up.

@@ -28,9 +28,6 @@ pub(crate) struct Input {
 }
 
 const EMAIL: Input = Input { name: "email", label: "email", kind: "email", autocomplete: "email", hint: "" };
-/// The account's own name, against slips.
-const OWN_NAME: Input =
-    Input { name: "username", label: "username", kind: "text", autocomplete: "off", hint: "close-hint" };
 /// The password of an attempt to sign up.
 const CHOSEN: Input = Input {
     name: "password",
@@ -103,19 +100,6 @@ impl<'a> ConfirmPage<'a> {
             button: "email-confirm-button",
             code,
             inputs: &[],
-            errors: Errors::default(),
-        }
-    }
-
-    pub(crate) fn close(frame: Frame) -> Self {
-        Self {
-            frame,
-            heading: "close-heading",
-            lead: "close-lead",
-            action: "/account/close",
-            button: "close-button",
-            code: "",
-            inputs: &[OWN_NAME],
             errors: Errors::default(),
         }
     }

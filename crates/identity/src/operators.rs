@@ -152,7 +152,9 @@ impl Identity {
         meta: &RequestMeta,
     ) -> Result<(), Error> {
         let inner = &*self.0;
-        let (mut tx, _) = inner.begin_change(account, false).await?;
+        let (mut tx, before) = inner.begin_change(account, false).await?;
+        // Who was erased has no address any more, and does not come back.
+        before.email(inner, &mut tx).await?;
         inner.switch(&mut tx, account, AccountStatus::Disabled, AccountStatus::Active).await?;
         // Also of who closed it and asked the operator to take that back.
         tx.execute(REOPEN, params![account]).await?;

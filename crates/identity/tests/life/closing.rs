@@ -147,6 +147,10 @@ async fn an_operator_takes_a_closing_back_or_erases_at_once() {
         };
         assert!(erase().await);
         assert!(!erase().await, "once");
+        let looked = house.identity.account(Permit::for_system("test"), id, &house.meta()).await;
+        assert!(matches!(looked, Err(Error::NotFound)), "{looked:?}");
+        let enabled = house.identity.enable_account(Permit::for_system("test"), id, &house.meta()).await;
+        assert!(matches!(enabled, Err(Error::NotFound)), "{enabled:?}");
         assert_eq!(house.count(NAMED, params![id]).await, 0);
     }
 }
