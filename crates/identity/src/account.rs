@@ -65,6 +65,9 @@ store::sql! {
 /// Stands where an account has no password: no hash looks like it, and no password is compared with it.
 pub(crate) const NO_PASSWORD: &str = "!";
 
+/// Stands where the address of somebody was who was erased: nothing opens it, not even a key that is still remembered.
+pub(crate) const NO_ADDRESS: [u8; 0] = [];
+
 /// A row of `account`. Personal data is still sealed.
 pub(crate) struct Account {
     pub(crate) id: Id<kind::Account>,
@@ -171,8 +174,11 @@ impl Account {
         })
     }
 
-    /// The address, opened.
+    /// The address, opened; [`Error::NotFound`] for who was erased.
     pub(crate) async fn email(&self, inner: &Inner, tx: &mut Tx) -> Result<Email, Error> {
+        if self.email_sealed.is_empty() {
+            return Err(Error::NotFound);
+        }
         let place = ("account", "email", *self.id.as_bytes());
         let text = inner.open_text(tx, self.id, place, &self.email_sealed).await?;
         text.parse().map_err(|_| Error::internal("a sealed address is not an address"))

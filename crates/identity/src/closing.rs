@@ -34,8 +34,8 @@ store::sql! {
     DUE = "SELECT account_id FROM account_closing WHERE erase_at <= $1 ORDER BY erase_at LIMIT $2";
     /// Takes one that is still due: it may have been taken back since it was looked for.
     TAKE_DUE = "DELETE FROM account_closing WHERE account_id = $1 AND erase_at <= $2 RETURNING account_id";
-    TOMBSTONE = "UPDATE account SET status = 'disabled', username = $2, email_index = $3, full_name_sealed = NULL, \
-        password = $4, pepper_epoch = NULL, locale = NULL, attempt_network = NULL, epoch = epoch + 1, updated_at = $5 \
+    TOMBSTONE = "UPDATE account SET status = 'disabled', username = $2, email_index = $3, email_sealed = $6, \
+        full_name_sealed = NULL, password = $4, pepper_epoch = NULL, locale = NULL, attempt_network = NULL, epoch = epoch + 1, updated_at = $5 \
         WHERE account_id = $1";
     WIPE_SESSION = "DELETE FROM session WHERE account_id = $1";
     WIPE_REFRESH_TOKEN = "DELETE FROM refresh_token WHERE account_id = $1";
@@ -181,7 +181,7 @@ impl Inner {
         }
         // Free for whoever comes next; an index of no address, as long as one.
         let (name, nobodys) = (format!("erased-{}", hex(id.as_bytes())), self.entropy.bytes::<32>());
-        let row = params![id, name, nobodys, account::NO_PASSWORD, self.now()];
+        let row = params![id, name, nobodys, account::NO_PASSWORD, self.now(), account::NO_ADDRESS];
         tx.execute(TOMBSTONE, row).await?;
         let erased = self.audit.erase_subject(&mut tx, id, order).await?;
         tx.announce(Change::Account(id));
