@@ -19,6 +19,7 @@ mod accounts_own;
 mod api_keys;
 mod break_glass;
 mod call;
+mod closing;
 mod collaboration;
 mod discovery;
 mod document;
@@ -103,6 +104,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         // A message goes out.
         post("/auth/email/change", own).rate(RateClass::Registration),
         post("/auth/email/confirm", open).rate(RateClass::SignIn),
+        post("/auth/account/close", own).rate(RateClass::Registration),
+        post("/auth/account/reopen", open).rate(RateClass::SignIn),
         get("/auth/mfa/factors", own),
         patch("/auth/mfa/factors/{id}", own),
         delete("/auth/mfa/factors/{id}", own),
@@ -220,6 +223,8 @@ fn collected() -> OpenApiRouter<Api> {
         .routes(routes!(passkeys::related_origins))
         .routes(routes!(email::change))
         .routes(routes!(email::confirm))
+        .routes(routes!(closing::close))
+        .routes(routes!(closing::reopen))
         .routes(routes!(api_keys::list, api_keys::create))
         .routes(routes!(api_keys::revoke))
         .routes(routes!(api_keys::rotate))

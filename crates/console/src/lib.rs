@@ -10,6 +10,7 @@ mod account;
 mod accounts;
 mod activity;
 mod assets;
+mod closing;
 mod event;
 mod events;
 mod form;
@@ -115,6 +116,10 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/account/security/api-keys/{id}/revoke", own),
         get("/account/security/email", own),
         post("/account/security/email", own).rate(RateClass::Registration),
+        get("/account/close", own),
+        post("/account/close", own).rate(RateClass::Registration),
+        get("/account/reopen", "public"),
+        post("/account/reopen", "public").rate(RateClass::SignIn),
         get("/account/email", "public"),
         post("/account/email", "public").rate(RateClass::SignIn),
         get("/account/sign-in-notice", "public"),
@@ -214,6 +219,8 @@ pub fn router(console: Console) -> Router {
         .route("/account/security/api-keys/{id}/rotate", post(security::rotate_key))
         .route("/account/security/api-keys/{id}/revoke", post(security::revoke_key))
         .route("/account/security/email", get(security::email_form).post(security::email))
+        .route("/account/close", get(closing::form).post(closing::close))
+        .route("/account/reopen", get(closing::reopen_form).post(closing::reopen))
         .route("/account/email", get(security::email_link).post(security::email_confirm))
         .route("/account/language", post(sign_in::language))
         .route("/account/sign-out", post(sign_in::sign_out))

@@ -104,6 +104,19 @@ impl<'a> ConfirmPage<'a> {
         }
     }
 
+    pub(crate) fn reopen(frame: Frame, code: &'a str) -> Self {
+        Self {
+            frame,
+            heading: "reopen-heading",
+            lead: "reopen-lead",
+            action: "/account/reopen",
+            button: "reopen-button",
+            code,
+            inputs: &[],
+            errors: Errors::default(),
+        }
+    }
+
     pub(crate) fn with(self, errors: Errors) -> Self {
         Self { errors, ..self }
     }

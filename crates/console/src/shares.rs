@@ -9,7 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use base::{Id, Timestamp, Username, kind};
 use http::StatusCode;
-use identity::{Error, OfferNotice, evenly};
+use identity::{Error, OfferNotice};
 
 use crate::Console;
 use crate::form::{Errors, Submitted};
@@ -359,7 +359,7 @@ pub(crate) async fn offer(
         return wrong(&console, visit, &resource, errors, typed).await;
     };
     // Only who is there is written to, which must not show in the time either: whatever the answer is, it comes evenly.
-    evenly(make_offer(&console, visit, &resource, (who, relation, until), typed)).await
+    console.identity.evenly(make_offer(&console, visit, &resource, (who, relation, until), typed)).await
 }
 
 /// Makes the offer, with the letter to whoever is meant.

@@ -242,3 +242,13 @@ offer-text =
 offer-until = , bis zum { $at }
 offer-button = Das Angebot ansehen
 offer-closing = Ohne Ihr Ja wird nichts geteilt. Kennen Sie den Menschen nicht, brauchen Sie nichts zu tun.
+
+account_closed-subject = Ihr Konto ist geschlossen und wird gelöscht
+account_closed-text =
+    Guten Tag, { $username },
+
+    Ihr Konto wurde in einer Sitzung geschlossen, die eben erst mit seinen Faktoren bestätigt worden war. Sie sind überall abgemeldet, und niemand kann sich anmelden.
+
+    Am { $at } wird alles gelöscht, was wir über Sie aufbewahren. Danach kann es niemand zurückbringen. Bis dahin öffnet dieser Link das Konto wieder:
+account_closed-button = Mein Konto behalten
+account_closed-closing = Wenn Sie das nicht waren, öffnen Sie das Konto wieder, setzen Sie ein neues Passwort und sehen Sie nach seinen Faktoren.

@@ -242,3 +242,13 @@ offer-text =
 offer-until = , until { $at }
 offer-button = Look at the offer
 offer-closing = Nothing is shared unless you accept. If you do not know them, you need not do anything.
+
+account_closed-subject = Your account is closed and will be erased
+account_closed-text =
+    Hello { $username },
+
+    your account was closed from a session that had just been confirmed with its factors. You are signed out everywhere, and nobody can sign in.
+
+    On { $at } everything that we keep of you will be erased. Nobody can bring it back after that. Until then this link opens the account again:
+account_closed-button = Keep my account
+account_closed-closing = If this was not you, open the account again, set a new password and look at its factors.

@@ -8,12 +8,32 @@ use store::{Row, Sql, Tx, Value, params};
 use crate::service::Inner;
 use crate::{AccountCaller, AccountStatus, AccountView, Error, Identity};
 
+macro_rules! columns {
+    () => {
+        "SELECT account_id, username, email_sealed, full_name_sealed, password, pepper_epoch, role, tier, status, \
+         compromised, epoch, created_at, verified_at, updated_at, locale"
+    };
+}
+
 macro_rules! select_account {
     ($rest:literal) => {
+        concat!(columns!(), " FROM account ", $rest)
+    };
+}
+
+/// The account that is looked for, or the one with the id `$2`: a row is read in any case. The last column says whether it
+/// is the one that was looked for.
+macro_rules! select_either {
+    ($whose:literal, $which:literal) => {
         concat!(
-            "SELECT account_id, username, email_sealed, full_name_sealed, password, pepper_epoch, role, tier, status, \
-             compromised, epoch, created_at, verified_at, updated_at, locale FROM account ",
-            $rest
+            columns!(),
+            ", (",
+            $whose,
+            ") FROM account WHERE account_id = COALESCE((SELECT account_id FROM account WHERE ",
+            $whose,
+            " ",
+            $which,
+            "), $2)"
         )
     };
 }
@@ -21,16 +41,21 @@ macro_rules! select_account {
 store::sql! {
     /// One account.
     pub(crate) BY_ID = select_account!("WHERE account_id = $1");
-    /// The account that has this name.
-    pub(crate) BY_USERNAME = select_account!("WHERE username = $1 AND status <> 'pending'");
     /// The account that has this address.
     pub(crate) BY_EMAIL = select_account!("WHERE email_index = $1 AND status <> 'pending'");
-    /// The newest attempt to get this name.
-    pub(crate) PENDING_BY_USERNAME = select_account!(
-        "WHERE username = $1 AND status = 'pending' ORDER BY created_at DESC, account_id DESC LIMIT 1");
-    /// The newest attempt with this address.
-    pub(crate) PENDING_BY_EMAIL = select_account!(
-        "WHERE email_index = $1 AND status = 'pending' ORDER BY created_at DESC, account_id DESC LIMIT 1");
+    /// The account that has this name, or another.
+    pub(crate) EITHER_BY_USERNAME = select_either!("username = $1 AND status <> 'pending'", "");
+    /// The account that has this address, or another.
+    pub(crate) EITHER_BY_EMAIL = select_either!("email_index = $1 AND status <> 'pending'", "");
+    /// The newest attempt to get this name, or another account.
+    pub(crate) EITHER_PENDING_BY_USERNAME = select_either!(
+        "username = $1 AND status = 'pending'", "ORDER BY created_at DESC, account_id DESC LIMIT 1");
+    /// The newest attempt with this address, or another account.
+    pub(crate) EITHER_PENDING_BY_EMAIL = select_either!(
+        "email_index = $1 AND status = 'pending'", "ORDER BY created_at DESC, account_id DESC LIMIT 1");
+    /// The account that comes next in the order of blind indexes, which is nobody's order.
+    STAND_IN = "SELECT account_id FROM account WHERE email_index >= $1 AND status <> 'pending' \
+        ORDER BY email_index LIMIT 1";
     INSERT = "INSERT INTO account (account_id, username, email_sealed, email_index, full_name_sealed, password, \
         pepper_epoch, role, tier, status, compromised, epoch, created_at, verified_at, updated_at, locale, \
         attempt_network) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, FALSE, 1, $11, $12, $11, $13, $14)";
@@ -39,6 +64,9 @@ store::sql! {
 
 /// Stands where an account has no password: no hash looks like it, and no password is compared with it.
 pub(crate) const NO_PASSWORD: &str = "!";
+
+/// Stands where the address of somebody was who was erased: nothing opens it, not even a key that is still remembered.
+pub(crate) const NO_ADDRESS: [u8; 0] = [];
 
 /// A row of `account`. Personal data is still sealed.
 pub(crate) struct Account {
@@ -59,6 +87,27 @@ pub(crate) struct Account {
     pub(crate) updated_at: Timestamp,
     /// What its owner is written in.
     pub(crate) language: Language,
+}
+
+/// Who was found where somebody names an account.
+pub(crate) enum Either {
+    /// Whose it is.
+    Wanted(Account),
+    /// Nobody's; another account, with which the same is done as if it were theirs, and nothing is told.
+    StandIn(Account),
+    /// There are no accounts at all.
+    Nobody,
+}
+
+impl Either {
+    /// Whose it is, and else who stands in.
+    pub(crate) fn split(self) -> (Option<Account>, Option<Account>) {
+        match self {
+            Self::Wanted(account) => (Some(account), None),
+            Self::StandIn(account) => (None, Some(account)),
+            Self::Nobody => (None, None),
+        }
+    }
 }
 
 /// A new account's row.
@@ -89,6 +138,21 @@ impl Account {
         Self::find(tx, BY_ID, params![id]).await?.ok_or(Error::NotFound)
     }
 
+    /// As [`Account::find`] by one of the statements `EITHER_…`: if nobody has `key`, the stand-in's row is read instead.
+    pub(crate) async fn find_either(
+        tx: &mut Tx,
+        sql: Sql,
+        key: impl Into<Value>,
+        stand_in: Option<Id<kind::Account>>,
+    ) -> Result<Either, Error> {
+        let stand_in = stand_in.unwrap_or(Id::from_bytes([0; 16]));
+        let row = tx.query_opt(sql, &[key.into(), stand_in.into()]).await?;
+        // In a house without accounts there is nobody to tell apart from anybody.
+        let Some(row) = row else { return Ok(Either::Nobody) };
+        let account = Self::of(&row)?;
+        Ok(if row.get(15)? { Either::Wanted(account) } else { Either::StandIn(account) })
+    }
+
     fn of(row: &Row) -> Result<Self, Error> {
         const DAMAGED: &str = "an account's row holds an unknown word";
         Ok(Self {
@@ -110,8 +174,11 @@ impl Account {
         })
     }
 
-    /// The address, opened.
+    /// The address, opened; [`Error::NotFound`] for who was erased.
     pub(crate) async fn email(&self, inner: &Inner, tx: &mut Tx) -> Result<Email, Error> {
+        if self.email_sealed.is_empty() {
+            return Err(Error::NotFound);
+        }
         let place = ("account", "email", *self.id.as_bytes());
         let text = inner.open_text(tx, self.id, place, &self.email_sealed).await?;
         text.parse().map_err(|_| Error::internal("a sealed address is not an address"))
@@ -160,6 +227,22 @@ impl Inner {
     /// The blind index by which an address is found and kept unique.
     pub(crate) fn email_index(&self, email: &Email) -> [u8; 32] {
         self.keys.blind_index("account", "email", email.as_str().as_bytes())
+    }
+
+    /// Who stands in for a name that nobody has: always the same account for the same name, and any one as likely as any
+    /// other, so that names that nobody has take as long as names that somebody has, however different accounts are (old
+    /// and imported hashes cost their own time).
+    pub(crate) async fn stand_in(
+        &self,
+        tx: &mut Tx,
+        name: &[u8],
+    ) -> Result<Option<Id<kind::Account>>, Error> {
+        let place = self.keys.blind_index("account", "stand-in", name);
+        let row = match tx.query_opt(STAND_IN, params![place]).await? {
+            None => tx.query_opt(STAND_IN, params![[0_u8; 32]]).await?,
+            found => found,
+        };
+        Ok(row.map(|row| row.get(0)).transpose()?)
     }
 
     /// Makes the account and its key.

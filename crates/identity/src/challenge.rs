@@ -1,12 +1,19 @@
 //! A sign-in between its factors: an opaque value for a few minutes and a few tries, good for nothing but the second one.
 //!
-//! It counts only together with what it is bound to. In a browser that is a random value in a `__Host-` cookie of its
-//! own: the challenge stands in the page, so whoever gets to see the page (or its source, or a log of forms) has half of
-//! what is needed. A client that keeps tokens gets the challenge in its answer, where nothing beside it would be kept
-//! any better; there the user agent is all that it is bound to.
+//! It counts only together with what it is bound to; the value itself is 256 random bits, kept as a hash. In a browser
+//! that is a random value in a `__Host-` cookie of its own: the challenge stands in the page, so whoever gets to see the
+//! page (or its source, or a log of forms) has half of what is needed.
+//!
+//! A client that keeps tokens gets the challenge in its answer. A second value beside it would be lost with it, so what it
+//! is bound to is nothing that the answer holds: the user agent, and **the network** where the sign-in began, or else the
+//! **device mark** that the client showed with its password (one that it has got from an earlier sign-in). A client that
+//! has signed in before may so go from one network to another between its factors; one without a mark begins anew. A
+//! network is an IPv4 /24 or an IPv6 /48: carriers move their clients about within those.
+
+use std::net::IpAddr;
 
 use audit::{Event, Outcome};
-use base::{Id, Secret, kind};
+use base::{Id, kind};
 use crypto::mac::sha256;
 use store::{Tx, params};
 
@@ -17,16 +24,16 @@ use crate::{AccountStatus, Error, Partial, RequestMeta, SecondFactorOffer, Sessi
 
 store::sql! {
     INSERT = "INSERT INTO sign_in_challenge (challenge_hash, account_id, epoch, kind, method, audience, name_sealed, \
-        binding, attempts, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10)";
+        binding, attempts, created_at, expires_at, binding_device) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11)";
     /// Takes one of the tries, before the code is looked at.
     TRY = "UPDATE sign_in_challenge SET attempts = attempts + 1 WHERE challenge_hash = $1 AND kind = $2 \
-        AND binding = $3 AND used_at IS NULL AND expires_at > $4 AND attempts < $5 \
+        AND (binding = $3 OR binding_device = $6) AND used_at IS NULL AND expires_at > $4 AND attempts < $5 \
         RETURNING account_id, epoch, method, audience, name_sealed";
     /// Ends the challenge with its success. Of two at once one gets the row.
     USE = "UPDATE sign_in_challenge SET used_at = $2 WHERE challenge_hash = $1 AND used_at IS NULL RETURNING account_id";
     /// Who the challenge is for, to offer what they have. Takes no try.
-    PEEK = "SELECT account_id, method FROM sign_in_challenge WHERE challenge_hash = $1 AND kind = $2 AND binding = $3 \
-        AND used_at IS NULL AND expires_at > $4 AND attempts < $5";
+    PEEK = "SELECT account_id, method FROM sign_in_challenge WHERE challenge_hash = $1 AND kind = $2 \
+        AND (binding = $3 OR binding_device = $6) AND used_at IS NULL AND expires_at > $4 AND attempts < $5";
 }
 
 /// What a sign-in shall become.
@@ -61,7 +68,10 @@ impl Inner {
         let challenge = secret_text::random(&self.entropy);
         // A new one each time: what was once in somebody's hands is worth nothing for the next sign-in.
         let browser = (wish.kind == SessionKind::Browser).then(|| secret_text::random(&self.entropy));
-        let binding = bound(meta.agent.as_deref(), browser.as_ref().map(Secret::expose).map(String::as_str));
+        let bound = match &browser {
+            Some(value) => Bound::to_browser(meta, value.expose()),
+            None => self.bound_to_client(meta),
+        };
         let hash = secret_text::hash(challenge.expose());
         let name = match wish.session_name {
             None => None,
@@ -81,9 +91,10 @@ impl Inner {
                 method,
                 wish.audience,
                 name,
-                binding,
+                bound.binding,
                 now,
-                now.plus_ms(self.settings.challenge_ttl_ms)
+                now.plus_ms(self.settings.challenge_ttl_ms),
+                bound.device
             ],
         )
         .await?;
@@ -104,8 +115,8 @@ impl Inner {
             return Err(Error::InvalidChallenge);
         }
         let hash = secret_text::hash(challenge);
-        let tried =
-            params![hash, kind.as_str(), binding(kind, meta)?, self.now(), self.settings.challenge_tries];
+        let Bound { binding, device } = self.bound(kind, meta)?;
+        let tried = params![hash, kind.as_str(), binding, self.now(), self.settings.challenge_tries, device];
         let row = tx.query_opt(TRY, tried).await?.ok_or(Error::InvalidChallenge)?;
         let id: Id<kind::Account> = row.get(0)?;
         let account = Account::load(tx, id).await?;
@@ -139,8 +150,8 @@ impl Inner {
         if !secret_text::is_plausible(challenge, "") {
             return Err(Error::InvalidChallenge);
         }
-        let (hash, binding) = (secret_text::hash(challenge), binding(kind, meta)?);
-        let looked = params![hash, kind.as_str(), binding, self.now(), self.settings.challenge_tries];
+        let (hash, Bound { binding, device }) = (secret_text::hash(challenge), self.bound(kind, meta)?);
+        let looked = params![hash, kind.as_str(), binding, self.now(), self.settings.challenge_tries, device];
         let row = tx.query_opt(PEEK, looked).await?.ok_or(Error::InvalidChallenge)?;
         Ok((row.get(0)?, row.get(1)?))
     }
@@ -173,28 +184,70 @@ impl Inner {
     }
 }
 
-/// What a challenge of this kind must have been bound to, to count for this request.
-fn binding(kind: SessionKind, meta: &RequestMeta) -> Result<[u8; 32], Error> {
-    let browser = match kind {
-        SessionKind::Token => None,
-        SessionKind::Browser => {
-            let value = meta.challenge.as_deref().filter(|value| secret_text::is_plausible(value, ""));
-            Some(value.ok_or(Error::InvalidChallenge)?)
-        }
-    };
-    Ok(bound(meta.agent.as_deref(), browser))
+/// What a challenge is bound to: either of the two is enough.
+struct Bound {
+    binding: [u8; 32],
+    /// Agent and device mark, if there is one. No value of it is a `binding`.
+    device: Option<[u8; 32]>,
 }
 
-/// What the client calls itself, and what its browser keeps.
-fn bound(agent: Option<&str>, browser: Option<&str>) -> [u8; 32] {
-    let agent = sha256(agent.unwrap_or("").as_bytes());
-    match browser {
-        None => agent,
-        // The agent's hash has a fixed length, so that no end of the one is taken for a beginning of the other.
-        Some(value) => sha256(&[&agent[..], value.as_bytes()].concat()),
+impl Bound {
+    /// The agent, and what its browser keeps.
+    fn to_browser(meta: &RequestMeta, value: &str) -> Self {
+        Self { binding: bound(meta, b"", value.as_bytes()), device: None }
+    }
+}
+
+impl Inner {
+    /// What a challenge of this kind must have been bound to, to count for this request.
+    fn bound(&self, kind: SessionKind, meta: &RequestMeta) -> Result<Bound, Error> {
+        match kind {
+            SessionKind::Token => Ok(self.bound_to_client(meta)),
+            SessionKind::Browser => {
+                let value = meta.challenge.as_deref().filter(|value| secret_text::is_plausible(value, ""));
+                Ok(Bound::to_browser(meta, value.ok_or(Error::InvalidChallenge)?))
+            }
+        }
+    }
+
+    fn bound_to_client(&self, meta: &RequestMeta) -> Bound {
+        let network = meta.address.map(surroundings).unwrap_or_default();
+        Bound {
+            binding: bound(meta, b"network", &network),
+            device: self.device(meta).map(|device| bound(meta, b"device", device.as_bytes())),
+        }
+    }
+}
+
+/// What the client calls itself, and something else of a kind. The agent's hash and the kinds have fixed lengths, so that
+/// no end of the one is taken for a beginning of the other.
+fn bound(meta: &RequestMeta, kind: &[u8], value: &[u8]) -> [u8; 32] {
+    let agent = sha256(meta.agent.as_deref().unwrap_or("").as_bytes());
+    sha256(&[&agent[..], kind, b"\0", value].concat())
+}
+
+/// The network that an address is in, wide enough for a client that a carrier moves about.
+fn surroundings(address: IpAddr) -> Vec<u8> {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.octets()[..3].to_vec(),
+        IpAddr::V6(address) => address.octets()[..6].to_vec(),
     }
 }
 
 fn row_of(hash: &[u8; 32]) -> [u8; 16] {
     std::array::from_fn(|at| hash[at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_moved_about_stays_in_its_surroundings() {
+        let of = |text: &str| surroundings(text.parse().unwrap());
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.200"));
+        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:ff::2"));
+        assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));
+    }
 }

@@ -34,7 +34,7 @@ impl Identity {
         email: &Email,
         meta: &RequestMeta,
     ) -> Result<(), Error> {
-        retry_races!(self.0.wish_email(caller, email, meta))
+        self.evenly(async { retry_races!(self.0.wish_email(caller, email, meta)) }).await
     }
 
     /// Follows the link at the new address.

@@ -229,6 +229,8 @@ impl From<KeysError> for Error {
     fn from(error: KeysError) -> Self {
         match error {
             KeysError::Store(error) => error.into(),
+            // Who was erased is nobody any more.
+            KeysError::Destroyed => Self::NotFound,
             error => Self::Internal(error.into()),
         }
     }

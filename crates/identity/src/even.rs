@@ -1,21 +1,33 @@
 //! Answers whose time tells nothing: where somebody names an account, whether there is one shows in the work that follows
-//! (a letter to write, to seal and to queue).
+//! (a letter to write, to seal and to queue). As much of the work as can be is done in either case; the steps take what is
+//! left.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// Answers come at multiples of this.
-const EVEN: Duration = Duration::from_millis(50);
+use crate::Identity;
 
-/// Does the work, and answers at a multiple of 50 ms after it began: never at once, and what takes a little longer in one
-/// case than in the other takes the same.
-pub async fn evenly<T>(work: impl Future<Output = T>) -> T {
-    let start = Instant::now();
-    let result = work.await;
-    let steps = start.elapsed().as_millis() / EVEN.as_millis() + 1;
-    sleep_until(start + EVEN * u32::try_from(steps).unwrap_or(1)).await;
-    result
+/// Answers come at multiples of this.
+pub(crate) const STEP: Duration = Duration::from_millis(50);
+
+impl Identity {
+    /// Does the work, and answers at a multiple of [`Settings::answer_step`](crate::Settings::answer_step) after it began:
+    /// never at once, and what takes a little longer in one case than in the other takes the same.
+    pub async fn evenly<T>(&self, work: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let result = work.await;
+        next_step(begun, self.0.settings.answer_step).await;
+        result
+    }
+}
+
+/// Waits for the next multiple of `step` after `begun`; not at all if the step is none.
+pub(crate) async fn next_step(begun: Instant, step: Duration) {
+    let past = begun.elapsed().as_micros().checked_div(step.as_micros());
+    if let Some(past) = past {
+        sleep_until(begun + step * u32::try_from(past + 1).unwrap_or(1)).await;
+    }
 }
 
 #[cfg(test)]
@@ -24,15 +36,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_takes_longer_than_one_step_takes_whole_steps() {
-        for work_ms in [0, 5, 60] {
-            let start = Instant::now();
-            let work = async {
-                tokio::time::sleep(Duration::from_millis(work_ms)).await;
-                work_ms
-            };
-            assert_eq!(evenly(work).await, work_ms);
-            let least = if work_ms > 50 { 2 } else { 1 };
-            assert!(start.elapsed() >= EVEN * least, "{work_ms}");
+        for (work_ms, least) in [(0, 1), (5, 1), (60, 2)] {
+            let begun = Instant::now();
+            tokio::time::sleep(Duration::from_millis(work_ms)).await;
+            next_step(begun, STEP).await;
+            assert!(begun.elapsed() >= STEP * least, "{work_ms}");
         }
+        next_step(Instant::now(), Duration::ZERO).await;
     }
 }

@@ -79,6 +79,7 @@ impl Identity {
                 + inner.sweep(SWEEP_CEREMONIES, now).await?
                 + inner.sweep(SWEEP_BUDGETS, now.plus_ms(-WINDOW_MS)).await?,
             api_keys: inner.sweep(SWEEP_API_KEYS, trace).await?,
+            erased: inner.erase_closed().await?,
         };
         if let Way::Folder(folder) = &inner.delivery.way {
             folder.sweep(trace).await.map_err(|error| Error::Unavailable(error.into()))?;

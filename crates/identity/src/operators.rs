@@ -7,6 +7,7 @@ use base::{Actor, Id, Scope, kind};
 use store::{Change, Tx, params};
 
 use crate::account::{self, Account};
+use crate::closing::REOPEN;
 use crate::service::Inner;
 use crate::{
     AccountCaller, AccountLine, AccountPage, AccountQuery, AccountStatus, AccountView, Error, Identity,
@@ -151,8 +152,12 @@ impl Identity {
         meta: &RequestMeta,
     ) -> Result<(), Error> {
         let inner = &*self.0;
-        let (mut tx, _) = inner.begin_change(account, false).await?;
+        let (mut tx, before) = inner.begin_change(account, false).await?;
+        // Who was erased has no address any more, and does not come back.
+        before.email(inner, &mut tx).await?;
         inner.switch(&mut tx, account, AccountStatus::Disabled, AccountStatus::Active).await?;
+        // Also of who closed it and asked the operator to take that back.
+        tx.execute(REOPEN, params![account]).await?;
         inner.finish_change(tx, account, Event::AccountEnabled {}, permit.actor(), meta).await
     }
 
@@ -249,7 +254,11 @@ impl Inner {
     }
 
     /// Opens the transaction of a change; `demotes` says that the account may be no active operator after it.
-    async fn begin_change(&self, account: Id<kind::Account>, demotes: bool) -> Result<(Tx, Account), Error> {
+    pub(crate) async fn begin_change(
+        &self,
+        account: Id<kind::Account>,
+        demotes: bool,
+    ) -> Result<(Tx, Account), Error> {
         let mut tx = self.db.begin(Scope::System("operator's change")).await?;
         if demotes {
             let mut operators = Vec::new();
@@ -264,7 +273,7 @@ impl Inner {
         Ok((tx, before))
     }
 
-    async fn switch(
+    pub(crate) async fn switch(
         &self,
         tx: &mut Tx,
         account: Id<kind::Account>,
@@ -280,7 +289,7 @@ impl Inner {
         }
     }
 
-    async fn finish_change(
+    pub(crate) async fn finish_change(
         &self,
         mut tx: Tx,
         account: Id<kind::Account>,

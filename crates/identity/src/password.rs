@@ -9,7 +9,6 @@ use crate::account::{self, Account};
 use crate::attempt::Authenticator;
 use crate::code::CodePurpose;
 use crate::error::retry_races;
-use crate::even::evenly;
 use crate::mail::Letter;
 use crate::service::Inner;
 use crate::{AccountCaller, AccountStatus, Error, Identity, RequestMeta, secret_text};
@@ -32,7 +31,7 @@ impl Identity {
     /// # Errors
     /// Failures of the store only.
     pub async fn forgot_password(&self, email: &Email, meta: &RequestMeta) -> Result<(), Error> {
-        evenly(async { retry_races!(self.0.try_forgot(email, meta)) }).await
+        self.evenly(async { retry_races!(self.0.try_forgot(email, meta)) }).await
     }
 
     /// Sets a new password by a reset link and ends all sessions. The link also lifts the *compromised* mark.
@@ -102,11 +101,14 @@ impl Inner {
         let index = self.email_index(email);
         let mut tx = self.db.begin(Scope::System("forgotten password")).await?;
         let within = self.within_mail_budget(&mut tx, index, "reset").await?;
-        let found = Account::find(&mut tx, account::BY_EMAIL, params![index]).await?;
+        let other = self.stand_in(&mut tx, &index).await?;
+        let (found, stand_in) =
+            Account::find_either(&mut tx, account::EITHER_BY_EMAIL, index, other).await?.split();
         // A disabled account gets no link: it could do nothing with a password.
         let found = found.filter(|account| account.status == AccountStatus::Active);
         let mut record = self.record(meta, Event::PasswordResetRequested {});
-        match found.filter(|_| within) {
+        match found {
+            _ if !within => {}
             Some(account) => {
                 record.about = Some(account.id);
                 let ttl = self.settings.reset_ttl_ms;
@@ -116,8 +118,13 @@ impl Inner {
                 self.queue_mail(&mut tx, &account, email, &letter).await?;
             }
             None => {
-                let nobodys = secret_text::hash(secret_text::random(&self.entropy).expose());
-                tx.execute(DECOY, params![nobodys, self.now()]).await?;
+                let code = secret_text::random(&self.entropy);
+                tx.execute(DECOY, params![secret_text::hash(code.expose()), self.now()]).await?;
+                if let Some(stand_in) = stand_in {
+                    let link = self.link("reset", &code);
+                    let letter = Letter::Reset { username: &stand_in.username, link: &link };
+                    self.queue_nothing(&mut tx, email, &letter, stand_in.language).await?;
+                }
             }
         }
         self.audit.append(&mut tx, &record).await?;

@@ -10,8 +10,9 @@
 //! come from one network displace one another before they displace anybody else's.
 //!
 //! Answer, words and work are the same whether or not the address or the name is known. Where the address has an
-//! account already, the very same rows are written, but the link's code is thrown away and the mail says "you have
-//! an account already".
+//! account already, the very same rows are written and sealed under the same key (the attempt's), but the link's code is
+//! thrown away and of the two letters, which are written in any case, the one goes out that says "you have an account
+//! already". What little is left (one of the letters is longer) the steps of the answers' time take.
 
 use access::Role;
 use audit::{Erasure, Event, Outcome};
@@ -35,7 +36,7 @@ store::sql! {
         FROM account WHERE email_index = $1 AND status = 'pending' \
         ORDER BY created_at DESC, account_id DESC LIMIT 100";
     /// The other attempts of an attempt's address, newest first.
-    SIBLINGS = "SELECT account_id FROM account WHERE account_id <> $1 AND status = 'pending' \
+    pub(crate) SIBLINGS = "SELECT account_id FROM account WHERE account_id <> $1 AND status = 'pending' \
         AND email_index = (SELECT email_index FROM account WHERE account_id = $1) \
         ORDER BY created_at DESC, account_id DESC LIMIT 100";
     /// The links of an attempt that gives way go on to count for the address.
@@ -68,7 +69,7 @@ impl Identity {
         let pepper = inner.keys.epoch(Purpose::Pepper);
         let pepper_epoch = pepper.number;
         let hash = inner.pool.hash(password, pepper).await?;
-        retry_races!(inner.try_register(&wish, &hash, pepper_epoch, meta))
+        self.evenly(async { retry_races!(inner.try_register(&wish, &hash, pepper_epoch, meta)) }).await
     }
 
     /// Follows a verification link: exactly that attempt becomes an account, and the others of the address go. The
@@ -103,7 +104,9 @@ impl Inner {
         // The budget's row is locked from here on, so that attempts for one address come one after the other. Whether a
         // mail goes out depends on how often the address was tried, not on whether it is known.
         let mailed = self.within_mail_budget(&mut tx, index, "register").await?;
-        let holder = Account::find(&mut tx, account::BY_EMAIL, params![index]).await?;
+        let other = self.stand_in(&mut tx, &index).await?;
+        let (holder, stand_in) =
+            Account::find_either(&mut tx, account::EITHER_BY_EMAIL, index, other).await?.split();
         let network = meta.address.map(|address| self.network_index(address));
         let id = Id::new(&self.clock, &self.entropy);
         self.insert_account(
@@ -126,23 +129,19 @@ impl Inner {
         self.make_room(&mut tx, index, id).await?;
         let (code, _) =
             self.issue_code(&mut tx, CodePurpose::Verify, Some(id), self.settings.verify_ttl_ms).await?;
-        match &holder {
-            _ if !mailed => {}
-            None => {
-                let link = self.link("verify", &code);
-                let letter = Letter::Verify { username: &wish.username, link: &link };
-                let attempt = Account::load(&mut tx, id).await?;
-                self.queue_mail(&mut tx, &attempt, &wish.email, &letter).await?;
+        if mailed {
+            let link = self.link("verify", &code);
+            let verify = Letter::Verify { username: &wish.username, link: &link };
+            let attempt = Account::load(&mut tx, id).await?;
+            let (sign_in, forgot) = (self.page("sign-in"), self.page("forgot"));
+            let known = holder.as_ref().or(stand_in.as_ref()).unwrap_or(&attempt);
+            let already =
+                Letter::AlreadyRegistered { username: &known.username, sign_in: &sign_in, forgot: &forgot };
+            let mut letters = [(&verify, attempt.language), (&already, known.language)];
+            if holder.is_some() {
+                letters.reverse();
             }
-            Some(holder) => {
-                let (sign_in, forgot) = (self.page("sign-in"), self.page("forgot"));
-                let letter = Letter::AlreadyRegistered {
-                    username: &holder.username,
-                    sign_in: &sign_in,
-                    forgot: &forgot,
-                };
-                self.queue_mail(&mut tx, holder, &wish.email, &letter).await?;
-            }
+            self.queue_first(&mut tx, &attempt, &wish.email, letters).await?;
         }
         self.audit.append(&mut tx, &self.record(meta, Event::AccountRegistered {}).about(id)).await?;
         tx.commit().await?;
@@ -183,7 +182,8 @@ impl Inner {
     ) -> Result<Verified, Error> {
         let mut tx = self.db.begin_read(Scope::System("verification")).await?;
         let id = self.peek_code(&mut tx, CodePurpose::Verify, code).await?;
-        let attempt = Account::load(&mut tx, id).await?;
+        // Another link of the address may be followed at this moment, and take all its attempts with it.
+        let attempt = Account::find(&mut tx, account::BY_ID, params![id]).await?.ok_or(Error::InvalidCode)?;
         let guess = self.guess(Authenticator::Verification, id.as_bytes(), None, meta);
         self.may_try(&mut tx, &guess).await?;
         drop(tx);
@@ -203,7 +203,8 @@ impl Inner {
         let siblings = tx.query(SIBLINGS, params![own.id]).await?;
         let mut attempts = vec![own];
         for row in siblings.iter().take(self.settings.pending_per_address as usize) {
-            attempts.push(Account::load(&mut tx, row.get(0)?).await?);
+            let id: Id<kind::Account> = row.get(0)?;
+            attempts.extend(Account::find(&mut tx, account::BY_ID, params![id]).await?);
         }
         drop(tx);
         for attempt in attempts {

@@ -325,4 +325,6 @@ pub struct Swept {
     pub questions: u64,
     /// API keys that ended a while ago.
     pub api_keys: u64,
+    /// Accounts that their owners closed a while ago.
+    pub erased: u64,
 }

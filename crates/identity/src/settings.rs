@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crypto::jwe::JweKey;
 use crypto::password::Params;
@@ -84,6 +85,11 @@ pub struct Settings {
     pub network_longest_delay_ms: i64,
     /// Names that a network must have tried (of sixty groups) to be called spraying, and to wait from then on.
     pub spray_names: u32,
+    /// Answers to who names an account without knowing its password come at multiples of this after their request; zero
+    /// answers at once, for measurements.
+    pub answer_step: Duration,
+    /// How long an account that its owner closed can be taken back before it is erased.
+    pub erase_after_ms: i64,
     /// How long a partial sign-in waits for its second factor.
     pub challenge_ttl_ms: i64,
     /// Wrong codes for one partial sign-in.
@@ -174,6 +180,8 @@ impl Default for Settings {
             network_first_delay_ms: 2 * SECOND,
             network_longest_delay_ms: MINUTE,
             spray_names: 10,
+            answer_step: crate::even::STEP,
+            erase_after_ms: 7 * DAY,
             challenge_ttl_ms: 5 * MINUTE,
             challenge_tries: 5,
             sessions_per_account: 100,

@@ -1,22 +1,27 @@
 //! Signing in with name and password (AUTH-2).
 //!
-//! One path for everybody: find somebody or nobody, compare one hash in any case, and only then look at the
-//! account's state. Who does not know the password learns the same from every answer.
+//! One path for everybody: find somebody or who stands in for nobody, compare, and only then look at the account's state.
+//! Who does not know the password learns the same from every answer, and takes it from the time of none: a name that
+//! nobody has gets the rows, the key and the hash of another account (always the same one) read and compared with, two
+//! comparisons are made before a refusal whether or not somebody waits for their verification, and refusals come at the
+//! multiples of [`Settings::answer_step`](crate::Settings::answer_step).
 
 use std::sync::Arc;
 
 use audit::{Event, Outcome};
 use base::{Email, FieldError, Id, Scope, Secret, Username, kind};
 use crypto::password::Verdict;
-use keys::Purpose;
-use store::params;
+use keys::{KeysError, Purpose, Subject};
+use store::Value;
 use threat::login::Circumstances;
+use tokio::time::Instant;
 
 use crate::account::{self, Account, NO_PASSWORD};
 use crate::attempt::{Authenticator, Guess};
 use crate::challenge::Wish;
 use crate::code::CodePurpose;
-use crate::entry::Proven;
+use crate::entry::{Led, Proven};
+use crate::even::next_step;
 use crate::mail::Letter;
 use crate::service::Inner;
 use crate::{
@@ -29,6 +34,8 @@ use crate::{
 pub(crate) struct Found {
     /// Whose it is: an active or disabled account.
     pub(crate) holder: Option<Account>,
+    /// With whom the same is done if it is nobody's.
+    pub(crate) stand_in: Option<Account>,
     /// The newest attempt to get it.
     pub(crate) attempt: Option<Account>,
 }
@@ -47,12 +54,9 @@ impl Identity {
     ) -> Result<SignIn<TokenPair>, Error> {
         let inner = &*self.0;
         let audience = inner.checked_audience(credentials.audience.as_deref())?;
-        let proven = inner.prove(&credentials, meta).await?;
         let session_name = credentials.session_name.as_deref();
-        inner
-            .sign_in_proven(proven, Wish { kind: SessionKind::Token, audience, session_name }, meta)
-            .await?
-            .tokens()
+        let wish = Wish { kind: SessionKind::Token, audience, session_name };
+        inner.by_password(&credentials, wish, meta).await?.tokens()
     }
 
     /// Signs in a browser. [`Credentials::audience`] means nothing here.
@@ -65,10 +69,9 @@ impl Identity {
         meta: &RequestMeta,
     ) -> Result<SignIn<BrowserSession>, Error> {
         let inner = &*self.0;
-        let proven = inner.prove(&credentials, meta).await?;
         let session_name = credentials.session_name.as_deref();
         let wish = Wish { kind: SessionKind::Browser, audience: None, session_name };
-        inner.sign_in_proven(proven, wish, meta).await?.browser()
+        inner.by_password(&credentials, wish, meta).await?.browser()
     }
 }
 
@@ -83,12 +86,54 @@ impl Inner {
         Ok(audience)
     }
 
+    /// From name and password to what they lead to. Who is told nothing waits for the next step of time.
+    async fn by_password(
+        &self,
+        credentials: &Credentials,
+        wish: Wish<'_>,
+        meta: &RequestMeta,
+    ) -> Result<Led, Error> {
+        let begun = Instant::now();
+        let result = self.try_password(credentials, wish, meta).await;
+        if let Err(Error::WrongCredentials | Error::TooManyAttempts { .. }) = &result {
+            next_step(begun, self.settings.answer_step).await;
+        }
+        result
+    }
+
+    async fn try_password(
+        &self,
+        credentials: &Credentials,
+        wish: Wish<'_>,
+        meta: &RequestMeta,
+    ) -> Result<Led, Error> {
+        let proven = self.prove(credentials, meta).await?;
+        let (account, guess) = (proven.account.id, proven.guess.clone());
+        match (self.sign_in_proven(proven, wish, meta).await, guess) {
+            // The risk was too high. So that nobody learns that the password is right, this is a wrong attempt in all that
+            // can be seen: it is compared twice, it counts, and the next ones wait.
+            (Err(Error::WrongCredentials), Some(guess)) => {
+                self.compare(&credentials.password, None).await?;
+                self.refuse_wrong(&guess, Some(account), "risk-denied", meta).await
+            }
+            (result, _) => result,
+        }
+    }
+
     /// Compares the password and then looks at the account's state. Every failure is on disk before the answer.
     async fn prove(&self, credentials: &Credentials, meta: &RequestMeta) -> Result<Proven, Error> {
         let found = self.find_by_name(&credentials.name).await?;
         let holder = found.holder.as_ref().map(|account| account.id);
         let about = holder.or(found.attempt.as_ref().map(|account| account.id));
         let mut tx = self.db.begin_read(Scope::System("sign-in")).await?;
+        // What is noted below is sealed for somebody or for nobody; somebody's key is read here, and who stands in for
+        // nobody has one, too. An erased one has none, which is no reason not to answer.
+        if let Some(whose) = about.or(found.stand_in.as_ref().map(|account| account.id)) {
+            match self.keys.prepare(&mut tx, Subject::Account(whose)).await {
+                Ok(()) | Err(KeysError::Destroyed | KeysError::NoKey) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         let known = self.known_device(&mut tx, holder, meta).await?;
         let guess = self.guess(Authenticator::Password, &normalised(&credentials.name), known, meta);
         let failures = self.may_try(&mut tx, &guess).await;
@@ -100,12 +145,15 @@ impl Inner {
             }
             Err(error) => return Err(error),
         };
-        let verdict = self.compare(&credentials.password, found.holder.as_ref()).await?;
+        let compared = found.holder.as_ref().or(found.stand_in.as_ref());
+        let verdict = self.compare(&credentials.password, compared).await?;
         let Some((account, verdict)) = found.holder.zip(verdict) else {
             // The attempt is compared with after the holder or after nobody. If it were passed over where there is a
             // holder, whoever registers somebody's address could tell by their own password whether it has an account.
+            // Where there is no attempt it is nobody's: who has just registered is not told by twice the time.
+            let waits = self.compare(&credentials.password, found.attempt.as_ref()).await?.is_some();
             if let Some(attempt) = &found.attempt
-                && self.compare(&credentials.password, Some(attempt)).await?.is_some()
+                && waits
             {
                 return self
                     .refuse_known(&guess, attempt.id, "not-verified", Error::EmailNotVerified, meta)
@@ -195,16 +243,17 @@ impl Inner {
         let name = name.trim();
         let (holder, attempt, key) = if name.contains('@') {
             let Ok(email) = name.parse::<Email>() else { return Ok(Found::default()) };
-            (account::BY_EMAIL, account::PENDING_BY_EMAIL, params![self.email_index(&email)].to_vec())
+            let key = Value::from(self.email_index(&email));
+            (account::EITHER_BY_EMAIL, account::EITHER_PENDING_BY_EMAIL, key)
         } else {
             let Ok(username) = name.parse::<Username>() else { return Ok(Found::default()) };
-            (account::BY_USERNAME, account::PENDING_BY_USERNAME, params![&username].to_vec())
+            (account::EITHER_BY_USERNAME, account::EITHER_PENDING_BY_USERNAME, Value::from(&username))
         };
         let mut tx = self.db.begin_read(Scope::System("sign-in")).await?;
-        Ok(Found {
-            holder: Account::find(&mut tx, holder, &key).await?,
-            attempt: Account::find(&mut tx, attempt, &key).await?,
-        })
+        let other = self.stand_in(&mut tx, &normalised(name)).await?;
+        let (holder, stand_in) = Account::find_either(&mut tx, holder, key.clone(), other).await?.split();
+        let (attempt, _) = Account::find_either(&mut tx, attempt, key, other).await?.split();
+        Ok(Found { holder, stand_in, attempt })
     }
 
     /// Compares with the account's hash, or with nobody's. `None` is wrong.

@@ -184,6 +184,16 @@ impl Keys {
         Ok(envelope::seal(&key.key, key.id, &context, plaintext, &self.0.entropy))
     }
 
+    /// Reads the subject's current key and remembers it for what is sealed next. It is read even if it is remembered, so
+    /// that the time this takes does not tell whether anybody asked for it a little while ago; in a transaction that
+    /// only reads, for in others a young key is not remembered.
+    ///
+    /// # Errors
+    /// As [`Keys::seal`].
+    pub async fn prepare(&self, tx: &mut Tx, subject: Subject) -> Result<(), KeysError> {
+        self.0.subjects.prepare(tx, &self.0.epochs, subject).await
+    }
+
     /// As [`Keys::seal`], for who has no transaction open: only with a key that is remembered from a short while ago.
     /// `None` if it is not; `scope` is for whom the transaction would be.
     pub fn seal_cached(

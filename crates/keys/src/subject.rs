@@ -141,14 +141,31 @@ impl SubjectKeys {
     }
 
     async fn find(&self, tx: &mut Tx, epochs: &Epochs, slot: Slot) -> Result<SubjectKey, KeysError> {
-        let subject = slot.subject;
         // The database would refuse a stranger's row; the cache must not be a way around it.
-        if !subject.is_covered_by(tx.scope()) {
+        if !slot.subject.is_covered_by(tx.scope()) {
             return Err(KeysError::OutOfScope);
         }
         if let Some(key) = self.remembered(slot) {
             return Ok(key);
         }
+        self.read(tx, epochs, slot).await
+    }
+
+    /// Reads the key to seal with from the database, whether it is remembered or not, and remembers it.
+    pub(crate) async fn prepare(
+        &self,
+        tx: &mut Tx,
+        epochs: &Epochs,
+        subject: Subject,
+    ) -> Result<(), KeysError> {
+        if !subject.is_covered_by(tx.scope()) {
+            return Err(KeysError::OutOfScope);
+        }
+        self.read(tx, epochs, Slot { subject, exact: None }).await.map(drop)
+    }
+
+    async fn read(&self, tx: &mut Tx, epochs: &Epochs, slot: Slot) -> Result<SubjectKey, KeysError> {
+        let subject = slot.subject;
         let now = self.clock.now();
         let before = self.forgotten.load(Ordering::SeqCst);
         let found = match slot.exact {

@@ -253,6 +253,7 @@ fn settings(config: &Resolved, mode: Mode) -> Settings {
         pending_ttl_ms: accounts.unverified_ttl.as_ms_i64(),
         mails_per_hour: accounts.mails_per_hour,
         trace_ttl_ms: accounts.ended_ttl.as_ms_i64(),
+        erase_after_ms: accounts.erase_after.as_ms_i64(),
         password_policy: Policy {
             min_alone: usize::from(accounts.password_min),
             min_with_second_factor: usize::from(accounts.password_min_second_factor),

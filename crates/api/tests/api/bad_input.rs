@@ -16,7 +16,7 @@ store::sql! {
         (SELECT count(*) FROM refresh_token), (SELECT count(*) FROM factor), (SELECT count(*) FROM passkey), \
         (SELECT count(*) FROM recovery_code), (SELECT count(*) FROM api_key), (SELECT count(*) FROM one_time_code), \
         (SELECT count(*) FROM mail), (SELECT count(*) FROM email_change), (SELECT count(*) FROM provider_link), \
-        (SELECT count(*) FROM sign_in_challenge)";
+        (SELECT count(*) FROM sign_in_challenge), (SELECT count(*) FROM account_closing)";
     CONTENT = "SELECT count(*) FROM account WHERE updated_at > $1";
 }
 
@@ -151,7 +151,7 @@ impl Caller<'_> {
     async fn left_behind(&self) -> Vec<i64> {
         let mut tx = self.house.db.begin_read(base::Scope::System("test")).await.unwrap();
         let row = tx.query_one(LEFT_BEHIND, params![]).await.unwrap();
-        let mut counts: Vec<i64> = (0..12).map(|at| row.get(at).unwrap()).collect();
+        let mut counts: Vec<i64> = (0..13).map(|at| row.get(at).unwrap()).collect();
         let now = self.house.clock.now();
         counts.push(tx.query_one(CONTENT, params![now.plus_ms(-1)]).await.unwrap().get(0).unwrap());
         counts

@@ -20,6 +20,8 @@ async fn every_field_is_named_when_it_is_wrong() {
         ("/auth/reauthenticate", json!({}), vec!["password", "code"]),
         ("/auth/email/change", json!({"email": "new@example.org"}), vec![]),
         ("/auth/email/confirm", json!({"code": "x"}), vec![]),
+        ("/auth/account/close", json!({"username": "nobody"}), vec![]),
+        ("/auth/account/reopen", json!({"code": "x"}), vec![]),
         ("/auth/mfa/totp/setup", json!({}), vec!["name"]),
         ("/auth/mfa/totp/confirm", json!({"factor_id": factor, "code": "000000"}), vec![]),
         ("/auth/mfa/totp/disable", json!({"factor_id": factor}), vec!["confirm_last"]),
@@ -138,6 +140,24 @@ async fn what_matters_asks_again_after_ten_minutes() {
     house.person("ada").await;
     let token = house.token("ada").await;
     house.clock.advance_ms(600_000);
+    // Everything by which a session that was left open would become somebody else's account, or would tell or take all.
+    let id = "0198c0de-0000-7000-8000-000000000000";
+    let what_matters = [
+        ("POST", "/auth/email/change".to_owned(), Some(json!({"email": "new@example.org"}))),
+        ("POST", "/auth/mfa/totp/setup".to_owned(), Some(json!({}))),
+        ("POST", "/auth/mfa/totp/disable".to_owned(), Some(json!({"factor_id": id}))),
+        ("DELETE", format!("/auth/mfa/factors/{id}"), None),
+        ("POST", "/auth/mfa/recovery-codes".to_owned(), None),
+        ("POST", "/auth/passkeys/register/start".to_owned(), None),
+        ("POST", "/auth/api-keys".to_owned(), Some(json!({"name": "x", "scopes": ["track:read"]}))),
+        ("POST", format!("/auth/api-keys/{id}/rotate"), None),
+        ("GET", "/auth/events/export".to_owned(), None),
+        ("POST", "/auth/account/close".to_owned(), Some(json!({"username": "ada"}))),
+    ];
+    for (method, path, body) in what_matters {
+        let answer = house.ask(method, &path, Some(&token), body.map(|body| body.to_string())).await;
+        assert_eq!(answer.problem(), (403, "reauthentication-required", "-"), "{method} {path}");
+    }
     let setup = async || house.ask("POST", "/auth/mfa/totp/setup", Some(&token), Some("{}".into())).await;
     assert_eq!(setup().await.problem(), (403, "reauthentication-required", "-"));
     let again = async |body: Value| {

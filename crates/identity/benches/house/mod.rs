@@ -1,4 +1,6 @@
-//! A whole identity in memory, for benches.
+//! A whole identity over a database on a file system in memory (where there is one), for benches.
+
+use std::path::Path;
 
 use access::actions::UserAdmin;
 use access::{Access, Permit};
@@ -6,7 +8,7 @@ use audit::Audit;
 use base::{Clock, Entropy, Scope, Secret};
 use identity::{Credentials, Identity, Mailer, Parts, Registration, RequestMeta, Settings};
 use keys::{FileRoot, Keys, RootKey};
-use store::{Db, Job, JobQueue};
+use store::{Db, DbConfig, Job, JobQueue};
 use tempfile::TempDir;
 
 /// Everybody's password.
@@ -15,16 +17,20 @@ pub(crate) const PASSWORD: &str = "violet tuba orchard eleven";
 /// One deployment.
 pub(crate) struct House {
     pub(crate) identity: Identity,
-    db: Db,
-    queue: JobQueue,
+    pub(crate) db: Db,
+    pub(crate) queue: JobQueue,
     _dir: TempDir,
 }
 
 impl House {
-    /// Over a database in memory; with its keys.
+    /// A new one; with its keys. Its database is a file, because one in memory knows no reading beside the writer.
     pub(crate) async fn open(settings: Settings) -> (Self, Keys) {
-        let dir = TempDir::new().unwrap();
-        let (db, clock, entropy) = (Db::memory(), Clock::system(), Entropy::system());
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.exists() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
+        let (clock, entropy) = (Clock::system(), Entropy::system());
+        let url = format!("sqlite://{}", dir.path().join("bench.db").display());
+        let db = Db::connect(&DbConfig::new(url.parse().unwrap())).await.unwrap();
+        db.migrate().await.unwrap();
         let root = FileRoot::open_or_create(&dir.path().join("root.key"), None, &entropy).unwrap();
         let keys = Keys::open(&db, &RootKey::File(root), clock.clone(), entropy.clone()).await.unwrap();
         let parts = Parts {

@@ -43,6 +43,8 @@ pub(crate) enum Letter<'a> {
     EmailChangeAsked { username: &'a Username, at: Timestamp, forgot: &'a str },
     /// To the old address: it is not the account's any more.
     EmailChanged { username: &'a Username, at: Timestamp, forgot: &'a str },
+    /// The owner closed the account; until then the link takes it back.
+    AccountClosed { username: &'a Username, at: Timestamp, link: &'a Secret<String> },
     /// A used refresh token came back.
     RefreshReused { username: &'a Username, at: Timestamp, sign_in: &'a str },
     /// Somebody who knows the password waits to be let in.
@@ -143,6 +145,7 @@ impl Letter<'_> {
             Self::AddressTaken { .. } => "address_taken",
             Self::EmailChangeAsked { .. } => "email_change_asked",
             Self::EmailChanged { .. } => "email_changed",
+            Self::AccountClosed { .. } => "account_closed",
             Self::ConfirmSignIn { .. } => "confirm_sign_in",
             Self::NewSignIn { .. } => "new_sign_in",
             Self::SignInDenied { .. } => "sign_in_denied",
@@ -194,6 +197,9 @@ impl Letter<'_> {
             | Self::FactorRemoved { username, at, security, kind } => {
                 let factor = say(language, &format!("factor-{}", kind.as_str()), &[]);
                 (with(username, [("at", day(at)), ("factor", factor.into())]), Some(security))
+            }
+            Self::AccountClosed { username, at, link } => {
+                (with(username, [("at", day(at))]), Some(link.expose()))
             }
             Self::PasskeySaved { username, at, security } => {
                 (with(username, [("at", day(at))]), Some(security))
@@ -336,6 +342,7 @@ mod tests {
             Letter::AddressTaken { sign_in: page, forgot: page },
             Letter::EmailChangeAsked { username, at, forgot: page },
             Letter::EmailChanged { username, at, forgot: page },
+            Letter::AccountClosed { username, at, link },
             Letter::ConfirmSignIn { username, facts, link },
             Letter::NewSignIn { username, facts, link },
             Letter::SignInDenied { username, facts, forgot: page },
@@ -370,6 +377,7 @@ mod tests {
                 | Letter::AddressTaken { .. }
                 | Letter::EmailChangeAsked { .. }
                 | Letter::EmailChanged { .. }
+                | Letter::AccountClosed { .. }
                 | Letter::ConfirmSignIn { .. }
                 | Letter::NewSignIn { .. }
                 | Letter::SignInDenied { .. }

@@ -1,7 +1,11 @@
 //! Putting a letter into the outbox, within the transaction of its cause.
 
-use base::{Email, Id, Timestamp, Username, kind};
+use std::hint::black_box;
+
+use base::{Email, Id, Language, Timestamp, Username, kind};
+use keys::{Field, Purpose};
 use store::{Job, Tx, params};
+use zeroize::Zeroizing;
 
 use crate::account::Account;
 use crate::mail::letter::Letter;
@@ -24,12 +28,61 @@ impl Inner {
         to: &Email,
         letter: &Letter<'_>,
     ) -> Result<(), Error> {
-        let (mail, account) = (Id::new(&self.clock, &self.entropy), owner.id);
-        let now = self.now();
-        let message = message::build(mail, now, &self.delivery.from, to, letter, owner.language)?;
-        let body = zeroize::Zeroizing::new(message);
-        let sealed = self.seal(tx, account, ("mail", "body", *mail.as_bytes()), &body).await?;
-        tx.execute(INSERT, params![mail, account, letter.kind(), sealed, now]).await?;
+        let mail = Id::new(&self.clock, &self.entropy);
+        let body = self.written(mail, to, letter, owner.language)?;
+        self.queue_written(tx, owner, mail, letter.kind(), &body).await
+    }
+
+    /// Writes two letters, each in its language, and queues the first: which of them goes out does not show in the time.
+    pub(crate) async fn queue_first(
+        &self,
+        tx: &mut Tx,
+        owner: &Account,
+        to: &Email,
+        [(letter, language), (other, others)]: [(&Letter<'_>, Language); 2],
+    ) -> Result<(), Error> {
+        let mail = Id::new(&self.clock, &self.entropy);
+        let body = self.written(mail, to, letter, language)?;
+        black_box(self.written(mail, to, other, others)?);
+        self.queue_written(tx, owner, mail, letter.kind(), &body).await
+    }
+
+    /// Does as if the letter were queued: everything but its row, and a job that finds nothing to deliver.
+    pub(crate) async fn queue_nothing(
+        &self,
+        tx: &mut Tx,
+        to: &Email,
+        letter: &Letter<'_>,
+        language: Language,
+    ) -> Result<(), Error> {
+        let mail: Id<kind::Mail> = Id::new(&self.clock, &self.entropy);
+        let body = self.written(mail, to, letter, language)?;
+        let place = Field { table: "mail", column: "body", row: *mail.as_bytes() };
+        black_box(self.keys.seal_system(Purpose::Audit, place, &body));
+        self.enqueue(tx, &Job::DeliverMail { mail }).await
+    }
+
+    fn written(
+        &self,
+        mail: Id<kind::Mail>,
+        to: &Email,
+        letter: &Letter<'_>,
+        language: Language,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let from = &self.delivery.from;
+        Ok(Zeroizing::new(message::build(mail, self.now(), from, to, letter, language)?))
+    }
+
+    async fn queue_written(
+        &self,
+        tx: &mut Tx,
+        owner: &Account,
+        mail: Id<kind::Mail>,
+        kind: &str,
+        body: &[u8],
+    ) -> Result<(), Error> {
+        let sealed = self.seal(tx, owner.id, ("mail", "body", *mail.as_bytes()), body).await?;
+        tx.execute(INSERT, params![mail, owner.id, kind, sealed, self.now()]).await?;
         self.enqueue(tx, &Job::DeliverMail { mail }).await
     }
 

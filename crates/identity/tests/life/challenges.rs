@@ -91,3 +91,54 @@ async fn every_half_sign_in_has_a_cookie_of_its_own_and_ends_with_its_time() {
         assert!(signed_in.partial().unwrap().browser.is_none());
     }
 }
+
+/// A client that keeps tokens and its device mark, at an address.
+fn client(house: &House, address: &str, device: Option<&str>) -> RequestMeta {
+    let mut meta = house.meta();
+    meta.address = Some(address.parse().unwrap());
+    meta.device = device.map(Into::into);
+    meta
+}
+
+#[tokio::test]
+async fn without_a_browser_a_half_sign_in_stays_in_its_network_or_with_its_device() {
+    for house in House::all().await {
+        let ada = person(&house, "ada").await;
+        let half = async |meta: &RequestMeta| -> String {
+            let signed_in = house.identity.sign_in(credentials("ada", PASSWORD), meta).await.unwrap();
+            signed_in.partial().expect("a second factor is asked for").challenge.expose().clone()
+        };
+        let give = async |challenge: &str, meta: &RequestMeta| {
+            house.clock.advance_ms(MINUTE / 2);
+            house.identity.sign_in_with_code(challenge, &ada.app.code(&house, 0), meta).await
+        };
+        let home = client(&house, "192.0.2.7", None);
+        // Moved about by its carrier.
+        let pair = give(&half(&home).await, &client(&house, "192.0.2.200", None)).await.unwrap();
+        let mark = pair.device.unwrap().expose().clone();
+        // Elsewhere: with the right code, from another network of either kind or from nowhere.
+        let challenge = half(&home).await;
+        let mut nowhere = home.clone();
+        nowhere.address = None;
+        for thief in [client(&house, "198.51.100.1", None), client(&house, "2001:db8::1", None), nowhere] {
+            let refused = give(&challenge, &thief).await;
+            assert!(matches!(refused, Err(Error::InvalidChallenge)), "{:?}", thief.address);
+        }
+        // The mark of the owner's device does not help, if the sign-in did not begin with it: the thief may have got it
+        // with the answer to another one.
+        assert!(give(&challenge, &client(&house, "198.51.100.1", Some(&mark))).await.is_err());
+        // None of that took a try.
+        give(&challenge, &home).await.unwrap();
+        // A client that showed its mark goes from the house to the street between its factors …
+        let challenge = half(&client(&house, "192.0.2.7", Some(&mark))).await;
+        assert!(give(&challenge, &client(&house, "198.51.100.1", None)).await.is_err());
+        assert!(give(&challenge, &client(&house, "198.51.100.1", Some("forged"))).await.is_err());
+        let mut program = client(&house, "198.51.100.1", Some(&mark));
+        program.agent = Some("Another/1.0".into());
+        assert!(give(&challenge, &program).await.is_err());
+        give(&challenge, &client(&house, "198.51.100.1", Some(&mark))).await.unwrap();
+        // … and that was the only time.
+        let again = give(&challenge, &client(&house, "192.0.2.7", Some(&mark))).await;
+        assert!(matches!(again, Err(Error::InvalidChallenge)));
+    }
+}

@@ -52,7 +52,9 @@ impl Message {
 /// Settings that hash fast; the cost itself is tested in `crypto`.
 pub(crate) fn quick() -> Settings {
     let hash_params = Params::new(64, 1, 1).unwrap();
-    Settings { hash_params, hash_threads: 2, ..Settings::default() }
+    // Nobody measures here, and wrong guesses are many.
+    let answer_step = std::time::Duration::ZERO;
+    Settings { hash_params, hash_threads: 2, answer_step, ..Settings::default() }
 }
 
 impl House {
@@ -119,8 +121,9 @@ impl House {
         let mut mails = Vec::new();
         for id in self.deliver().await.into_iter().filter_map(Result::ok) {
             let listed = self.identity.outbox_list(Permit::<UserAdmin>::for_system("test")).await.unwrap();
-            let kind =
-                listed.into_iter().find(|entry| entry.id == id).expect("a delivered mail is listed").kind;
+            // Where somebody asked in the name of nobody there was nothing to deliver.
+            let Some(entry) = listed.into_iter().find(|entry| entry.id == id) else { continue };
+            let kind = entry.kind;
             let permit = Permit::for_system("test");
             let text = self.identity.outbox_read(permit, id, &self.meta()).await.unwrap();
             mails.push(Message { kind, text: text.expose().clone() });

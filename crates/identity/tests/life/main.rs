@@ -6,6 +6,7 @@ mod assurance;
 mod at_rest;
 mod attempts;
 mod challenges;
+mod closing;
 mod factors;
 mod house;
 mod import;

@@ -166,6 +166,36 @@ async fn several_strong_signals_keep_out_and_look_like_a_wrong_password() {
 }
 
 #[tokio::test]
+async fn a_sign_in_that_was_denied_cannot_be_told_from_a_wrong_password() {
+    let mut settings = located();
+    settings.risk.engine.thresholds.deny = 1.2;
+    for house in House::all_with(settings).await {
+        let mut heard = Vec::new();
+        for (name, password, address) in
+            [("ada", PASSWORD, "198.51.100.9"), ("bob", OTHER_PASSWORD, "198.51.100.10")]
+        {
+            house.account(name).await;
+            for _ in 0..6 {
+                house.clock.advance_ms(DAY);
+                house.sign_in(name).await;
+            }
+            house.clock.advance_ms(5 * MINUTE);
+            let far = from(&house, address, PHONE);
+            let mut answers = Vec::new();
+            for _ in 0..8 {
+                let refused = house.identity.sign_in(credentials(name, password), &far).await.unwrap_err();
+                answers.push(refused.problem());
+            }
+            house.mails().await;
+            heard.push(answers);
+        }
+        // Right and denied, wrong: the same words, and the same waits.
+        assert_eq!(heard[0], heard[1]);
+        assert_ne!(heard[0][0], heard[0][7], "the later ones are told to wait: {heard:?}");
+    }
+}
+
+#[tokio::test]
 async fn memory_survives_a_restart_and_is_sealed() {
     for house in House::all_with(located()).await {
         house.account("ada").await;

@@ -11,6 +11,7 @@ use store::params;
 use crate::house::{House, OTHER_PASSWORD, PASSWORD, credentials, quick, secret};
 
 store::sql! {
+    ABOUT = "SELECT count(*) FROM audit_event WHERE account_id = $1";
     IMPORT = "UPDATE account SET password = $2, pepper_epoch = NULL WHERE account_id = $1";
     IS_ARGON = "SELECT count(*) FROM account WHERE account_id = $1 AND password LIKE '$argon2id$%' AND pepper_epoch = 1";
 }
@@ -51,6 +52,27 @@ async fn strangers_learn_nothing_from_a_failure() {
         assert!(matches!(pending, Err(Error::EmailNotVerified)));
         let failures = house.events().await.iter().filter(|kind| *kind == "session.sign_in_failed").count();
         assert_eq!(failures, answers.len() + 2);
+    }
+}
+
+#[tokio::test]
+async fn who_stands_in_for_nobody_lets_nobody_in() {
+    for house in House::all().await {
+        // The only account stands in for every name that nobody has: its row, its key and its hash are read then.
+        let ada = house.account("ada").await;
+        house.mails().await;
+        house.audit.settled().await.unwrap();
+        let before = house.count(ABOUT, params![ada]).await;
+        for name in ["nobody", "nobody@example.com", "erased-0"] {
+            let answer = house.identity.sign_in(credentials(name, PASSWORD), &house.meta()).await;
+            assert!(matches!(answer, Err(Error::WrongCredentials)), "{name}: {answer:?}");
+        }
+        house.identity.forgot_password(&"nobody@example.com".parse().unwrap(), &house.meta()).await.unwrap();
+        house.register("bob", "bob@example.com", PASSWORD).await;
+        house.audit.settled().await.unwrap();
+        assert_eq!(house.count(ABOUT, params![ada]).await, before, "nothing is noted about who stands in");
+        assert!(house.mail("verify").await.text.contains("To: bob@example.com"), "or written to them");
+        house.sign_in("ada").await;
     }
 }
 

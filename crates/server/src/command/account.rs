@@ -3,8 +3,7 @@
 use std::io::Write;
 
 use access::{Permit, Role, Tier};
-use audit::Erasure;
-use base::{Actor, Id, Scope, kind};
+use base::{Id, kind};
 use clap::Subcommand;
 use identity::{AccountQuery, AccountStatus, AccountView, RequestMeta};
 
@@ -157,20 +156,11 @@ async fn erase(
     reason: &str,
     meta: &RequestMeta,
 ) -> Result<(), Failure> {
-    match services.identity.disable_account(Permit::for_system(PART), id, meta).await {
-        Ok(()) => {}
-        // Disabled already. The last operator is another conflict, and stays.
-        Err(identity::Error::Conflict(why)) if why.contains("active account") => {}
-        Err(error) => return Err(error.into()),
-    }
-    let mut tx = services.db.begin(Scope::System("erasing a person")).await?;
-    let erasure = Erasure { reason: Some(reason), ..Erasure::new(Actor::System(PART), "operator") };
-    if !services.audit.erase_subject(&mut tx, id, erasure).await? {
+    if !services.identity.erase_account(Permit::for_system(PART), id, reason, meta).await? {
         return Err(Failure::Runtime(
             "there is no key of such an account left: it was erased already".to_owned(),
         ));
     }
-    tx.commit().await?;
     services.audit.settled().await?;
     // A server does this, too, and goes on with it for a while; here nobody has to wait for one.
     let rows = services.audit.forget_now(id).await?;

@@ -25,6 +25,8 @@ pub struct Accounts {
     pub mails_per_hour: u32,
     /// Ended sessions and API keys, and traces of delivered mails, are removed after this long. The audit trail stays.
     pub ended_ttl: Period,
+    /// An account that its owner closed is erased after this long; until then a mailed link takes it back.
+    pub erase_after: Period,
     /// Least length of a password, in characters.
     pub password_min: u16,
     /// Least length of a password where a second factor is asked for too.
@@ -57,6 +59,7 @@ impl Default for Accounts {
             unverified_ttl: Period::from_hours(24),
             mails_per_hour: 3,
             ended_ttl: Period::from_days(7),
+            erase_after: Period::from_days(7),
             password_min: 15,
             password_min_second_factor: 8,
             breach_api: None,

@@ -22,6 +22,7 @@ pub(super) fn accounts(config: &Resolved, out: &mut Checker<'_>) {
     period("accounts", "setup_ttl", accounts.setup_ttl, minute, days(7));
     period("accounts", "unverified_ttl", accounts.unverified_ttl, accounts.verification_ttl, days(30));
     period("accounts", "ended_ttl", accounts.ended_ttl, day, days(400));
+    period("accounts", "erase_after", accounts.erase_after, hour, days(30));
     period("accounts", "api_key_overlap", accounts.api_key_overlap, Period::from_ms(0), days(7));
     period("sessions", "browser_idle", sessions.browser_idle, minute, days(90));
     period("sessions", "browser_absolute", sessions.browser_absolute, sessions.browser_idle, days(365));

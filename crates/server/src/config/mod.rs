@@ -25,7 +25,6 @@ mod locate;
 mod log;
 mod mail;
 mod provider;
-mod reputation;
 mod resolve;
 mod risk;
 mod route;
@@ -56,7 +55,6 @@ pub use load::{Flags, Loaded, Sources, load, validate};
 pub use log::{Log, LogFormat};
 pub use mail::{Mail, MailTls};
 pub use provider::{Preset, Provider};
-pub use reputation::Reputation;
 pub use resolve::Resolved;
 pub use risk::{FirstSignIn, NetworkKind, Risk, RiskNetworks};
 pub use route::Route;
@@ -85,8 +83,6 @@ pub struct Config {
     pub http: Http,
     /// `[limits]`
     pub limits: guard::LimitsConfig,
-    /// `[reputation]`
-    pub reputation: Reputation,
     /// `[geo]`
     pub geo: Geo,
     /// `[risk]`

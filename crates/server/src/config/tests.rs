@@ -47,8 +47,6 @@ fn the_names_that_others_rely_on_are_kept() {
         inspect = "block"
         [limits]
         enabled = true
-        [reputation]
-        enabled = true
     "#;
     let loaded = with(Some(text), &[], Flags::default()).unwrap();
     let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
@@ -62,7 +60,7 @@ fn each_mistake_is_named_with_its_place_and_remedy() {
         ("[server]\n  lisen = \"127.0.0.1:1\"", "f.toml:2:3: unknown key `lisen`; did you mean `listen`?"),
         ("[servr]\nlisten = 1", "f.toml:1:2: unknown key `servr`; did you mean `server`?"),
         ("[server]\nissuer = 1", "f.toml:2:1: unknown key `issuer`; it belongs to [tokens] or [[provider]]"),
-        ("[reputation]\nlists = 1", "f.toml:2:1: unknown key `lists`; known here: enabled"),
+        ("[log]\nlists = 1", "f.toml:2:1: unknown key `lists`; known here: format, level"),
         (
             "[server]\nlisten = 8080",
             "f.toml:2:10: invalid type: integer `8080`, expected an address and port such as \"127.0.0.1:8080\"",

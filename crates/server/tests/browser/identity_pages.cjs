@@ -134,6 +134,23 @@ const ENGLISH = /\b(the|your|with|password|sign in|account|you|and|this|device|c
     await page.fill("#code", totp(secret, 1));
     await main();
     await page.waitForURL("**/account");
+
+    // Closed, taken back.
+    await open("/account/close", "close");
+    await fill({ username: "somebody-else" });
+    await main();
+    await look_at("close-wrong");
+    await fill({ username: name });
+    await main();
+    await page.waitForURL("**/account/sign-in?done=closed");
+    await look_at("closed");
+    await open(`/account/reopen?code=${nonsense}`, "reopen");
+    await main();
+    await look_at("reopen-bad-link");
+    await page.goto(`/account/reopen?code=${await common.codeFor(`${name}@example.com`, "reopen")}`);
+    await main();
+    await page.waitForURL("**/account/sign-in?done=reopened");
+    await look_at("reopened");
     await page.context().close();
   }
   await browser.close();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where the test should fail")]
 
 mod cli;
+mod closing;
 mod coverage;
 mod crash;
 mod evidence;
@@ -11,6 +12,7 @@ mod faults;
 mod hostile;
 mod identity_pages;
 mod import;
+mod indistinguishable;
 mod journey;
 mod live;
 mod live_nodes;

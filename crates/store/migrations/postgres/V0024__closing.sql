@@ -1,0 +1,18 @@
+-- A half sign-in of a client that keeps tokens counts in the network where it began, or with the device mark that the
+-- client showed there.
+ALTER TABLE sign_in_challenge ADD COLUMN binding_device BYTEA
+  CHECK (binding_device IS NULL OR octet_length(binding_device) = 32);
+
+-- Accounts that their owners closed: erased when their time comes, if nobody takes it back.
+CREATE TABLE account_closing (
+  account_id UUID NOT NULL PRIMARY KEY REFERENCES account (account_id) ON DELETE CASCADE,
+  -- SHA-256 of the code by which it is taken back.
+  code_hash BYTEA NOT NULL CHECK (octet_length(code_hash) = 32),
+  asked_at BIGINT NOT NULL,
+  erase_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX account_closing_code ON account_closing (code_hash);
+CREATE INDEX account_closing_due ON account_closing (erase_at);
+ALTER TABLE account_closing ENABLE ROW LEVEL SECURITY;
+ALTER TABLE account_closing FORCE ROW LEVEL SECURITY;
+CREATE POLICY account_closing_owner ON account_closing USING (fortissimo_scope(account_id)) WITH CHECK (fortissimo_scope(account_id));
