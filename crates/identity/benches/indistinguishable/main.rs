@@ -66,7 +66,7 @@ async fn measure() {
     println!(
         "note Known and unknown names are two samples of {SAMPLES} answers each, taken in pairs in random order, in process, \
          with a cheap hash and a database on a file system in memory. They count as alike if the ranks' test (Mann–Whitney, \
-         two-sided) gives p ≥ 0.01; of eight such rows one falls below that by chance in about thirteen runs. Answers come at steps of \
+         two-sided) gives p ≥ 0.01; of nine such rows one falls below that by chance in about twelve runs. Answers come at steps of \
          50 ms; \"without the steps\" is the work behind them, as nobody sees it."
     );
     let step = Settings::default().answer_step;
