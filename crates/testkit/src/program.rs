@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,9 +14,22 @@ use serde_json::json;
 
 use crate::{Client, code_in, raw, wait_for_mail};
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that this process has not named before. Below those that the system gives to
+/// whoever connects, one of which would otherwise be taken in the meantime now and then.
+///
+/// # Panics
+/// If no port is free.
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr()).expect("a free port").port()
+    static NAMED: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 20_000;
+    const MANY: u32 = 12_000;
+    let own = std::process::id().wrapping_mul(97);
+    let mut ports = std::iter::repeat_with(|| {
+        let next = own.wrapping_add(NAMED.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(FIRST + next % MANY).expect("below 32,000")
+    });
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.by_ref().take(MANY as usize).find(free).expect("a free port")
 }
 
 /// How the program is started.
