@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use base::{Email, Timestamp, Username, kind};
 use http::StatusCode;
-use identity::{OfferNotice, evenly};
+use identity::OfferNotice;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -65,7 +65,7 @@ pub(crate) async fn make(
         return Err(Failure::invalid("/name", "must be a username or an e-mail address"));
     }
     // Only who is there is written to, which must not show in the time.
-    evenly(offer(&api, &call, &resource, (name, body.relation.into(), until))).await
+    api.identity.evenly(offer(&api, &call, &resource, (name, body.relation.into(), until))).await
 }
 
 async fn offer(

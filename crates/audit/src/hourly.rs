@@ -172,7 +172,10 @@ impl Audit {
             true => {
                 drop(tx);
                 let entries = self.read_log_of(cursor, MAX_READ, &|_| true).await?;
-                Counted { counts: count(&entries), next: entries.last().map_or(cursor, |last| last.index + 1) }
+                Counted {
+                    counts: count(&entries),
+                    next: entries.last().map_or(cursor, |last| last.index + 1),
+                }
             }
         };
         if counts.is_empty() {

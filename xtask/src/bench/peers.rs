@@ -140,7 +140,15 @@ impl Fortissimo {
         answers(port, "/account/sign-in", Duration::from_secs(10))?;
         let first_answer = begun.elapsed();
         let setup_link = setup_link(&mut child)?;
-        Ok(Self { child, folder, port, ops, setup_link, url: format!("http://127.0.0.1:{port}"), first_answer })
+        Ok(Self {
+            child,
+            folder,
+            port,
+            ops,
+            setup_link,
+            url: format!("http://127.0.0.1:{port}"),
+            first_answer,
+        })
     }
 
     /// Makes the operator's account and signs in; returns an access token.

@@ -15,8 +15,8 @@ use super::check::{self, Found};
 use super::files::{self, Wanted, blocking};
 use super::watch::{self, Watch};
 use super::{TreeHead, reading};
-use crate::writer::Core;
 use crate::outbox::{self, When};
+use crate::writer::Core;
 use crate::{AuditError, Event, Outcome, Record};
 
 /// How long the mirror waits between two rounds at least: many small partial tiles would be written and removed again.
