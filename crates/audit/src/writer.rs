@@ -172,10 +172,11 @@ impl Inbox {
     }
 
     /// After a flush, everybody whom it served comes back within microseconds. Without this, the first of them would get
-    /// a flush alone, and all others would wait for it and for their own.
+    /// a flush alone, and all others would wait for it and for their own. For half of them only: so two groups take turns,
+    /// and one seals while the other is stored.
     async fn wait_for_company(&mut self, batch: &mut Batch, company: usize) {
         let deadline = Instant::now() + COMPANY;
-        while batch.durable.len() < company && batch.room() > 0 && Instant::now() < deadline {
+        while batch.durable.len() < company.div_ceil(2) && batch.room() > 0 && Instant::now() < deadline {
             tokio::task::yield_now().await;
             self.drain(batch);
         }
@@ -251,16 +252,12 @@ impl Core {
         let all: Vec<&Next> =
             durable.iter().map(|d| &d.event).chain(traffic.iter().map(|(_, e)| e)).collect();
         let count = all.len();
-        // Whoever waits gets into the log at once; so does everybody else, if there is time or no more room.
+        // Whoever waits gets into the log at once; so does everybody else, if there is time or no more room. Only who
+        // leads the log knows how much waits for it.
         let pressure = &self.log.pressure;
-        let when = match durable.is_empty() && pressure.lasts() && pressure.has_room(count) {
-            true => When::Later,
-            false => When::Next,
-        };
+        let presses = durable.is_empty() && self.log.leads() && pressure.lasts();
+        let when = if presses && pressure.has_room(count) { When::Later } else { When::Next };
         let written = self.write_events(&all, when).await;
-        if when == When::Later && written.is_ok() {
-            pressure.put_off(count);
-        }
         drop(all);
         match written {
             Ok(()) => durable.into_iter().for_each(|durable| answer(durable, Ok(()))),
@@ -303,6 +300,8 @@ impl Core {
     /// One transaction, with the open gap in it; tried twice if the database asks for it.
     async fn write_events(&self, events: &[&Next], when: When) -> Result<(), Refusal> {
         let gap = self.losses.take();
+        // That something was lost is not put off.
+        let when = if gap.is_some() { When::Next } else { when };
         let mut written = self.try_write(events, when, gap.map(|gap| self.gap_record(&gap))).await;
         if written.as_ref().is_err_and(|refusal| refusal.retryable) {
             written = self.try_write(events, when, gap.map(|gap| self.gap_record(&gap))).await;
@@ -338,6 +337,10 @@ impl Core {
         let all: Vec<&Next> = events.iter().copied().chain(&gap).collect();
         if all.is_empty() || (when == When::Next && log::straight(self, &all).await?) {
             return Ok(());
+        }
+        if when == When::Later {
+            // Before it can be taken.
+            self.log.pressure.put_off(all.len());
         }
         let mut packer = Packer::new();
         all.iter().for_each(|next| packer.add(&next.event));

@@ -126,7 +126,7 @@ fn words(kind: &str) -> Option<(&'static str, &'static str)> {
         "collab.token_revoked" => ("An invitation link was revoked", ""),
         "access.break_glass_opened" => ("An administrator opened something private of yours", "bad"),
         "access.break_glass_closed" => ("An administrator ended their look", "warn"),
-        "account.locked" => ("Too many codes were wrong; they are stopped", "bad"),
+        "account.locked" => ("Too many wrong codes or passwords: no more are looked at", "bad"),
         "account.unlocked" => ("Codes and passwords are looked at again", ""),
         "account.throttled" => ("Failed sign-ins made the next ones wait", "warn"),
         _ => return None,

@@ -24,6 +24,8 @@ use crate::{AccountCaller, AccountStatus, Error, Identity, RequestMeta, secret_t
 
 /// Accounts that one run of the janitor erases at most; the others wait for the next.
 const AT_ONCE: u32 = 100;
+/// When one that could not be erased is tried again: those behind it get their turn.
+const AGAIN_MS: i64 = 3_600_000;
 
 store::sql! {
     CLOSE = "INSERT INTO account_closing (account_id, code_hash, asked_at, erase_at) VALUES ($1, $2, $3, $4) \
@@ -31,6 +33,7 @@ store::sql! {
     /// Uses the link up. Of two at once one gets the row.
     TAKE_BACK = "DELETE FROM account_closing WHERE code_hash = $1 AND erase_at > $2 RETURNING account_id";
     pub(crate) REOPEN = "DELETE FROM account_closing WHERE account_id = $1";
+    LATER = "UPDATE account_closing SET erase_at = $2 WHERE account_id = $1";
     DUE = "SELECT account_id FROM account_closing WHERE erase_at <= $1 ORDER BY erase_at LIMIT $2";
     /// Takes one that is still due: it may have been taken back since it was looked for.
     TAKE_DUE = "DELETE FROM account_closing WHERE account_id = $1 AND erase_at <= $2 RETURNING account_id";
@@ -156,18 +159,26 @@ impl Inner {
         let mut erased = 0;
         for row in &rows {
             let id: Id<kind::Account> = row.get(0)?;
-            let mut tx = self.db.begin(Scope::System("janitor")).await?;
-            if tx.query_opt(TAKE_DUE, params![id, self.now()]).await?.is_none() {
-                continue;
-            }
-            let order = Erasure::new(Actor::System("janitor"), "owner");
-            match self.erase(tx, id, order).await {
+            match self.erase_due(id).await {
                 Ok(done) => erased += u64::from(done),
-                // One that cannot be erased now must not keep the others; the next run tries again.
-                Err(error) => tracing::error!(%error, "an account that was closed could not be erased"),
+                // One that cannot be erased now must not keep the others.
+                Err(error) => {
+                    tracing::error!(%error, "an account that was closed could not be erased");
+                    let mut tx = self.db.begin(Scope::System("janitor")).await?;
+                    tx.execute(LATER, params![id, self.now().plus_ms(AGAIN_MS)]).await?;
+                    tx.commit().await?;
+                }
             }
         }
         Ok(erased)
+    }
+
+    async fn erase_due(&self, id: Id<kind::Account>) -> Result<bool, Error> {
+        let mut tx = self.db.begin(Scope::System("janitor")).await?;
+        if tx.query_opt(TAKE_DUE, params![id, self.now()]).await?.is_none() {
+            return Ok(false);
+        }
+        self.erase(tx, id, Erasure::new(Actor::System("janitor"), "owner")).await
     }
 
     /// Destroys the person's keys, clears what names them and ends everything of theirs, in one transaction.
@@ -179,8 +190,9 @@ impl Inner {
         for wipe in WIPES {
             tx.execute(wipe, params![id]).await?;
         }
-        // Free for whoever comes next; an index of no address, as long as one.
-        let (name, nobodys) = (format!("erased-{}", hex(id.as_bytes())), self.entropy.bytes::<32>());
+        // Free for whoever comes next; an index of no address, as long as one. Nobody can have taken the name before.
+        let name = format!("erased-{}", hex(&self.entropy.bytes::<16>()));
+        let nobodys = self.entropy.bytes::<32>();
         let row = params![id, name, nobodys, account::NO_PASSWORD, self.now(), account::NO_ADDRESS];
         tx.execute(TOMBSTONE, row).await?;
         let erased = self.audit.erase_subject(&mut tx, id, order).await?;

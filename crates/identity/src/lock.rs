@@ -2,7 +2,7 @@
 //!
 //! Strangers who guess at the door reach the stop of a *name*, and lock nobody: the owner's devices have budgets of their
 //! own, and sessions that are open go on. A password that is asked for *again* is guessed from within a session, so
-//! whoever guesses it a hundred times sits in a session that is not theirs. Then the policies allow nothing more to the
+//! whoever guesses it again and again (`[attempts] hard_stop`) sits in a session that is not theirs. Then the policies allow nothing more to the
 //! account (`condition.locked`), in no session and by no key, until its owner sets a new password by a mailed link, which
 //! ends every session, or an operator lifts it.
 

@@ -28,6 +28,8 @@ store::sql! {
         sqlite "SELECT account_id FROM account WHERE role = 'super_admin' AND status = 'active' ORDER BY account_id",
         postgres "SELECT account_id FROM account WHERE role = 'super_admin' AND status = 'active' \
             ORDER BY account_id FOR UPDATE";
+    /// No link leads back any more; the rest of the closing goes on.
+    STAY_CLOSED = "UPDATE account_closing SET code_hash = $2 WHERE account_id = $1";
     SET_STATUS = "UPDATE account SET status = $2, epoch = epoch + 1, updated_at = $4 \
         WHERE account_id = $1 AND status = $3";
     SET_ROLE = "UPDATE account SET role = $2, updated_at = $3 WHERE account_id = $1";
@@ -124,7 +126,8 @@ impl Identity {
         Ok(found)
     }
 
-    /// Disables an account and ends its sessions at once. The last active super_admin stays.
+    /// Disables an account and ends its sessions at once. The last active super_admin stays. Of an account that its owner
+    /// has closed, the link by which they would come back ends.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Conflict`]; failures of the store.
@@ -136,8 +139,12 @@ impl Identity {
     ) -> Result<(), Error> {
         let inner = &*self.0;
         let (mut tx, _) = inner.begin_change(account, true).await?;
-        inner.switch(&mut tx, account, AccountStatus::Active, AccountStatus::Disabled).await?;
-        inner.end_sessions(&mut tx, account, None).await?;
+        // Who sees the end coming may not shelter behind an end of their own.
+        let stays_closed = params![account, inner.entropy.bytes::<32>()];
+        if tx.execute(STAY_CLOSED, stays_closed).await? == 0 {
+            inner.switch(&mut tx, account, AccountStatus::Active, AccountStatus::Disabled).await?;
+            inner.end_sessions(&mut tx, account, None).await?;
+        }
         inner.finish_change(tx, account, Event::AccountDisabled { reason: None }, permit.actor(), meta).await
     }
 

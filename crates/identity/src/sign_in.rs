@@ -109,11 +109,14 @@ impl Inner {
     ) -> Result<Led, Error> {
         let proven = self.prove(credentials, meta).await?;
         let (account, guess) = (proven.account.id, proven.guess.clone());
+        let hashed_anew = proven.rehashed.is_some();
         match (self.sign_in_proven(proven, wish, meta).await, guess) {
             // The risk was too high. So that nobody learns that the password is right, this is a wrong attempt in all that
-            // can be seen: it is compared twice, it counts, and the next ones wait.
+            // can be seen: two hashes are made, it counts, and the next ones wait.
             (Err(Error::WrongCredentials), Some(guess)) => {
-                self.compare(&credentials.password, None).await?;
+                if !hashed_anew {
+                    self.compare(&credentials.password, None).await?;
+                }
                 self.refuse_wrong(&guess, Some(account), "risk-denied", meta).await
             }
             (result, _) => result,

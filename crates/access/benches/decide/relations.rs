@@ -16,6 +16,8 @@ use tokio::runtime::Runtime;
 use crate::{Times, numbered, read, row, sixty, track};
 
 const MANY: i64 = 1_000_000;
+/// How often one share and many are timed in turn.
+const ROUNDS: usize = 5;
 /// Of so many objects one is visible in each of the ways that are listed.
 const APART: i64 = 20_000;
 const VISIBLE: usize = 50;
@@ -75,20 +77,37 @@ pub(crate) fn measure(runtime: &Runtime) {
         one.people(FIRST_GUEST + 1).await;
         one.own("tune").await;
         one.run(SHARES, params!["tune", FIRST_GUEST, FIRST_GUEST]).await;
-        let alone = one.decided("1 share on the object", "tune", "p50 ≤ 40 µs", |_| FIRST_GUEST).await;
         cached(&one.relations).await;
-        drop(one);
         let house = House::open(large.path()).await;
         house.fill().await;
-        let same = |_| FIRST_GUEST + MANY / 2;
-        let many = house.decided("1,000,000 shares on the object", "many", "p50 ≤ 40 µs", same).await;
-        let percent = (many.p50.as_secs_f64() / alone.p50.as_secs_f64() - 1.0) * 100.0;
-        row("… 1,000,000 shares against 1", "within 20 %", &format!("{percent:+.1} %"));
+        // The two take turns: a machine is not as fast in one second as in the next.
+        let mut ratios = Vec::new();
+        for round in 1..=ROUNDS {
+            let alone = one.timed("tune", |_| FIRST_GUEST).await;
+            let many = house.timed("many", |_| FIRST_GUEST + MANY / 2).await;
+            ratios.push(many.p50.as_secs_f64() / alone.p50.as_secs_f64());
+            if round == ROUNDS {
+                decided("1 share on the object", "p50 ≤ 40 µs", &alone);
+                decided("1,000,000 shares on the object", "p50 ≤ 40 µs", &many);
+            }
+        }
+        drop(one);
+        ratios.sort_by(f64::total_cmp);
+        let percent = (ratios[ROUNDS / 2] - 1.0) * 100.0;
+        row(
+            "… 1,000,000 shares against 1, median of rounds in turn",
+            "within 20 %",
+            &format!("{percent:+.1} %"),
+        );
         // Each call another guest, all over the table, so that hardly a page is in SQLite's cache.
         let any = |at: usize| FIRST_GUEST + (at as i64).wrapping_mul(7_919) % MANY;
-        house.decided("another of the million each time", "many", "—", any).await;
+        decided("another of the million each time", "—", &house.timed("many", any).await);
         house.lists().await;
     });
+}
+
+fn decided(what: &str, goal: &str, times: &Times) {
+    row(&format!("Check with the relation read from SQLite, {what}"), goal, &times.to_string());
 }
 
 struct House {
@@ -166,15 +185,13 @@ impl House {
     }
 
     /// May somebody whom it is shared with read it? The facts are read for each question.
-    async fn decided(&self, what: &str, name: &str, goal: &str, who: impl Fn(usize) -> i64) -> Times {
+    async fn timed(&self, name: &str, who: impl Fn(usize) -> i64) -> Times {
         let (resource, read) = (track(name), read());
-        let times = Times::of_async(20_000, async |at| {
+        Times::of_async(20_000, async |at| {
             let decision = self.reading.check(&person(who(at)), &read, Some(&resource), None).await.unwrap();
             assert!(decision.allowed);
         })
-        .await;
-        row(&format!("Check with the relation read from SQLite, {what}"), goal, &times.to_string());
-        times
+        .await
     }
 
     async fn lists(&self) {

@@ -44,6 +44,13 @@ impl Pressure {
         metrics::gauge!("fortissimo_audit_put_off").set((before + events as u64) as f64);
     }
 
+    /// Nothing waits, or it is another node's to take.
+    pub(crate) fn over(&self) {
+        if self.put_off.swap(0, Ordering::Relaxed) > 0 {
+            metrics::gauge!("fortissimo_audit_put_off").set(0.0);
+        }
+    }
+
     /// So many of them are in the log. Those that an earlier process left were not counted.
     pub(crate) fn caught_up(&self, events: usize) {
         let less = |waiting: u64| Some(waiting.saturating_sub(events as u64));
@@ -72,6 +79,9 @@ mod tests {
         pressure.caught_up(10);
         assert!(pressure.has_room(10) && !pressure.has_room(11));
         pressure.caught_up(2 * most);
+        assert!(pressure.has_room(most));
+        pressure.put_off(most);
+        pressure.over();
         assert!(pressure.has_room(most));
     }
 }

@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const ALONG: Duration = Duration::from_millis(10);
 /// Even while requests press, something of what was put off gets into the log this often.
 const SHARE: Duration = Duration::from_millis(250);
+/// How long the end may take.
+const LAST: Duration = Duration::from_secs(10);
 /// How long a failing database is left alone.
 const RETRY: Duration = Duration::from_millis(250);
 const SCOPE: Scope = Scope::System("audit sequencer");
@@ -73,8 +75,8 @@ pub(crate) struct Sequencer {
     still: Option<(u64, Instant)>,
     /// When something that was put off was taken last.
     caught_up: Option<Instant>,
-    /// Whether this is the end, and everything is taken.
-    ending: bool,
+    /// Since when everything is taken, to end with it.
+    ending: Option<Instant>,
     /// Leads whoever led last.
     #[cfg(test)]
     pub(crate) usurps: bool,
@@ -87,6 +89,8 @@ pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>)
     loop {
         let step = sequencer.step().await;
         let pause = match &step {
+            // What is left is durable, and for the next process.
+            Ok(Step::Again) if sequencer.ending.is_some_and(|since| since.elapsed() >= LAST) => break,
             Ok(Step::Again) => {
                 soon = 0;
                 // Whoever waits for the writer gets a turn between two batches.
@@ -97,12 +101,12 @@ pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>)
             Ok(Step::Rest) => POLL,
             Err(_) => RETRY,
         };
-        if sequencer.ending {
+        if sequencer.ending.is_some() {
             break;
         }
         tokio::select! {
             // Events that wait and nobody takes are for the next process.
-            _ = &mut writer_done => sequencer.ending = true,
+            _ = &mut writer_done => sequencer.ending = Some(Instant::now()),
             () = core.written.notified() => {}
             () = core.log.wanted.notified() => soon = SOON_LOOKS,
             () = tokio::time::sleep(pause) => soon = soon.saturating_sub(1),
@@ -117,7 +121,7 @@ impl Sequencer {
             core,
             still: None,
             caught_up: None,
-            ending: false,
+            ending: None,
             #[cfg(test)]
             usurps: false,
         }
@@ -145,10 +149,22 @@ impl Sequencer {
         let mut tx = self.core.db.begin_read(SCOPE).await?;
         let head = reading::head(&mut tx).await?;
         self.core.publish(&head);
-        let mut rows = tx.query(WAITING, params![]).await?;
-        let put_off = rows.is_empty() && !self.is_held_back();
+        // What is put off has its share whatever else comes, and the rest of the time that is left.
+        let mut put_off = self.caught_up.is_none_or(|last| last.elapsed() >= SHARE);
+        let mut rows = Vec::new();
         if put_off {
             rows = tx.query(PUT_OFF, params![]).await?;
+            self.caught_up = Some(Instant::now());
+        }
+        if rows.is_empty() {
+            if put_off {
+                self.core.log.pressure.over();
+            }
+            rows = tx.query(WAITING, params![]).await?;
+            put_off = rows.is_empty() && !self.is_held_back();
+            if put_off {
+                rows = tx.query(PUT_OFF, params![]).await?;
+            }
         }
         if rows.is_empty() {
             self.still = None;
@@ -159,6 +175,7 @@ impl Sequencer {
         let leads = self.may_lead(leader, head.size);
         self.core.log.set_leads(leads);
         if !leads {
+            self.core.log.pressure.over();
             return Ok(Step::Rest);
         }
 
@@ -178,7 +195,6 @@ impl Sequencer {
             taken => taken,
         }?;
         if put_off {
-            self.caught_up = Some(Instant::now());
             self.core.log.pressure.caught_up(events.len());
         }
         Ok(taken)
@@ -186,8 +202,7 @@ impl Sequencer {
 
     /// Whether requests need the time that it takes to write down what was put off.
     fn is_held_back(&self) -> bool {
-        let had_its_share = self.caught_up.is_some_and(|last| last.elapsed() < SHARE);
-        !self.ending && had_its_share && self.core.log.pressure.lasts()
+        self.ending.is_none() && self.core.log.pressure.lasts()
     }
 
     /// Whether this node sequences: it did last, or nobody does.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::Scope;
-use store::{params, sql};
+use store::{Sql, params, sql};
 use tokio::time::Instant;
 
 use crate::AuditError;
@@ -14,6 +14,8 @@ sql! {
     // Two answers in one: whether anything waits, and what would have to go.
     NEWEST = "SELECT coalesce(max(seq), 0) FROM audit_outbox";
     OLDEST = "SELECT coalesce(min(seq), 0) FROM audit_outbox WHERE seq <= $1";
+    NEWEST_NEXT = "SELECT coalesce(max(seq), 0) FROM audit_outbox WHERE NOT later";
+    OLDEST_NEXT = "SELECT coalesce(min(seq), 0) FROM audit_outbox WHERE seq <= $1 AND NOT later";
 }
 
 /// How often the outbox is asked.
@@ -31,20 +33,24 @@ impl Core {
             tokio::time::sleep(LOOK).await;
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        if self.sequenced(left).await? { Ok(()) } else { Err(AuditError::TimedOut) }
+        if self.taken((NEWEST, OLDEST), left).await? { Ok(()) } else { Err(AuditError::TimedOut) }
     }
 
-    /// Waits until what is in the outbox now is in the log; `false` if it is not in time.
+    /// Waits until what is in the outbox now and is not put off is in the log; `false` if it is not in time.
     pub(crate) async fn sequenced(&self, patience: Duration) -> Result<bool, AuditError> {
+        self.taken((NEWEST_NEXT, OLDEST_NEXT), patience).await
+    }
+
+    async fn taken(&self, (newest, oldest): (Sql, Sql), patience: Duration) -> Result<bool, AuditError> {
         let deadline = Instant::now() + patience;
-        let newest = self.outbox(NEWEST, params![]).await?;
+        let newest = self.outbox(newest, params![]).await?;
         if newest == 0 {
             return Ok(true);
         }
         let mut head = self.head.subscribe();
         loop {
             self.log.wanted.notify_one();
-            if self.outbox(OLDEST, params![newest]).await? == 0 {
+            if self.outbox(oldest, params![newest]).await? == 0 {
                 return Ok(true);
             }
             let now = Instant::now();
@@ -55,7 +61,7 @@ impl Core {
         }
     }
 
-    async fn outbox(&self, statement: store::Sql, params: &[store::Value]) -> Result<i64, AuditError> {
+    async fn outbox(&self, statement: Sql, params: &[store::Value]) -> Result<i64, AuditError> {
         let mut tx = self.db.begin_read(Scope::System("waiting for the log")).await?;
         Ok(tx.query_one(statement, params).await?.get(0)?)
     }

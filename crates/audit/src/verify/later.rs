@@ -13,7 +13,8 @@ use super::tree::gather;
 use super::{Database, Source, Trust, VerifyError, signature};
 
 sql! {
-    VERIFY_WAITING = "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM audit_outbox";
+    // Erasures are never put off.
+    VERIFY_WAITING = "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM audit_outbox WHERE NOT later";
     VERIFY_TAIL = "SELECT idx, leaf FROM audit_event WHERE idx >= $1 AND idx < $2 ORDER BY idx LIMIT 256";
 }
 

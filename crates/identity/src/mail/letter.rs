@@ -385,7 +385,7 @@ mod tests {
                 | Letter::Offer { .. } => {}
             }
         }
-        assert_eq!(all.len(), 24);
+        assert_eq!(all.len(), 25);
         all
     }
 

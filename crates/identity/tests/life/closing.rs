@@ -154,3 +154,36 @@ async fn an_operator_takes_a_closing_back_or_erases_at_once() {
         assert_eq!(house.count(NAMED, params![id]).await, 0);
     }
 }
+
+/// The name of what is left of somebody is nobody's to take before, and an account that cannot be erased keeps no other.
+#[tokio::test]
+async fn nobody_can_stop_an_erasure_by_a_name() {
+    for house in House::all().await {
+        let id = house.account("ada").await;
+        let hex: String = id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        house.account(&format!("erased-{hex}")).await;
+        let pair = house.sign_in("ada").await;
+        let caller = house.caller(&pair).await.unwrap();
+        house.identity.close_account(&caller, &name("ada"), &house.meta()).await.unwrap();
+        house.clock.advance_ms(7 * DAY + MINUTE);
+        assert_eq!(house.identity.janitor().await.unwrap().erased, 1);
+        assert_eq!(house.count(NAMED, params![id]).await, 0);
+    }
+}
+
+/// Who is about to be put out does not keep a way back by going first.
+#[tokio::test]
+async fn an_operator_ends_the_way_back() {
+    for house in House::all().await {
+        let id = house.account("ada").await;
+        let pair = house.sign_in("ada").await;
+        let caller = house.caller(&pair).await.unwrap();
+        house.identity.close_account(&caller, &name("ada"), &house.meta()).await.unwrap();
+        let code = house.mail("account_closed").await.code();
+        house.identity.disable_account(Permit::for_system("test"), id, &house.meta()).await.unwrap();
+        let back = house.identity.reopen_account(&code, &house.meta()).await;
+        assert!(matches!(back, Err(Error::InvalidCode)), "{back:?}");
+        house.clock.advance_ms(7 * DAY + MINUTE);
+        assert_eq!(house.identity.janitor().await.unwrap().erased, 1, "it is erased all the same");
+    }
+}

@@ -161,7 +161,8 @@ async fn erase(
             "there is no key of such an account left: it was erased already".to_owned(),
         ));
     }
-    services.audit.settled().await?;
+    // Traffic may still be put off; a server clears what it brings along.
+    services.audit.settled_within(super::audit::SETTLE).await?;
     // A server does this, too, and goes on with it for a while; here nobody has to wait for one.
     let rows = services.audit.forget_now(id).await?;
     tracing::warn!(rows, "a person was erased");

@@ -20,7 +20,7 @@ use crate::output::Failure;
 use crate::services::Services;
 
 /// How long a command waits until what was recorded before is in the log.
-const SETTLE: std::time::Duration = std::time::Duration::from_secs(2);
+pub(super) const SETTLE: std::time::Duration = std::time::Duration::from_secs(2);
 /// Events per page of a search.
 const PAGE: usize = 200;
 
