@@ -21,7 +21,7 @@ use crate::{AuditError, LogSettings, Outcome, Record, TreeHead, log};
 
 /// Events of one transaction at most if somebody waits for it. Not more, because on SQLite everybody else who writes waits
 /// for it, too.
-const BATCH: usize = 128;
+pub(crate) const BATCH: usize = 128;
 /// Events of one transaction at most if it is all traffic: larger ones cost less for each event.
 const TRAFFIC_BATCH: usize = 512;
 /// So much traffic left in the queue by a full batch means that it comes faster than the log can be written.
@@ -172,11 +172,10 @@ impl Inbox {
     }
 
     /// After a flush, everybody whom it served comes back within microseconds. Without this, the first of them would get
-    /// a flush alone, and all others would wait for it and for their own. For half of them only: so two groups take turns,
-    /// and one seals while the other is stored.
+    /// a flush alone, and all others would wait for it and for their own.
     async fn wait_for_company(&mut self, batch: &mut Batch, company: usize) {
         let deadline = Instant::now() + COMPANY;
-        while batch.durable.len() < company.div_ceil(2) && batch.room() > 0 && Instant::now() < deadline {
+        while batch.durable.len() < company && batch.room() > 0 && Instant::now() < deadline {
             tokio::task::yield_now().await;
             self.drain(batch);
         }

@@ -23,6 +23,8 @@ pub(super) enum Keys {
     /// now on, and the next key (or a fresh one) signs
     RevokeSigning {
         /// The key's id, as `keys list` shows it
+        // It is random, and one in 64 begins like an option.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
 }

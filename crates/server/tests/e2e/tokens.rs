@@ -134,8 +134,12 @@ async fn a_revoked_signing_key_takes_its_tokens_with_it() {
     old.get("/auth/profile").await.expect(200);
     let jwks = program.client().get("/.well-known/jwks.json").await.expect(200).json();
     let kid = jwks["keys"][0]["kid"].as_str().unwrap();
-    let unknown = program.output(&["keys", "revoke-signing", "no-such-key"]);
-    assert!(!unknown.status.success());
+    // An id may begin like an option.
+    for nobodys in ["no-such-key", "-v0such_key"] {
+        let unknown = program.output(&["keys", "revoke-signing", nobodys]);
+        let told = String::from_utf8_lossy(&unknown.stderr).into_owned();
+        assert!(!unknown.status.success() && told.contains("no published signing key"), "{told}");
+    }
     let revoked = program.output(&["keys", "revoke-signing", kid]);
     assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
     let mut status = 200;
