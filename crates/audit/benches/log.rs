@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a measurement speaks on stdout")]
 
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -104,6 +105,12 @@ fn main() {
         let raw = raw_fdatasync(house.folder.path());
         let bare = bare_rusqlite(house.folder.path());
         durable(&house, Duration::from_secs(seconds), raw, bare).await;
+        let mut flushes = flushes_beside_load(house.folder.path());
+        row(
+            "A bare flush of 180 KiB while all cores are busy, 99th percentile (median)",
+            "—",
+            format!("{} ({})", ms(percentile(&mut flushes, 0.99)), ms(percentile(&mut flushes, 0.5))),
+        );
         proofs(&house).await;
         append_cpu(&house).await;
         leaves();
@@ -132,6 +139,40 @@ fn raw_fdatasync(folder: &Path) -> f64 {
         count += 1;
     }
     f64::from(count) / begun.elapsed().as_secs_f64()
+}
+
+/// What the disk and the scheduler make of a commit's size on a machine without an idle core: writes over old bytes, each
+/// flushed, beside a spinning thread for every core.
+fn flushes_beside_load(folder: &Path) -> Vec<Duration> {
+    const COMMIT: usize = 180 * 1024;
+    const FILE: u64 = 64 * 1024 * 1024;
+    let mut file = std::fs::File::create(folder.join("flushed")).expect("a file");
+    file.write_all(&vec![7; usize::try_from(FILE).expect("small")]).expect("written");
+    file.sync_all().expect("flushed");
+    let (stop, block) = (AtomicBool::new(false), vec![8; COMMIT]);
+    let mut taken = Vec::new();
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let begun = Instant::now();
+        for number in 0_u64.. {
+            if begun.elapsed() >= Duration::from_secs(4) {
+                break;
+            }
+            let at = number * COMMIT as u64 % (FILE - COMMIT as u64);
+            let flush = Instant::now();
+            file.write_all_at(&block, at).expect("written");
+            file.sync_data().expect("flushed");
+            taken.push(flush.elapsed());
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    taken
 }
 
 /// Rows per second of a bare rusqlite loop with 64 rows to a COMMIT and no index: what grouping can give at best.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::jwk::PublicJwk;
+use super::scheme::{Curve, Scheme};
 use super::{Algorithm, InvalidKey};
 use crate::compact::encode;
 use crate::p256::coordinates;
@@ -64,7 +65,7 @@ impl SigningKey {
                 let pair =
                     EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(rejected)?;
                 let (x, y) = coordinates(pair.public_key().as_ref()).ok_or(strange)?;
-                (Pair::Ec(pair), PublicJwk::Ec { x, y })
+                (Pair::Ec(pair), PublicJwk::Ec { curve: Curve::P256, x: x.to_vec(), y: y.to_vec() })
             }
             Algorithm::EdDSA => {
                 let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(rejected)?;
@@ -74,7 +75,7 @@ impl SigningKey {
             Algorithm::RS256 => {
                 let pair = RsaKeyPair::from_pkcs8(pkcs8).map_err(rejected)?;
                 let (n, e) = rsa_integers(pair.public_key().as_ref()).ok_or(strange)?;
-                (Pair::Rsa(pair), PublicJwk::rsa(n, e)?)
+                (Pair::Rsa(pair), PublicJwk::rsa(Scheme::RS256, n, e)?)
             }
         };
         let kid = public.thumbprint();
@@ -82,8 +83,12 @@ impl SigningKey {
     }
 
     /// The key's algorithm.
-    pub fn algorithm(&self) -> Algorithm {
-        self.public.algorithm()
+    pub const fn algorithm(&self) -> Algorithm {
+        match self.pair {
+            Pair::Ec(_) => Algorithm::ES256,
+            Pair::Rsa(_) => Algorithm::RS256,
+            Pair::Ed(_) => Algorithm::EdDSA,
+        }
     }
 
     /// The key id: the RFC 7638 thumbprint of the public half.

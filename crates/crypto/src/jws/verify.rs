@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::jwk::PublicJwk;
-use super::{Algorithm, InvalidKey, SigningKey};
+use super::scheme::Scheme;
+use super::{InvalidKey, SigningKey};
 use crate::compact::{Members, Node, decode};
 
 /// Longer tokens are refused unread.
@@ -21,7 +22,7 @@ pub struct VerifyingKeys {
 
 struct VerifyingKey {
     kid: String,
-    algorithm: Algorithm,
+    scheme: Scheme,
     key: ParsedPublicKey,
 }
 
@@ -135,7 +136,7 @@ impl VerifyingKeys {
         if self.find(&kid).is_some() {
             return Err(InvalidKey("two keys have the same id"));
         }
-        self.keys.push(VerifyingKey { kid, algorithm: public.algorithm(), key: public.parsed()? });
+        self.keys.push(VerifyingKey { kid, scheme: public.scheme(), key: public.parsed()? });
         Ok(())
     }
 
@@ -205,15 +206,15 @@ impl VerifyingKeys {
         };
         header.only(known).map_err(TokenError::Malformed)?;
         let text = |name| header.text(name).map_err(TokenError::Malformed);
-        let algorithm = text("alg")?.ok_or(TokenError::Malformed("no algorithm"))?;
-        let algorithm = Algorithm::named(algorithm).ok_or(TokenError::AlgorithmNotAllowed)?;
+        let scheme = text("alg")?.ok_or(TokenError::Malformed("no algorithm"))?;
+        let scheme = Scheme::named(scheme).ok_or(TokenError::AlgorithmNotAllowed)?;
         let key = match (text("kid")?, kind, &self.keys[..]) {
             (Some(kid), ..) => self.find(kid),
             (None, Kind::IdToken, [only]) => Some(only),
             (None, ..) => None,
         };
         let key = key.ok_or(TokenError::UnknownKey)?;
-        if key.algorithm != algorithm {
+        if key.scheme != scheme {
             return Err(TokenError::AlgorithmNotAllowed);
         }
         let given = text("typ")?;

@@ -5,7 +5,7 @@ const fs = require("fs");
 const path = require("path");
 const { chromium } = require("playwright-core");
 
-const { BASE, SHOTS, MAIL, CHROMIUM, NODE_PATH } = process.env;
+const { BASE, SHOTS, MAIL, CHROMIUM, NODE_PATH, PASSWORD } = process.env;
 
 function must(condition, what) {
   if (!condition) throw new Error(what);
@@ -35,6 +35,49 @@ async function axe(page) {
 
 // How many pixels a page is wider than its window.
 const overhang = (page) => page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+
+async function says(page, words) {
+  const text = await page.textContent("main");
+  must(text.includes(words), `"${words}" is missing at ${page.url()}: ${text}`);
+}
+
+// A picture of the page; axe-core finds nothing, and it is not too wide.
+async function hold(page, name) {
+  await shot(page, name);
+  const grave = await axe(page);
+  must(grave.length === 0, `axe on ${name}: ${grave.join("\n")}`);
+  const wide = await overhang(page);
+  must(wide <= 0, `${name} is ${wide} px too wide`);
+}
+
+// Somebody signed in, in a browser with scripts switched off.
+async function enter(browser, name) {
+  const page = await visit(browser, { javaScriptEnabled: false });
+  await page.goto("/account/sign-in");
+  await page.fill("#identifier", name);
+  await page.fill("#password", PASSWORD);
+  await page.click("form[action='/account/sign-in'] button");
+  await page.waitForURL("**/account");
+  return page;
+}
+
+const DRESSES = {
+  light: {},
+  dark: { colorScheme: "dark" },
+  phone: { viewport: { width: 390, height: 844 } },
+  german: { locale: "de-DE" },
+};
+
+// What the person of that page sees at a place, with scripts for axe-core: nothing to find fault with, nothing too wide.
+async function inEveryDress(browser, page, name, where) {
+  const state = await page.context().storageState();
+  for (const [dress, options] of Object.entries(DRESSES)) {
+    const other = await visit(browser, { storageState: state, ...options });
+    await other.goto(where);
+    await hold(other, `${name}-${dress}`);
+    await other.context().close();
+  }
+}
 
 // RFC 6238 with SHA-1, six digits, 30 s; some steps from now.
 function totp(base32, steps) {
@@ -69,4 +112,4 @@ async function codeFor(address, page) {
   throw new Error(`no mail to ${address} with a link to ${page}`);
 }
 
-module.exports = { must, launch, visit, shot, axe, overhang, totp, codeFor };
+module.exports = { must, launch, visit, shot, says, enter, axe, overhang, hold, inEveryDress, totp, codeFor };

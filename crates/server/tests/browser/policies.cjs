@@ -2,39 +2,13 @@
 "use strict";
 const common = require("./common.cjs");
 
-const { must, shot } = common;
-const { PASSWORD } = process.env;
+const { says, hold, shot } = common;
 
 (async () => {
   const browser = await common.launch();
-  const visit = (options) => common.visit(browser, options);
-  const says = async (page, words) => {
-    const text = await page.textContent("main");
-    must(text.includes(words), `"${words}" is missing at ${page.url()}: ${text}`);
-  };
-  const dresses = [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 390, height: 844 } }]];
-  const hold = async (page, name) => {
-    await shot(page, name);
-    const grave = await common.axe(page);
-    must(grave.length === 0, `axe on ${name}: ${grave.join("\n")}`);
-    const wide = await common.overhang(page);
-    must(wide <= 0, `${name} is ${wide} px too wide`);
-  };
-  const operator = await visit({ javaScriptEnabled: false });
-  await operator.goto("/account/sign-in");
-  await operator.fill("#identifier", "operator");
-  await operator.fill("#password", PASSWORD);
-  await operator.click("form[action='/account/sign-in'] button");
-  await operator.waitForURL("**/account");
+  const operator = await common.enter(browser, "operator");
   const state = await operator.context().storageState();
-  const check = async (name, where) => {
-    for (const [dress, options] of dresses) {
-      const other = await visit({ storageState: state, ...options });
-      await other.goto(where);
-      await hold(other, `${name}-${dress}`);
-      await other.context().close();
-    }
-  };
+  const check = (name, where) => common.inEveryDress(browser, operator, name, where);
 
   // Who may do what.
   await operator.click("nav a[href='/console/roles']");
@@ -71,7 +45,7 @@ const { PASSWORD } = process.env;
     ["cannot", "ada", "track:write", "track/7", "may not do track:write"],
     ["nobody", "nobody", "track:read", "track", "There is no such account"],
   ]) {
-    const page = await visit({ storageState: state });
+    const page = await common.visit(browser, { storageState: state });
     await page.goto("/console/explain");
     await page.fill("#account", account);
     await page.selectOption("#action", action);

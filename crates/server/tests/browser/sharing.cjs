@@ -3,40 +3,14 @@
 "use strict";
 const common = require("./common.cjs");
 
-const { must, shot } = common;
-const { BASE, PASSWORD } = process.env;
+const { must, shot, says } = common;
+const { BASE } = process.env;
 const PLACE = "/account/sharing/project/song";
 
 (async () => {
   const browser = await common.launch();
-  const visit = (options) => common.visit(browser, options);
-  const says = async (page, words) => {
-    const text = await page.textContent("main");
-    must(text.includes(words), `"${words}" is missing at ${page.url()}: ${text}`);
-  };
-  const enter = async (name) => {
-    const page = await visit({ javaScriptEnabled: false });
-    await page.goto("/account/sign-in");
-    await page.fill("#identifier", name);
-    await page.fill("#password", PASSWORD);
-    await page.click("form[action='/account/sign-in'] button");
-    await page.waitForURL("**/account");
-    return page;
-  };
-  // The same person with scripts, for axe-core, in other dresses.
-  const check = async (page, name, where) => {
-    const state = await page.context().storageState();
-    for (const [dress, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 390, height: 844 } }], ["german", { locale: "de-DE" }]]) {
-      const other = await visit({ storageState: state, ...options });
-      await other.goto(where);
-      await shot(other, `${name}-${dress}`);
-      const grave = await common.axe(other);
-      must(grave.length === 0, `axe on ${name} ${dress}: ${grave.join("\n")}`);
-      const wide = await common.overhang(other);
-      must(wide <= 0, `${name} ${dress} is ${wide} px too wide`);
-      await other.context().close();
-    }
-  };
+  const enter = (name) => common.enter(browser, name);
+  const check = (page, name, where) => common.inEveryDress(browser, page, name, where);
   const sees = async (page) => (await page.goto(PLACE)).status();
 
   const ada = await enter("ada");

@@ -14,8 +14,10 @@ use crate::signal::Signals;
 pub(super) enum Order {
     /// Make the group durable.
     Commit,
+    /// Copy the WAL into the file, too, so that it begins anew.
+    Restart,
     /// Empty the WAL, too.
-    Checkpoint,
+    Empty,
     /// Empty the WAL and close the connection.
     Close(oneshot::Sender<Result<(), DbError>>),
 }
@@ -39,15 +41,17 @@ fn run(writer: &Mutex<Writer>, signals: &Signals, orders: &Receiver<Order>) {
         let verdict = held.finish();
         match order {
             Order::Commit => drop(held),
-            Order::Checkpoint => {
-                if let Err(error) = held.checkpoint() {
+            Order::Restart | Order::Empty => {
+                let emptied =
+                    if matches!(order, Order::Empty) { held.empty_log() } else { held.restart_log() };
+                if let Err(error) = emptied {
                     tracing::warn!(%error, "emptying the write-ahead log failed");
                 }
                 drop(held);
             }
             Order::Close(done) => {
                 // Readers may still hold the WAL; the next start empties it then.
-                let closed = held.checkpoint().and_then(|_| held.close());
+                let closed = held.empty_log().and_then(|_| held.close());
                 drop(held);
                 let _ = done.send(closed);
             }

@@ -1,10 +1,13 @@
-//! The thread that looks after the file every 200 ms: has another process written, and must the
-//! write-ahead log be emptied? Both would be too slow or too rare inside a request.
+//! The thread that looks after the file: has another process written, and must the write-ahead log be emptied? Both would
+//! be too slow or too rare inside a request.
+//!
+//! A log that is full is copied into the file and then written from its beginning again. Its file keeps its size: to flush
+//! what lies over old bytes takes the disk one write, to flush a file that grows takes several.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::Mutex;
@@ -15,11 +18,18 @@ use super::writer::Writer;
 use crate::signal::Signals;
 use crate::{Change, DbError};
 
+/// How often it looks.
 const TICK: Duration = Duration::from_millis(200);
-/// Above this size the log is copied into the file, then emptied.
-const WAL_BYTES: u64 = 64 * 1024 * 1024;
-/// After so many ticks without a write any log is emptied, because it may hold what was deleted.
-const IDLE_TICKS: u32 = 25;
+/// Frames after which the log is copied into the file and begun anew: about 64 MiB of the usual pages.
+const FULL: i64 = 16 * 1024;
+/// How often what was written meanwhile is copied beside the writers, before the committer copies the rest while they wait.
+const ROUNDS: u32 = 8;
+/// A rest of so many frames is small.
+const REST: i64 = 256;
+/// After so long without a write any log is emptied, because it may hold what was deleted.
+const IDLE: Duration = Duration::from_secs(5);
+/// A log that is always busy is emptied after so long, for the same reason.
+const EMPTIED_EVERY: Duration = Duration::from_mins(1);
 
 /// Ends the thread when dropped.
 pub(super) struct Keeper {
@@ -33,7 +43,7 @@ pub(super) fn start(
     path: PathBuf,
 ) -> Result<Keeper, DbError> {
     let (stop, stopped) = sync_channel(0);
-    let mut watch = Watch { wal: wal_path(&path), path, orders, size: 0, idle: 0, copier: None };
+    let mut watch = Watch::new(path, orders);
     std::thread::Builder::new()
         .name("store-keeper".into())
         .spawn(move || {
@@ -60,43 +70,96 @@ struct Watch {
     path: PathBuf,
     wal: PathBuf,
     orders: SyncSender<Order>,
-    size: u64,
-    idle: u32,
+    /// The frames that were seen last, and since when.
+    frames: i64,
+    since: Instant,
+    emptied: Instant,
     copier: Option<Connection>,
 }
 
 impl Watch {
-    /// Copies most of a big log beside the writers, then asks the committer to copy the little rest
-    /// and to cut the file, which needs the writer for a moment.
-    fn log(&mut self) {
-        let size = std::fs::metadata(&self.wal).map_or(0, |data| data.len());
-        self.idle = if size == self.size { self.idle + 1 } else { 0 };
-        self.size = size;
-        if size == 0 {
-            self.idle = 0;
-            return;
-        }
-        let idle = self.idle >= IDLE_TICKS;
-        if size < WAL_BYTES && !idle {
-            return;
-        }
-        self.idle = 0;
-        if let Err(error) = self.copy() {
-            tracing::warn!(%error, "copying the write-ahead log failed");
-        }
-        if let Err(TrySendError::Full(_)) = self.orders.try_send(Order::Checkpoint) {
-            tracing::debug!("the committer has enough to do; the log is emptied later");
+    fn new(path: PathBuf, orders: SyncSender<Order>) -> Self {
+        Self {
+            wal: wal_path(&path),
+            path,
+            orders,
+            frames: 0,
+            since: Instant::now(),
+            emptied: Instant::now(),
+            copier: None,
         }
     }
 
-    fn copy(&mut self) -> Result<(), DbError> {
-        if self.copier.is_none() {
-            self.copier = Some(open::checkpointer(&self.path)?);
+    fn log(&mut self) {
+        if let Err(error) = self.look() {
+            tracing::warn!(%error, "copying the write-ahead log failed");
         }
-        let Some(conn) = &self.copier else { return Ok(()) };
-        conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    }
+
+    /// Copies most of a full log beside the writers, then asks the committer to copy the little rest and to begin the log
+    /// anew, which needs the writer for a moment.
+    fn look(&mut self) -> Result<(), DbError> {
+        if std::fs::metadata(&self.wal).map_or(0, |data| data.len()) == 0 {
+            return Ok(());
+        }
+        let Log { frames, .. } = self.checkpoint("PRAGMA wal_checkpoint(NOOP)")?;
+        if frames != self.frames {
+            (self.frames, self.since) = (frames, Instant::now());
+        }
+        let idle = self.since.elapsed() >= IDLE;
+        if frames < FULL && !idle {
+            return Ok(());
+        }
+        let copied = self.copy_most();
+        let empty = idle || self.emptied.elapsed() >= EMPTIED_EVERY;
+        match self.orders.try_send(if empty { Order::Empty } else { Order::Restart }) {
+            Ok(()) if empty => (self.emptied, self.since) = (Instant::now(), Instant::now()),
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                tracing::debug!("the committer has enough to do; the log is emptied later");
+            }
+            // The database is being closed.
+            Err(TrySendError::Disconnected(_)) => {}
+        }
+        copied
+    }
+
+    /// Copies until little is left. SQLite flushes the file only after a copy that has caught up with the writers; without
+    /// one, the committer's would have to flush everything.
+    fn copy_most(&mut self) -> Result<(), DbError> {
+        let mut flushed = false;
+        for _ in 0..ROUNDS {
+            self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)")?;
+            let Log { frames, copied } = self.checkpoint("PRAGMA wal_checkpoint(NOOP)")?;
+            if flushed && frames - copied <= REST {
+                break;
+            }
+            flushed |= frames == copied;
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, how: &'static str) -> Result<Log, DbError> {
+        let conn = match &mut self.copier {
+            Some(conn) => conn,
+            none => none.insert(open::checkpointer(&self.path)?),
+        };
+        conn.prepare_cached(how)
+            .and_then(|mut pragma| {
+                pragma.query_row([], |row| {
+                    Ok(Log { frames: row.get("log")?, copied: row.get("checkpointed")? })
+                })
+            })
             .map_err(|error| super::error::map_file(&self.path.display().to_string(), &error))
     }
+}
+
+/// How far the write-ahead log has come.
+struct Log {
+    /// Frames since its beginning.
+    frames: i64,
+    /// How many of them are in the file.
+    copied: i64,
 }
 
 /// SQLite's name for the log beside the database.

@@ -41,7 +41,8 @@ pub(super) fn writer(path: &Path, patience: Duration) -> Result<Connection, DbEr
         conn.pragma_update(None, "cache_size", -8_000)?;
         // Checkpoints run beside the writer (see `keeper`), not inside somebody's commit.
         conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-        conn.pragma_update(None, "journal_size_limit", 8 * 1024 * 1024)?;
+        // A log that begins anew keeps its size; the keeper empties it.
+        conn.pragma_update(None, "journal_size_limit", -1)?;
         conn.busy_timeout(Duration::ZERO)?;
         Ok(mode)
     };

@@ -126,3 +126,28 @@ async fn who_is_in_no_hurry_rides_along_and_is_not_forgotten() {
     hurried.unwrap();
     assert_eq!(count(&db).await, 3);
 }
+
+#[tokio::test]
+async fn a_full_log_begins_anew_and_an_idle_one_is_emptied() {
+    const MIB: usize = 1024 * 1024;
+    let (folder, db) = fresh().await;
+    let log = super::keeper::wal_path(&folder.path().join("full.db"));
+    let size = || std::fs::metadata(&log).unwrap().len();
+    let text = "x".repeat(8 * MIB);
+    for number in 0..24 {
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(&FILL, params![[number; 16], text.as_str()]).unwrap();
+        tx.commit(Default::default(), None).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    }
+    // It would have 192 MiB.
+    let largest = size();
+    assert!(largest < 160 * MIB as u64, "{largest}");
+    // It begins anew with its size, and what it held does not stay.
+    let begun = std::time::Instant::now();
+    while size() > 0 {
+        assert!(begun.elapsed().as_secs() < 60, "{} bytes are still there", size());
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(count(&db).await, 24);
+}

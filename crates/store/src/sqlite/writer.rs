@@ -159,10 +159,19 @@ impl Writer {
         }
     }
 
-    /// Empties the WAL into the database file; `false` if readers still need it.
-    pub(super) fn checkpoint(&self) -> Result<bool, DbError> {
+    /// Copies the WAL into the database file and cuts it; `false` if readers still need it.
+    pub(super) fn empty_log(&self) -> Result<bool, DbError> {
+        self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
+    /// Copies the WAL into the database file, so that whoever writes next begins it anew; `false` if readers still need it.
+    pub(super) fn restart_log(&self) -> Result<bool, DbError> {
+        self.checkpoint("PRAGMA wal_checkpoint(RESTART)")
+    }
+
+    fn checkpoint(&self, how: &'static str) -> Result<bool, DbError> {
         let Some(conn) = &self.conn else { return Ok(true) };
-        conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+        conn.query_row(how, [], |row| row.get::<_, i64>(0))
             .map(|busy| busy == 0)
             .map_err(|error| map_file(&self.path, &error))
     }
