@@ -22,6 +22,10 @@ pub(super) enum Order {
     Close(oneshot::Sender<Result<(), DbError>>),
 }
 
+/// Everybody who writes waits for this thread, and it does little but wait for the disk. Where the system allows it (root,
+/// `LimitNICE=`), it goes on as soon as the disk has answered, also when all cores are busy.
+const NICE: i32 = -10;
+
 /// Orders that wait. Every order finishes the whole group, so a full queue needs no further one.
 const ORDERS: usize = 8;
 
@@ -30,7 +34,11 @@ pub(super) fn start(writer: Arc<Mutex<Writer>>, signals: Signals) -> Result<Sync
     let (send, receive) = sync_channel(ORDERS);
     std::thread::Builder::new()
         .name("store-commit".into())
-        .spawn(move || run(&writer, &signals, &receive))
+        .spawn(move || {
+            // On Linux this is the thread's alone.
+            let _ = rustix::process::setpriority_process(None, NICE);
+            run(&writer, &signals, &receive);
+        })
         .map_err(|error| DbError::Unavailable(format!("cannot start the committing thread: {error}")))?;
     Ok(send)
 }
