@@ -41,6 +41,7 @@ mod teams;
 mod tokens;
 mod verification;
 mod words;
+mod works;
 
 use access::{Access, Relations};
 use audit::Audit;
@@ -147,6 +148,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/v1/audit/aggregates", "system:logs"),
         post("/v1/audit/verify", "system:logs"),
         get("/v1/audit/verify", "system:logs"),
+        post("/v1/works/attestations", own),
         post("/v1/access/check", own),
         post("/v1/access/list", own),
         get("/v1/resources/{type}/{id}", own),
@@ -241,6 +243,7 @@ fn collected() -> OpenApiRouter<Api> {
         .routes(routes!(events::search))
         .routes(routes!(events::one))
         .routes(routes!(events::proof))
+        .routes(routes!(works::attest))
         .routes(routes!(events::search_own))
         .routes(routes!(events::one_own))
         .routes(routes!(events::proof_own))

@@ -194,6 +194,8 @@ pub enum Event {
         relations: Short,
         policy_version: Arc<str>,
     },
+    /// A person put a file's digest (SHA-256, in hexadecimal) on record: whoever has the file can prove that it was there.
+    WorkAttested { sha256: Short, name: Option<Detail> },
     /// A service's object was made known, with its owner.
     ObjectRegistered { resource: Detail, public: bool, revision: i64 },
     /// An object was shown to everybody, hidden, or moved into or out of another.
@@ -366,6 +368,7 @@ impl Event {
             Self::ConnectionOpened { .. } => Kind::ConnectionOpened,
             Self::ConnectionClosed { .. } => Kind::ConnectionClosed,
             Self::AuthzAllowed { .. } => Kind::AuthzAllowed,
+            Self::WorkAttested { .. } => Kind::WorkAttested,
             Self::ObjectRegistered { .. } => Kind::ObjectRegistered,
             Self::ObjectChanged { .. } => Kind::ObjectChanged,
             Self::ObjectForgotten { .. } => Kind::ObjectForgotten,

@@ -185,6 +185,7 @@ catalogue! {
     InvitationRedeemed     "collab.token_redeemed"            3004 3  2 Critical Normal ["resource"];
     InvitationRefused      "collab.token_refused"             3004 99 3 Critical Normal [];
     InvitationRevoked      "collab.token_revoked"             3004 4  2 Critical Normal ["resource"];
+    WorkAttested           "work.attested"                    3004 1  1 Critical Long   ["sha256" "name"];
     MailDelivered          "mail.delivered"                   4009 1  1 Traffic  Normal ["mail"];
     MailFailed             "mail.failed"                      4009 1  3 Traffic  Normal ["mail" "error"];
     MfaEnrolled            "mfa.enrolled"                     3001 10 2 Critical Normal ["factor"];

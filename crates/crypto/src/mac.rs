@@ -1,5 +1,7 @@
 //! Keyed and unkeyed digests: HMAC-SHA-256, SHA-256, blind indexes and keys derived from keys.
 
+use std::io::{self, Read};
+
 use aws_lc_rs::{digest, hkdf, hmac};
 
 use crate::context::push_part;
@@ -14,6 +16,22 @@ pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
 /// SHA-256 (FIPS 180-4) of `data`.
 pub fn sha256(data: &[u8]) -> [u8; 32] {
     to_32(digest::digest(&digest::SHA256, data).as_ref())
+}
+
+/// SHA-256 (FIPS 180-4) of everything that `input` gives, in constant memory.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn sha256_of(input: &mut impl Read) -> io::Result<[u8; 32]> {
+    let (mut context, mut part) = (digest::Context::new(&digest::SHA256), vec![0; 64 * 1024]);
+    loop {
+        match input.read(&mut part) {
+            Ok(0) => return Ok(to_32(context.finish().as_ref())),
+            Ok(read) => context.update(&part[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// A deterministic, keyed fingerprint of `value` in its column, by which an encrypted value can be found
@@ -68,6 +86,11 @@ mod tests {
         assert_eq!(
             hex::encode(sha256(b"abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        let long = vec![b'a'; 1_000_000];
+        assert_eq!(
+            hex::encode(sha256_of(&mut &long[..]).unwrap()),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"
         );
         // RFC 4231, test case 2.
         assert_eq!(

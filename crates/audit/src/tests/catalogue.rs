@@ -117,6 +117,10 @@ fn samples() -> Vec<Event> {
             relations: "owner".into(),
             policy_version: "v1".into(),
         },
+        Event::WorkAttested {
+            sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into(),
+            name: Some("song.wav".into()),
+        },
         Event::ObjectRegistered { resource: "track/7".into(), public: false, revision: 2 },
         Event::ObjectChanged { resource: "track/7".into(), public: true, moved: false, revision: 3 },
         Event::ObjectForgotten { resource: "track/7".into(), revision: 4 },

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
 
+use base::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crypto::log::{Checkpoint, Hash, leaf_hash, verify_inclusion};
@@ -10,8 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Trust, signature};
-use crate::EXPORT_FORMAT;
 use crate::leaf::Leaf;
+use crate::{EXPORT_FORMAT, Kind};
 
 /// A line is one event: leaf, bodies and the event in OCSF have less than 64 KiB each.
 const MAX_LINE: u64 = 1024 * 1024;
@@ -44,11 +45,27 @@ pub struct Exported {
     pub events: u64,
     /// Bodies that the export does not show, because they could not be opened.
     pub closed: u64,
+    /// Where the file that was asked about is on record, the earliest first.
+    pub attested: Vec<Attested>,
     /// What is wrong.
     pub faults: Vec<ExportFault>,
     /// How many further faults there are.
     pub more: u64,
 }
+
+/// A proven event that puts a file's digest on record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Attested {
+    /// The event's place in the log.
+    pub index: u64,
+    /// When, as the log says. No earlier than what is before it in the log, no later than the checkpoint.
+    pub at: Timestamp,
+    /// How the person called the file.
+    pub name: Option<String>,
+}
+
+/// As many places of one file are remembered.
+const MAX_ATTESTED: usize = 1_000;
 
 #[derive(Deserialize)]
 struct Head {
@@ -86,7 +103,19 @@ struct End {
 /// # Errors
 /// If it cannot be read; what is wrong with it are faults.
 pub fn export(input: impl BufRead, trust: &Trust) -> io::Result<Exported> {
-    let mut check = Check { found: Exported::default(), line: 0, seen: HashMap::new(), ended: false };
+    check(input, trust, None)
+}
+
+/// As [`export`], and looks for events that put the file with this SHA-256 digest on record.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_attesting(input: impl BufRead, trust: &Trust, file: [u8; 32]) -> io::Result<Exported> {
+    check(input, trust, Some(file.iter().map(|byte| format!("{byte:02x}")).collect()))
+}
+
+fn check(input: impl BufRead, trust: &Trust, file: Option<String>) -> io::Result<Exported> {
+    let mut check = Check { found: Exported::default(), file, line: 0, seen: HashMap::new(), ended: false };
     let mut input = input;
     loop {
         let mut line = Vec::new();
@@ -110,6 +139,8 @@ pub fn export(input: impl BufRead, trust: &Trust) -> io::Result<Exported> {
 
 struct Check {
     found: Exported,
+    /// In hexadecimal.
+    file: Option<String>,
     line: u64,
     /// Indexes that were seen, as bits.
     seen: HashMap<u64, Box<[u64; 1024]>>,
@@ -199,9 +230,32 @@ impl Check {
                 return Err(("altered", format!("body {number} is not the one that its leaf commits to")));
             }
         }
-        match unequal(&line.event, line.index, &leaf) {
-            Some(field) => Err(("altered", format!("{field} of its OCSF form is not what its leaf says"))),
-            None => Ok(()),
+        if let Some(field) = unequal(&line.event, line.index, &leaf) {
+            return Err(("altered", format!("{field} of its OCSF form is not what its leaf says")));
+        }
+        self.attested(line, &leaf);
+        Ok(())
+    }
+
+    /// Notes a proven event that has the file's digest. What counts is the body: the leaf commits to it.
+    fn attested(&mut self, line: &Line, leaf: &Leaf) {
+        #[derive(Deserialize)]
+        struct Text {
+            details: Details,
+        }
+        #[derive(Deserialize)]
+        struct Details {
+            sha256: String,
+            name: Option<String>,
+        }
+        let Some(file) = self.file.as_ref().filter(|_| leaf.kind == Kind::WorkAttested.name()) else {
+            return;
+        };
+        let Some(Some(body)) = line.bodies.first() else { return };
+        let Ok(Text { details }) = serde_json::from_str(&body.text) else { return };
+        if details.sha256 == *file && self.found.attested.len() < MAX_ATTESTED {
+            self.found.attested.push(Attested { index: line.index, at: leaf.at, name: details.name });
+            self.found.attested.sort_unstable();
         }
     }
 

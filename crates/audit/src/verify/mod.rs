@@ -33,7 +33,7 @@ use crypto::log::{Checkpoint, Hash, VerifierKey};
 pub use crate::regular::read as read_regular;
 pub use anchor::anchored;
 pub use database::Database;
-pub use export::{ExportFault, Exported, export};
+pub use export::{Attested, ExportFault, Exported, export, export_attesting};
 pub use finding::{Finding, Findings, MAX_FINDINGS, Part};
 pub use folder::Folder;
 pub use prove::{ProveError, Wanted, prove};

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use serde_json::Value;
+use base64::Engine as _;
+use serde_json::{Value, json};
 use testkit::{Program, Settings};
 
 use crate::{BINARY, start};
@@ -189,4 +190,77 @@ async fn a_rotated_log_key_signs_beside_the_old_one() {
         }
     }
     assert!(signed, "a checkpoint carries both signatures");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_file_is_attested_and_anybody_can_check_since_when() {
+    let program = start(Settings::default());
+    program.operator().await;
+    let ada = program.artist("ada").await;
+    let ada = program.client().bearer(ada["access_token"].as_str().unwrap());
+    let song = program.folder().join("song.wav");
+    fs::write(&song, b"abc").unwrap();
+    let digest = "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD";
+    for (wish, field) in [
+        (json!({"sha256": "ba78"}), "/sha256"),
+        (json!({"sha256": "g".repeat(64)}), "/sha256"),
+        (json!({"sha256": digest, "name": " "}), "/name"),
+        (json!({"sha256": digest, "name": "x".repeat(257)}), "/name"),
+        (json!({"sha256": digest, "nmae": "song"}), ""),
+        (json!({"name": "song"}), ""),
+    ] {
+        let refused = ada.post("/v1/works/attestations", wish.clone()).await.expect(400).json();
+        assert!(
+            refused["errors"][0]["pointer"].as_str().unwrap_or_default().starts_with(field),
+            "{wish}: {refused}"
+        );
+    }
+    let wish = json!({"sha256": digest, "name": "Song (demo)"});
+    let made = ada.post("/v1/works/attestations", wish).await.expect(201).json();
+    assert_eq!(made["sha256"], digest.to_ascii_lowercase());
+
+    // Who sees the log sees neither the digest nor the name; the artist's export proves both.
+    let export = ada.get(made["export"].as_str().unwrap()).await.expect(200).text();
+    let proof = program.folder().join("proof.jsonl");
+    fs::write(&proof, &export).unwrap();
+    let leaf = export.lines().nth(1).unwrap();
+    let leaf: Value = serde_json::from_str(leaf).unwrap();
+    let leaf = base64::engine::general_purpose::STANDARD.decode(leaf["leaf"].as_str().unwrap()).unwrap();
+    let leaf = String::from_utf8(leaf).unwrap().to_lowercase();
+    assert!(!leaf.contains(&digest.to_lowercase()) && !leaf.contains("demo"), "{leaf}");
+
+    // Elsewhere, with nothing but the file, the proof and the log's key.
+    let listed = expect(&program.output(&["keys", "list"]), 0);
+    let vkey = listed.lines().find_map(|line| line.strip_prefix("log")).unwrap().trim().to_owned();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let check = |proof: &Path, file: &Path, key: &str| {
+        let arguments =
+            ["audit", "verify", proof.to_str().unwrap(), "--file", file.to_str().unwrap(), "--key", key];
+        Command::new(BINARY).args(arguments).current_dir(elsewhere.path()).output().unwrap()
+    };
+    let proven = expect(&check(&proof, &song, &vkey), 0);
+    let at = made["at"].as_str().unwrap();
+    assert!(
+        proven.contains(&format!("exactly this file was on record at {at} as \"Song (demo)\"")),
+        "{proven}"
+    );
+
+    // Another file, another digest in the proof, another log's key, no export.
+    let other = program.folder().join("other.wav");
+    fs::write(&other, b"abd").unwrap();
+    assert!(
+        expect(&check(&proof, &other, &vkey), 1).contains("no event of this export puts this file on record")
+    );
+    let forged = export
+        .replace(&digest.to_lowercase(), "52a5d1ee5d76ff1dd4d5ef1d5a0ae2b5d3a4eb5e7a2d6f1b8a1d2c3b4a596877");
+    let bad = program.folder().join("forged.jsonl");
+    fs::write(&bad, forged).unwrap();
+    assert!(expect(&check(&bad, &song, &vkey), 1).contains("altered: body 0"));
+    let stranger = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
+    let foreign = expect(&check(&proof, &song, stranger), 1);
+    assert!(!foreign.contains("exactly this file"), "{foreign}");
+    expect(&check(&proof, &program.folder().join("nothing.wav"), &vkey), 2);
+    let single = program.folder().join("single.tlog-proof");
+    fs::write(&single, "").unwrap();
+    expect(&check(&single, &song, &vkey), 2);
 }

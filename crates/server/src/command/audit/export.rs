@@ -5,8 +5,9 @@ use std::io::{BufReader, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use audit::verify::{self, Trust};
+use audit::verify::{self, Attested, Exported, Trust};
 use audit::{Kind, Selection};
+use crypto::mac;
 use serde_json::json;
 
 use super::{When, event_kind, searcher, time};
@@ -82,11 +83,27 @@ async fn write(services: &Services, selection: Selection, out: &mut impl Write) 
     Ok(export.events())
 }
 
-/// Checks an export; gives how many faults were found.
-pub(super) fn check(path: &Path, trust: &Trust, as_json: bool, out: &mut impl Write) -> Result<u64, Failure> {
+/// Checks an export, and whether it proves when a file was on record; gives how many faults were found.
+pub(super) fn check(
+    path: &Path,
+    file: Option<&Path>,
+    trust: &Trust,
+    as_json: bool,
+    out: &mut impl Write,
+) -> Result<u64, Failure> {
     let wrong = |error: std::io::Error| Failure::Usage(format!("cannot read {}: {error}", path.display()));
+    let digest_of = |file: &Path| {
+        let wrong =
+            |error: std::io::Error| Failure::Usage(format!("cannot read {}: {error}", file.display()));
+        mac::sha256_of(&mut File::open(file).map_err(wrong)?).map_err(wrong)
+    };
+    let digest = file.map(digest_of).transpose()?;
     let input = BufReader::new(File::open(path).map_err(wrong)?);
-    let found = verify::export(input, trust).map_err(wrong)?;
+    let found = match digest {
+        Some(digest) => verify::export_attesting(input, trust, digest),
+        None => verify::export(input, trust),
+    };
+    let found = found.map_err(wrong)?;
     for fault in &found.faults {
         let verify::ExportFault { line, index, word, text } = fault;
         if as_json {
@@ -118,5 +135,33 @@ pub(super) fn check(path: &Path, trust: &Trust, as_json: bool, out: &mut impl Wr
     } else {
         writeln!(out, "not whole: {faults} faults in {} events", found.events)?;
     }
-    Ok(faults)
+    Ok(faults + file.map_or(Ok(0), |file| tell_attested(file, &found, as_json, out))?)
+}
+
+/// Says since when the file is on record; that it is not is a finding.
+fn tell_attested(file: &Path, found: &Exported, as_json: bool, out: &mut impl Write) -> Result<u64, Failure> {
+    let shown = file.display();
+    // Faults elsewhere in the export take nothing from an event that is proven, but an unsigned tree proves nothing.
+    let proven: &[Attested] = if found.signed_by.is_empty() { &[] } else { &found.attested };
+    for Attested { index, at, name } in proven {
+        if as_json {
+            writeln!(
+                out,
+                "{}",
+                json!({ "file": shown.to_string(), "attested_at": at.to_rfc3339(), "index": index, "name": name })
+            )?;
+        } else {
+            let called = name.as_ref().map_or_else(String::new, |name| format!(" as {name:?}"));
+            writeln!(out, "{shown}: exactly this file was on record at {at}{called} (entry {index})")?;
+        }
+    }
+    if proven.is_empty() {
+        if as_json {
+            writeln!(out, "{}", json!({ "file": shown.to_string(), "attested_at": null }))?;
+        } else {
+            writeln!(out, "{shown}: no event of this export puts this file on record")?;
+        }
+        return Ok(1);
+    }
+    Ok(0)
 }

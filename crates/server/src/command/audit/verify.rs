@@ -47,6 +47,9 @@ pub(in crate::command) struct Verify {
     /// With a proof: the event's leaf, if the proof does not bring it
     #[arg(long, value_name = "FILE", requires = "proof")]
     leaf: Option<PathBuf>,
+    /// With an export: a file whose digest its events may have put on record, to prove since when it exists
+    #[arg(long, value_name = "FILE", requires = "proof")]
+    file: Option<PathBuf>,
     /// One JSON object per finding, and one for the result
     #[arg(long)]
     json: bool,
@@ -63,7 +66,10 @@ pub(super) fn run(command: Verify, loaded: Loaded, out: &mut impl Write) -> Resu
             command.proof.as_ref().filter(|path| path.extension().is_some_and(|end| end == "jsonl"))
         {
             let trust = command.trust(&loaded.resolved).await?;
-            report.found = super::export::check(path, &trust, command.json, out)?;
+            report.found = super::export::check(path, command.file.as_deref(), &trust, command.json, out)?;
+        } else if command.file.is_some() {
+            let text = "--file goes with an export (.jsonl); a .tlog-proof does not bring the digest";
+            return Err(Failure::Usage(text.into()));
         } else if let Some(path) = &command.proof {
             one_proof(&command, path, &loaded.resolved, &mut report, out).await?;
         } else if let Some(folder) = &command.log {

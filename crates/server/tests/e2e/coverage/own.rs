@@ -5,6 +5,7 @@ use super::{FORM, Row};
 
 pub(super) const OWN: &[Row] = &[
     ("GET", "/auth/profile", Self_, "/auth/profile", "", 200),
+    ("POST", "/v1/works/attestations", Self_, "/v1/works/attestations", r#"{"sha256":"00"}"#, 400),
     ("GET", "/auth/sessions", Self_, "/auth/sessions", "", 200),
     ("PATCH", "/auth/sessions/{id}", Owner, "/auth/sessions/SESSION", r#"{"name":"desk"}"#, 204),
     ("POST", "/auth/passkeys/upgrade/start", Self_, "/auth/passkeys/upgrade/start", "", 200),
