@@ -2,6 +2,7 @@
 // request to /as, so that a browser goes through it without typing.
 //
 // usage: node oidc_provider.mjs PORT REDIRECT_URI (NODE_PATH names the folder of npm packages)
+import { generateKeyPairSync } from "node:crypto";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -14,12 +15,16 @@ const people = {
   unverified: { email: "someone@example.com", email_verified: false },
 };
 let who = "ada";
+// Not the usual algorithm: the token's hashes are of another length, too.
+const signer = generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey.export({ format: "jwk" });
 
 const provider = new Provider(`http://127.0.0.1:${port}`, {
   clients: [{
     client_id: "studio", client_secret: "studio-secret-that-is-long-enough-0123456789", redirect_uris: [redirect],
-    grant_types: ["authorization_code"], response_types: ["code"],
+    grant_types: ["authorization_code"], response_types: ["code"], id_token_signed_response_alg: "ES384",
   }],
+  jwks: { keys: [{ ...signer, use: "sig", alg: "ES384", kid: "p-384" }] },
+  enabledJWA: { idTokenSigningAlgValues: ["ES384"] },
   claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
   conformIdTokenClaims: false,
   features: { devInteractions: { enabled: false } },

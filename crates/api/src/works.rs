@@ -1,7 +1,7 @@
 //! Proof of existence (AUDIT-7): a file's digest is put on record, and the export of that event proves to anybody, offline,
 //! that exactly this file was there by then. The file itself stays where it is.
 
-use audit::{Detail, Event, Record};
+use audit::{Detail, Event, Record, RequestInfo};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -15,8 +15,6 @@ use crate::strict;
 
 /// Bytes of a file's name: what an event keeps whole.
 const MAX_NAME: usize = 256;
-/// Where the proof is.
-const EXPORT: &str = "/auth/events/export?kind=work.attested";
 
 /// A file that one has.
 #[derive(Deserialize, ToSchema)]
@@ -37,8 +35,8 @@ pub(crate) struct Attested {
     sha256: String,
     #[schema(format = DateTime)]
     at: String,
-    /// Where the events that prove it are exported, for `fortissimo audit verify EXPORT.jsonl --file FILE`.
-    export: &'static str,
+    /// Where the event that proves it is exported, for `fortissimo audit verify EXPORT.jsonl --file FILE`.
+    export: String,
 }
 
 /// Put a file's digest on record.
@@ -63,6 +61,13 @@ pub(crate) async fn attest(
     }
     let at = api.clock.now();
     let event = Event::WorkAttested { sha256: sha256.as_str().into(), name: name.map(Detail::from) };
-    api.audit.record_durable(Record::new(at, event).by_account(account).during(call.info())).await?;
-    Ok((StatusCode::CREATED, Json(Attested { sha256, at: at.to_rfc3339(), export: EXPORT })))
+    // The artist will show the body to others. From where and with what it was sent is not theirs to know, and stands in the
+    // record of the request.
+    let request = call.info();
+    let request =
+        RequestInfo { method: request.method, route: request.route, ..RequestInfo::new(request.id) };
+    api.audit.record_durable(Record::new(at, event).by_account(account).during(request)).await?;
+    let (from, to) = (at.to_rfc3339(), at.plus_ms(1).to_rfc3339());
+    let export = format!("/auth/events/export?kind=work.attested&from={from}&to={to}");
+    Ok((StatusCode::CREATED, Json(Attested { sha256, at: from, export })))
 }

@@ -152,6 +152,7 @@ fn flushes_beside_load(folder: &Path) -> Vec<Duration> {
     let (stop, block) = (AtomicBool::new(false), vec![8; COMMIT]);
     let mut taken = Vec::new();
     std::thread::scope(|scope| {
+        let _stops = Stops(&stop);
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
@@ -170,9 +171,17 @@ fn flushes_beside_load(folder: &Path) -> Vec<Duration> {
             file.sync_data().expect("flushed");
             taken.push(flush.elapsed());
         }
-        stop.store(true, Ordering::Relaxed);
     });
     taken
+}
+
+/// Ends the spinning, however the measurement ends.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Rows per second of a bare rusqlite loop with 64 rows to a COMMIT and no index: what grouping can give at best.

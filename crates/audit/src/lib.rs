@@ -205,6 +205,10 @@ impl Audit {
             "critical events are appended to their change or recorded durably"
         );
         let core = &self.0.core;
+        if self.0.traffic.capacity() < TRAFFIC_QUEUE / 4 {
+            // Whoever seals and stores is behind: it may have this core for a moment, before anything is lost.
+            std::thread::yield_now();
+        }
         core.log.queued.fetch_add(1, Ordering::SeqCst);
         if let Err(TrySendError::Full(lost) | TrySendError::Closed(lost)) = self.0.traffic.try_send(record) {
             core.log.handled.fetch_add(1, Ordering::SeqCst);

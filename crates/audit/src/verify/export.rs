@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Trust, signature};
-use crate::leaf::Leaf;
-use crate::{EXPORT_FORMAT, Kind};
+use crate::leaf::{Leaf, SALT};
+use crate::{Detail, EXPORT_FORMAT, Kind};
 
 /// A line is one event: leaf, bodies and the event in OCSF have less than 64 KiB each.
 const MAX_LINE: u64 = 1024 * 1024;
@@ -45,7 +45,7 @@ pub struct Exported {
     pub events: u64,
     /// Bodies that the export does not show, because they could not be opened.
     pub closed: u64,
-    /// Where the file that was asked about is on record, the earliest first.
+    /// Where the file that was asked about is on record, in the order of the log; the first thousand of the export.
     pub attested: Vec<Attested>,
     /// What is wrong.
     pub faults: Vec<ExportFault>,
@@ -58,9 +58,9 @@ pub struct Exported {
 pub struct Attested {
     /// The event's place in the log.
     pub index: u64,
-    /// When, as the log says. No earlier than what is before it in the log, no later than the checkpoint.
+    /// When, as the log says; nothing else is proven of it.
     pub at: Timestamp,
-    /// How the person called the file.
+    /// How the person called the file, harmless on a terminal.
     pub name: Option<String>,
 }
 
@@ -149,6 +149,8 @@ struct Check {
 
 impl Check {
     fn fault(&mut self, index: Option<u64>, word: &'static str, text: impl Into<String>) {
+        // It may quote the file, which must not speak on a terminal in our name.
+        let text = Detail::from(text.into()).as_str().to_owned();
         if self.found.faults.len() == MAX_FAULTS {
             self.found.more += 1;
         } else {
@@ -186,7 +188,7 @@ impl Check {
     fn head(&mut self, line: &[u8], trust: &Trust) {
         let head = match serde_json::from_slice::<Head>(line) {
             Ok(head) if head.format == EXPORT_FORMAT => head,
-            Ok(head) => return self.fault(None, "malformed", format!("its form is {}", head.format)),
+            Ok(head) => return self.fault(None, "malformed", format!("its form is {:?}", head.format)),
             Err(error) => {
                 return self.fault(None, "malformed", format!("it does not begin as an export: {error}"));
             }
@@ -224,7 +226,11 @@ impl Check {
                 self.found.closed += 1;
                 continue;
             };
-            let mut plain = STANDARD.decode(&body.salt).map_err(|_| malformed("salt"))?;
+            let mut plain = STANDARD
+                .decode(&body.salt)
+                .ok()
+                .filter(|salt| salt.len() == SALT)
+                .ok_or_else(|| malformed("salt"))?;
             plain.extend_from_slice(body.text.as_bytes());
             if !commitment.is_of_body(&plain) {
                 return Err(("altered", format!("body {number} is not the one that its leaf commits to")));
@@ -254,7 +260,11 @@ impl Check {
         let Some(Some(body)) = line.bodies.first() else { return };
         let Ok(Text { details }) = serde_json::from_str(&body.text) else { return };
         if details.sha256 == *file && self.found.attested.len() < MAX_ATTESTED {
-            self.found.attested.push(Attested { index: line.index, at: leaf.at, name: details.name });
+            self.found.attested.push(Attested {
+                index: line.index,
+                at: leaf.at,
+                name: details.name.map(|name| Detail::from(name).as_str().to_owned()),
+            });
             self.found.attested.sort_unstable();
         }
     }

@@ -11,7 +11,7 @@ mod verify;
 
 pub use key::SigningKey;
 use scheme::Scheme;
-pub use verify::{Expected, TokenError, VerifyingKeys};
+pub use verify::{Expected, HalfHash, TokenError, VerifyingKeys};
 
 /// An algorithm that we sign with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,5 +1,6 @@
 //! The signatures that are verified: the asymmetric ones of RFC 7518, section 3.1, and RFC 8037.
 
+use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, EcdsaVerificationAlgorithm,
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
@@ -54,6 +55,15 @@ impl Scheme {
     /// The scheme of this exact name.
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+
+    /// The hash that it signs (for Ed25519, the one that it is made of).
+    pub(super) fn hash(self) -> &'static digest::Algorithm {
+        match self {
+            Self::ES256 | Self::RS256 | Self::PS256 => &digest::SHA256,
+            Self::ES384 | Self::RS384 | Self::PS384 => &digest::SHA384,
+            Self::ES512 | Self::RS512 | Self::PS512 | Self::EdDSA => &digest::SHA512,
+        }
     }
 
     /// How an RSA key of this scheme verifies; `None` for a scheme that is not RSA's.

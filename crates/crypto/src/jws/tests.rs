@@ -251,3 +251,44 @@ fn wycheproof_keys() {
     }
     assert!(refused > 5, "{refused}");
 }
+
+#[test]
+fn id_tokens_of_others_may_use_another_curve_and_name_no_key() {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
+    let (x, y) = pair.public_key().as_ref()[1..].split_at(48);
+    let jwk = json!({ "kty": "EC", "crv": "P-384", "x": crate::compact::encode(x), "y": crate::compact::encode(y), "kid": "k" });
+    let sign = |header: Value| {
+        let body = crate::compact::encode(serde_json::to_string(&claims()).unwrap().as_bytes());
+        let signed = format!("{}.{body}", crate::compact::encode(header.to_string().as_bytes()));
+        let signature = pair.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", crate::compact::encode(signature.as_ref()))
+    };
+    // A key of ours with the same id: the algorithm tells them apart, and neither takes the other's tokens.
+    let mut same = key().public_jwk();
+    same["kid"] = json!("k");
+    let keys = VerifyingKeys::from_jwks(&json!({ "keys": [same, jwk] })).unwrap();
+    let check = |token: &str| {
+        keys.verify_id_token::<Claims>(
+            token,
+            EXPECTED.issuer,
+            EXPECTED.audience,
+            EXPECTED.now,
+            EXPECTED.leeway_s,
+        )
+    };
+    for header in [json!({ "alg": "ES384", "kid": "k" }), json!({ "alg": "ES384" })] {
+        let (read, hash) = check(&sign(header)).unwrap();
+        assert_eq!(read, claims());
+        // The first 24 bytes of SHA-384.
+        assert_eq!(hash.of("abc"), "ywB1P0WjXou1oD1pmsZQBycsMqsO3tFj");
+    }
+    let wrong = |header: Value| check(&sign(header)).map(|_| ()).unwrap_err();
+    assert_eq!(wrong(json!({ "alg": "ES256", "kid": "k" })), TokenError::BadSignature);
+    assert_eq!(wrong(json!({ "alg": "ES512", "kid": "k" })), TokenError::AlgorithmNotAllowed);
+    assert_eq!(wrong(json!({ "alg": "ES512" })), TokenError::UnknownKey);
+    assert_eq!(wrong(json!({ "alg": "HS384", "kid": "k" })), TokenError::AlgorithmNotAllowed);
+}

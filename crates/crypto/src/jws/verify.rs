@@ -1,5 +1,6 @@
 //! Checking tokens.
 
+use aws_lc_rs::digest;
 use aws_lc_rs::signature::ParsedPublicKey;
 use base::Timestamp;
 use serde::de::DeserializeOwned;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::jwk::PublicJwk;
 use super::scheme::Scheme;
 use super::{InvalidKey, SigningKey};
-use crate::compact::{Members, Node, decode};
+use crate::compact::{Members, Node, decode, encode};
 
 /// Longer tokens are refused unread.
 const MAX_TOKEN: usize = 8 * 1024;
@@ -99,7 +100,7 @@ impl VerifyingKeys {
     /// goes by its thumbprint.
     ///
     /// # Errors
-    /// If it is no JWK set, has more than 64 keys, two of the same id, private parts, or a key of a
+    /// If it is no JWK set, has more than 64 keys, two of the same id and algorithm, private parts, or a key of a
     /// supported kind that is broken.
     pub fn from_jwks(jwks: &Value) -> Result<Self, InvalidKey> {
         let set = jwks.get("keys").and_then(Value::as_array).ok_or(InvalidKey("it is not a JWK set"))?;
@@ -120,7 +121,7 @@ impl VerifyingKeys {
         let mut keys = Self { keys: Vec::new() };
         for key in signing {
             // The same key twice is one key.
-            if keys.find(key.kid()).is_none() {
+            if keys.find(key.kid(), key.public().scheme()).is_none() {
                 keys.add(key.kid().to_owned(), key.public()).expect("a signing key has a sound public half");
             }
         }
@@ -133,15 +134,16 @@ impl VerifyingKeys {
     }
 
     fn add(&mut self, kid: String, public: &PublicJwk) -> Result<(), InvalidKey> {
-        if self.find(&kid).is_some() {
-            return Err(InvalidKey("two keys have the same id"));
+        let scheme = public.scheme();
+        if self.find(&kid, scheme).is_some() {
+            return Err(InvalidKey("two keys have the same id and algorithm"));
         }
-        self.keys.push(VerifyingKey { kid, scheme: public.scheme(), key: public.parsed()? });
+        self.keys.push(VerifyingKey { kid, scheme, key: public.parsed()? });
         Ok(())
     }
 
-    fn find(&self, kid: &str) -> Option<&VerifyingKey> {
-        self.keys.iter().find(|key| key.kid == kid)
+    fn find(&self, kid: &str, scheme: Scheme) -> Option<&VerifyingKey> {
+        self.keys.iter().find(|key| key.kid == kid && key.scheme == scheme)
     }
 
     /// Checks a token in this order: form, key, algorithm, type, signature, issuer, audience, times; then
@@ -157,7 +159,8 @@ impl VerifyingKeys {
     }
 
     /// Checks an OpenID Connect ID token in the same order. Others make them, so the header may lack `typ` (or say `JWT`),
-    /// may carry a certificate's thumbprint, which is not looked at, and may lack `kid` where there is one key only.
+    /// may carry a certificate's thumbprint, which is not looked at, and may lack `kid` where there is one key of its algorithm
+    /// only. With the claims comes what the token calls a hash (`at_hash`, `c_hash`).
     ///
     /// # Errors
     /// See [`TokenError`]: the first fault found.
@@ -168,19 +171,20 @@ impl VerifyingKeys {
         audience: &str,
         now: Timestamp,
         leeway_s: u32,
-    ) -> Result<T, TokenError> {
-        let payload = self.authentic_as(token, Kind::IdToken)?;
+    ) -> Result<(T, HalfHash), TokenError> {
+        let (payload, scheme) = self.authentic_as(token, Kind::IdToken)?;
         let claims = Members::parse(&payload).map_err(TokenError::Malformed)?;
         check_claims(&claims, &Expected { typ: "JWT", issuer, audience, now, leeway_s })?;
-        serde_json::from_slice(&payload).map_err(|_| TokenError::UnexpectedClaims)
+        let claims = serde_json::from_slice(&payload).map_err(|_| TokenError::UnexpectedClaims)?;
+        Ok((claims, HalfHash(scheme)))
     }
 
     /// The payload of a token whose form, key, algorithm, type (if one is asked for) and signature are right.
     pub(crate) fn authentic(&self, token: &str, typ: Option<&str>) -> Result<Vec<u8>, TokenError> {
-        self.authentic_as(token, typ.map_or(Kind::Any, Kind::Exactly))
+        self.authentic_as(token, typ.map_or(Kind::Any, Kind::Exactly)).map(|(payload, _)| payload)
     }
 
-    fn authentic_as(&self, token: &str, kind: Kind<'_>) -> Result<Vec<u8>, TokenError> {
+    fn authentic_as(&self, token: &str, kind: Kind<'_>) -> Result<(Vec<u8>, Scheme), TokenError> {
         const BASE64: TokenError = TokenError::Malformed("a part is not canonical base64url");
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
@@ -194,11 +198,11 @@ impl VerifyingKeys {
         let key = self.key_for(&header, kind)?;
         let payload = decode(payload).ok_or(BASE64)?;
         let signature = decode(signature).ok_or(BASE64)?;
-        key.verify_sig(signed.as_bytes(), &signature).map_err(|_| TokenError::BadSignature)?;
-        Ok(payload)
+        key.key.verify_sig(signed.as_bytes(), &signature).map_err(|_| TokenError::BadSignature)?;
+        Ok((payload, key.scheme))
     }
 
-    fn key_for(&self, header: &[u8], kind: Kind<'_>) -> Result<&ParsedPublicKey, TokenError> {
+    fn key_for(&self, header: &[u8], kind: Kind<'_>) -> Result<&VerifyingKey, TokenError> {
         let header = Members::parse(header).map_err(TokenError::Malformed)?;
         let known: &[&str] = match kind {
             Kind::IdToken => &["alg", "typ", "kid", "x5t", "x5t#S256"],
@@ -208,15 +212,18 @@ impl VerifyingKeys {
         let text = |name| header.text(name).map_err(TokenError::Malformed);
         let scheme = text("alg")?.ok_or(TokenError::Malformed("no algorithm"))?;
         let scheme = Scheme::named(scheme).ok_or(TokenError::AlgorithmNotAllowed)?;
-        let key = match (text("kid")?, kind, &self.keys[..]) {
-            (Some(kid), ..) => self.find(kid),
-            (None, Kind::IdToken, [only]) => Some(only),
-            (None, ..) => None,
+        let key = match (text("kid")?, kind) {
+            (Some(kid), _) => match self.find(kid, scheme) {
+                None if self.kids().any(|known| known == kid) => return Err(TokenError::AlgorithmNotAllowed),
+                found => found,
+            },
+            (None, Kind::IdToken) => {
+                let mut fitting = self.keys.iter().filter(|key| key.scheme == scheme);
+                fitting.next().filter(|_| fitting.next().is_none())
+            }
+            (None, _) => None,
         };
         let key = key.ok_or(TokenError::UnknownKey)?;
-        if key.scheme != scheme {
-            return Err(TokenError::AlgorithmNotAllowed);
-        }
         let given = text("typ")?;
         let right = match kind {
             Kind::Any => true,
@@ -226,7 +233,20 @@ impl VerifyingKeys {
         if !right {
             return Err(TokenError::WrongType);
         }
-        Ok(&key.key)
+        Ok(key)
+    }
+}
+
+/// How an ID token writes hashes of what came with it: the left half of the hash that its signature uses (OpenID Connect
+/// Core 1.0, 3.1.3.6), SHA-512 for Ed25519.
+#[derive(Debug, Clone, Copy)]
+pub struct HalfHash(Scheme);
+
+impl HalfHash {
+    /// Of an access token or a code, in base64url.
+    pub fn of(self, text: &str) -> String {
+        let digest = digest::digest(self.0.hash(), text.as_bytes());
+        encode(&digest.as_ref()[..digest.as_ref().len() / 2])
     }
 }
 

@@ -1,9 +1,7 @@
 //! The protocol: where the browser is sent, and what a code is exchanged for.
 
 use base::Timestamp;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use crypto::jws::TokenError;
+use crypto::jws::{HalfHash, TokenError};
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
@@ -145,15 +143,13 @@ impl Provider {
             ProviderProtocol::OpenIdConnect { .. } => {
                 let id_token =
                     answer.extra_fields().id_token.as_deref().ok_or(ProviderFault::NotAuthentic)?;
-                let claims = self.id_claims(id_token, now).await?;
-                let digest = crypto::mac::sha256(access_token.as_bytes());
-                let half = URL_SAFE_NO_PAD.encode(&digest[..16]);
-                claims.person(&self.config.client_id, proofs.nonce, &half)
+                let (claims, hash) = self.id_claims(id_token, now).await?;
+                claims.person(&self.config.client_id, proofs.nonce, &hash.of(access_token))
             }
         }
     }
 
-    async fn id_claims(&self, id_token: &str, now: Timestamp) -> Result<IdClaims, ProviderFault> {
+    async fn id_claims(&self, id_token: &str, now: Timestamp) -> Result<(IdClaims, HalfHash), ProviderFault> {
         let metadata = self.remote.metadata(self.issuer(), now).await?;
         let mut unknown = false;
         loop {

@@ -223,6 +223,8 @@ async fn a_file_is_attested_and_anybody_can_check_since_when() {
     let export = ada.get(made["export"].as_str().unwrap()).await.expect(200).text();
     let proof = program.folder().join("proof.jsonl");
     fs::write(&proof, &export).unwrap();
+    assert_eq!(export.lines().count(), 3, "{export}");
+    assert!(!export.contains("\"address\"") && !export.contains("127.0.0.1"), "{export}");
     let leaf = export.lines().nth(1).unwrap();
     let leaf: Value = serde_json::from_str(leaf).unwrap();
     let leaf = base64::engine::general_purpose::STANDARD.decode(leaf["leaf"].as_str().unwrap()).unwrap();
@@ -260,6 +262,12 @@ async fn a_file_is_attested_and_anybody_can_check_since_when() {
     let foreign = expect(&check(&proof, &song, stranger), 1);
     assert!(!foreign.contains("exactly this file"), "{foreign}");
     expect(&check(&proof, &program.folder().join("nothing.wav"), &vkey), 2);
+    // A file that speaks in our name does not.
+    let said = format!("{}: exactly this file was on record at {at}", song.display());
+    let liar = json!({"format": format!("x\n{said}\u{1b}[8m"), "tree_size": 1, "checkpoint": ""});
+    fs::write(&bad, format!("{liar}\n")).unwrap();
+    let answer = expect(&check(&bad, &song, &vkey), 1);
+    assert!(answer.lines().all(|line| !line.starts_with(&said)) && !answer.contains('\u{1b}'), "{answer}");
     let single = program.folder().join("single.tlog-proof");
     fs::write(&single, "").unwrap();
     expect(&check(&single, &song, &vkey), 2);

@@ -22,6 +22,8 @@ use crate::{Change, DbError};
 const TICK: Duration = Duration::from_millis(200);
 /// Frames after which the log is copied into the file and begun anew: about 64 MiB of the usual pages.
 const FULL: i64 = 16 * 1024;
+/// Bytes of a frame of the usual page.
+const FRAME: u64 = 4096 + 24;
 /// How often what was written meanwhile is copied beside the writers, before the committer copies the rest while they wait.
 const ROUNDS: u32 = 8;
 /// A rest of so many frames is small.
@@ -73,7 +75,10 @@ struct Watch {
     /// The frames that were seen last, and since when.
     frames: i64,
     since: Instant,
-    emptied: Instant,
+    /// Of the log's file.
+    size: u64,
+    /// When the log was emptied last.
+    empty: Instant,
     copier: Option<Connection>,
 }
 
@@ -85,43 +90,52 @@ impl Watch {
             orders,
             frames: 0,
             since: Instant::now(),
-            emptied: Instant::now(),
+            size: 0,
+            empty: Instant::now(),
             copier: None,
         }
     }
 
-    fn log(&mut self) {
-        if let Err(error) = self.look() {
-            tracing::warn!(%error, "copying the write-ahead log failed");
-        }
-    }
-
     /// Copies most of a full log beside the writers, then asks the committer to copy the little rest and to begin the log
-    /// anew, which needs the writer for a moment.
-    fn look(&mut self) -> Result<(), DbError> {
-        if std::fs::metadata(&self.wal).map_or(0, |data| data.len()) == 0 {
-            return Ok(());
+    /// anew, which needs the writer for a moment. One that may hold what was deleted for too long is emptied.
+    fn log(&mut self) {
+        let size = std::fs::metadata(&self.wal).map_or(0, |data| data.len());
+        // It never shrinks but by being emptied.
+        if size == 0 || size < self.size {
+            (self.frames, self.since, self.empty) = (0, Instant::now(), Instant::now());
         }
-        let Log { frames, .. } = self.checkpoint("PRAGMA wal_checkpoint(NOOP)")?;
+        self.size = size;
+        if size == 0 {
+            return;
+        }
+        let frames = match self.checkpoint("PRAGMA wal_checkpoint(NOOP)") {
+            Ok(log) => log.frames,
+            // What cannot be measured is full if its file is large.
+            Err(error) => {
+                tracing::debug!(%error, "the write-ahead log cannot be measured");
+                self.copier = None;
+                i64::try_from(size / FRAME).unwrap_or(FULL)
+            }
+        };
         if frames != self.frames {
             (self.frames, self.since) = (frames, Instant::now());
         }
-        let idle = self.since.elapsed() >= IDLE;
-        if frames < FULL && !idle {
-            return Ok(());
+        let empty = self.since.elapsed() >= IDLE || self.empty.elapsed() >= EMPTIED_EVERY;
+        if frames < FULL && !empty {
+            return;
         }
-        let copied = self.copy_most();
-        let empty = idle || self.emptied.elapsed() >= EMPTIED_EVERY;
+        if let Err(error) = self.copy_most() {
+            tracing::warn!(%error, "copying the write-ahead log failed");
+        }
         match self.orders.try_send(if empty { Order::Empty } else { Order::Restart }) {
-            Ok(()) if empty => (self.emptied, self.since) = (Instant::now(), Instant::now()),
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 tracing::debug!("the committer has enough to do; the log is emptied later");
             }
-            // The database is being closed.
-            Err(TrySendError::Disconnected(_)) => {}
+            Err(TrySendError::Disconnected(_)) => {
+                tracing::error!("the committer is gone; the log is not emptied any more");
+            }
         }
-        copied
     }
 
     /// Copies until little is left. SQLite flushes the file only after a copy that has caught up with the writers; without

@@ -134,11 +134,15 @@ async fn a_full_log_begins_anew_and_an_idle_one_is_emptied() {
     let log = super::keeper::wal_path(&folder.path().join("full.db"));
     let size = || std::fs::metadata(&log).unwrap().len();
     let text = "x".repeat(8 * MIB);
+    let mut before = 0;
     for number in 0..24 {
         let mut tx = db.begin().await.unwrap();
         tx.execute(&FILL, params![[number; 16], text.as_str()]).unwrap();
         tx.commit(Default::default(), None).await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        // Its file is not cut while it is busy.
+        assert!(size() >= before, "{} after {before}", size());
+        before = size();
     }
     // It would have 192 MiB.
     let largest = size();
