@@ -154,7 +154,7 @@ impl Check {
         if self.found.faults.len() == MAX_FAULTS {
             self.found.more += 1;
         } else {
-            self.found.faults.push(ExportFault { line: self.line, index, word, text: text.into() });
+            self.found.faults.push(ExportFault { line: self.line, index, word, text });
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A key has one algorithm; the token's `alg` must agree with it and never chooses it. The header may hold
 //! `alg`, `typ` and `kid`, nothing else: no embedded or linked keys, no `crit`, no `b64`. We sign with an [`Algorithm`];
-//! what other issuers sign may be of any asymmetric [`Scheme`] of RFC 7518. Shared secrets verify nothing.
+//! what other issuers sign may be of any asymmetric scheme of RFC 7518. Shared secrets verify nothing.
 
 mod jwk;
 mod key;
