@@ -17,7 +17,7 @@ use crate::gap::{Cause, Losses};
 use crate::log::Next;
 use crate::outbox::{self, Keyless, When};
 use crate::packed::Packer;
-use crate::{AuditError, LogSettings, Outcome, Record, TreeHead, log};
+use crate::{AuditError, LogSettings, Outcome, Record, TRAFFIC_QUEUE, TreeHead, log};
 
 /// Events of one transaction at most if somebody waits for it. Not more, because on SQLite everybody else who writes waits
 /// for it, too.
@@ -373,10 +373,10 @@ impl Core {
         Ok(outbox::seal_in(&mut tx, &self.keys, &self.entropy, record, id, Keyless::Withhold).await?)
     }
 
-    /// Lets whoever waits for this core have it now: a batch is work of milliseconds, and so long the scheduler would keep
-    /// a request waiting. Under pressure not even that, or the queue would never get shorter.
+    /// Lets whoever waits for this core have it now: a batch is work of milliseconds, and so long the system's scheduler
+    /// would keep a request waiting. Not while the queue fills, or records would be lost.
     pub(crate) fn give_way(&self) {
-        if !self.log.pressure.lasts() {
+        if self.log.unwritten() < TRAFFIC_QUEUE as u64 / 2 {
             std::thread::yield_now();
         }
     }

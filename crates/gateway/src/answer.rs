@@ -14,6 +14,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::busy_poll::InFlight;
 use crate::connection::{Malformed, Talk};
 use crate::handler::Handler;
 use crate::patience::Impatient;
@@ -38,7 +39,7 @@ impl<H: Handler> Desk<H> {
         request: Request<Incoming>,
     ) -> Response<Answer> {
         let malformed = talk.call();
-        let counted = Counted(talk);
+        let counted = Counted(talk, InFlight::begin());
         match malformed {
             Some(malformed) => Answer::new(self.refuse(on, malformed), counted),
             None => {
@@ -61,7 +62,7 @@ impl<H: Handler> Desk<H> {
         mut request: Request<Incoming>,
     ) -> Response<Answer> {
         talk.deliver();
-        let counted = Counted(talk);
+        let counted = Counted(talk, InFlight::begin());
         match check_http2(&mut request, &self.limits) {
             Err(malformed) => Answer::new(self.refuse(on, malformed), counted),
             Ok(()) => self.serve(on, counted, request).await.map(|answer| self.not_for_ever(answer)),
@@ -157,7 +158,7 @@ fn check_http2(request: &mut Request<Incoming>, limits: &Limits) -> Result<(), M
 }
 
 /// Counts a request as in flight until dropped.
-struct Counted(Arc<Talk>);
+struct Counted(Arc<Talk>, InFlight);
 
 impl Drop for Counted {
     fn drop(&mut self) {

@@ -11,7 +11,7 @@ use std::thread;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::Shutdown;
+use crate::{Shutdown, busy_poll};
 
 thread_local! {
     static LANE: Cell<usize> = const { Cell::new(0) };
@@ -69,6 +69,7 @@ impl Lanes {
 }
 
 async fn carry(mut tasks: UnboundedReceiver<Task>, shutdown: Shutdown) {
+    tokio::spawn(busy_poll::stay_awake());
     while let Some(task) = tasks.recv().await {
         tokio::spawn(task);
     }

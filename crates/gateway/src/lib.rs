@@ -20,6 +20,7 @@
 //! certificates) nor the environment.
 
 mod answer;
+mod busy_poll;
 mod connection;
 pub mod example;
 mod fields;

@@ -119,6 +119,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Traffic records that are not durable yet.
+    pub(crate) fn unwritten(&self) -> u64 {
+        self.queued.load(Ordering::SeqCst).saturating_sub(self.handled.load(Ordering::SeqCst))
+    }
+
     pub(crate) fn new(entropy: &Entropy) -> Self {
         Self {
             me: entropy.bytes(),

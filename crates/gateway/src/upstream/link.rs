@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use parking_lot::Mutex;
 
-use crate::lanes;
+use crate::{busy_poll, lanes};
 
 use super::connect::UpstreamStream;
 use super::upload::Upload;
@@ -55,6 +55,7 @@ impl Link {
 
     /// Sends a request and gives the head of its response. The body comes as long as this link is driven.
     pub(crate) async fn send(&mut self, request: Request<Upload>) -> hyper::Result<Response<Incoming>> {
+        busy_poll::expect();
         let mut sending = std::pin::pin!(self.sender.send_request(request));
         std::future::poll_fn(|cx| {
             drive(&mut self.connection, &mut self.ended, cx);

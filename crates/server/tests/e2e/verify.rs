@@ -261,6 +261,13 @@ async fn a_file_is_attested_and_anybody_can_check_since_when() {
     let stranger = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
     let foreign = expect(&check(&proof, &song, stranger), 1);
     assert!(!foreign.contains("exactly this file"), "{foreign}");
+    // Nor do the log's own words count where its key is only a witness's.
+    let arguments = ["audit", "verify", proof.to_str().unwrap(), "--file", song.to_str().unwrap()];
+    let keys = ["--key", stranger, "--witness", &vkey];
+    let witnessed =
+        Command::new(BINARY).args(arguments).args(keys).current_dir(elsewhere.path()).output().unwrap();
+    let witnessed = expect(&witnessed, 1);
+    assert!(witnessed.contains("foreign") && !witnessed.contains("exactly this file"), "{witnessed}");
     expect(&check(&proof, &program.folder().join("nothing.wav"), &vkey), 2);
     // A file that speaks in our name does not.
     let said = format!("{}: exactly this file was on record at {at}", song.display());
