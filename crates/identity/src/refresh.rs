@@ -118,9 +118,10 @@ impl Inner {
         }
         let event = Event::SessionRefreshed { session };
         self.audit.append(&mut tx, &self.record(meta, event).by_account(account)).await?;
-        let pair = self.pair(account, session, &live, successor, refresh_end)?;
         tx.commit().await?;
-        Ok(Use::Next(pair))
+        // Signed only now: on SQLite everybody else who writes waits for the transaction. If it fails, the old token gives
+        // the same successor again.
+        Ok(Use::Next(self.pair(account, session, &live, successor, refresh_end)?))
     }
 
     /// Somebody used this token before, or it is not one.
@@ -153,12 +154,12 @@ impl Inner {
         let row: Option<Row> =
             tx.query_opt(EXPIRY, params![secret_text::hash(successor.expose()), account]).await?;
         let Some(row) = row else { return Ok(Use::Invalid(Some(account))) };
-        let pair = self.pair(account, session, &live, successor, row.get(0)?)?;
+        let refresh_end = row.get(0)?;
         let event = Event::SessionRefreshed { session };
         self.audit.append(&mut tx, &self.record(meta, event).by_account(account)).await?;
         // On SQLite this also waits until the first user's rows are durable, on which this answer builds.
         tx.commit().await?;
-        Ok(Use::Next(pair))
+        Ok(Use::Next(self.pair(account, session, &live, successor, refresh_end)?))
     }
 
     async fn end_family(
