@@ -252,6 +252,8 @@ impl Inner {
                 self.delete_pending(&mut tx, other).await?;
             }
         }
+        // Also the links of attempts that gave way to this one.
+        self.void_codes(&mut tx, CodePurpose::Verify, id).await?;
         // Who follows the link holds the mailbox: the first sign-in has something to be compared with.
         self.learn_from(&mut tx, id, meta).await?;
         self.audit.append(&mut tx, &self.record(meta, Event::AccountVerified {}).by_account(id)).await?;

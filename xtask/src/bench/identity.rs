@@ -27,7 +27,6 @@ const MEMORY: &str = "/dev/shm";
 pub(crate) fn measure(report: &mut Report, effort: &Effort) -> Result<()> {
     super::programs()?;
     flood(report, effort.seconds)?;
-    refreshing(report, effort.seconds)?;
     report.run("fortissimo-identity", "tokens", &[])?;
     report.run("fortissimo-identity", "indistinguishable", &[])
 }
@@ -66,7 +65,9 @@ fn at_rest() {
 }
 
 /// The refresh grant with rotation, one ES256 signature each, by whoever comes first to 32 connections.
-fn refreshing(report: &mut Report, seconds: u32) -> Result<()> {
+pub(super) fn refreshing(report: &mut Report, effort: &Effort) -> Result<()> {
+    super::programs()?;
+    let seconds = effort.seconds;
     let modules = tools::prepare_all()?.node_modules;
     let durable = Fortissimo::start(None, peers::WIDE_LIMITS)?;
     durable.signed_in()?;

@@ -32,6 +32,7 @@ type Part = fn(&mut Report, &Effort) -> Result<()>;
 const PARTS: &[(&str, Part)] = &[
     ("gateway", gateway),
     ("identity", identity::measure),
+    ("refresh", identity::refreshing),
     ("audit", audit::measure),
     ("search", audit::search),
     ("access", access),
