@@ -118,7 +118,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/auth/passkeys/register/finish", own),
         post("/auth/passkeys/upgrade/start", own),
         post("/auth/passkeys/upgrade/finish", own),
-        post("/auth/passkeys/login/start", open).rate(RateClass::SignIn),
+        post("/auth/passkeys/login/start", open),
         post("/auth/passkeys/login/finish", open).rate(RateClass::SignIn),
         post("/auth/passkeys/reauthenticate/start", own),
         post("/auth/passkeys/reauthenticate/finish", own).rate(RateClass::SignIn),

@@ -76,8 +76,10 @@ pub use place::Place;
 pub use record::{Outcome, Record, RequestInfo};
 pub use threat::{Threat, ThreatLevel};
 
-/// Traffic records that may wait.
-const TRAFFIC_QUEUE: usize = 8_192;
+/// Traffic records that may wait: those of more than half a second at full load, so that a disk which pauses costs none.
+const TRAFFIC_QUEUE: usize = 32_768;
+/// So many that wait mean that requests keep the cores from whoever seals and stores their records.
+const BEHIND: usize = 6_144;
 /// Durable records that may wait; each has a caller that waits with it.
 const DURABLE_QUEUE: usize = 1_024;
 /// How long a caller waits for durability at most.
@@ -194,7 +196,7 @@ impl Audit {
         let id = Id::at(record.at, &core.entropy);
         let next = outbox::seal_in(tx, &core.keys, &core.entropy, record, id, Keyless::Refuse).await?;
         outbox::insert(tx, Packer::of(&next.event), outbox::When::Next).await?;
-        core.log.wanted.notify_one();
+        core.log.coming.notify_one();
         Ok(id)
     }
 
@@ -205,7 +207,7 @@ impl Audit {
             "critical events are appended to their change or recorded durably"
         );
         let core = &self.0.core;
-        if self.0.traffic.capacity() < TRAFFIC_QUEUE / 4 {
+        if self.0.traffic.capacity() < TRAFFIC_QUEUE - BEHIND {
             // Whoever seals and stores is behind: it may have this core for a moment, before anything is lost.
             std::thread::yield_now();
         }

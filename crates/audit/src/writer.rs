@@ -17,7 +17,7 @@ use crate::gap::{Cause, Losses};
 use crate::log::Next;
 use crate::outbox::{self, Keyless, When};
 use crate::packed::Packer;
-use crate::{AuditError, LogSettings, Outcome, Record, TRAFFIC_QUEUE, TreeHead, log};
+use crate::{AuditError, LogSettings, Outcome, Record, TreeHead, log};
 
 /// Events of one transaction at most if somebody waits for it. Not more, because on SQLite everybody else who writes waits
 /// for it, too.
@@ -34,8 +34,10 @@ const COMPANY: Duration = Duration::from_micros(400);
 const RETRY: Duration = Duration::from_secs(1);
 /// Sealing takes some microseconds a record; other tasks get their turn after so many.
 const SEALED_AT_ONCE: usize = 64;
-/// Requests get theirs after so many.
+/// Requests get theirs after so many,
 const GIVE_WAY: usize = 8;
+/// unless so many records wait.
+const FILLS: u64 = 4_096;
 
 /// An event whose caller waits until it is durable.
 pub(crate) struct Durable {
@@ -376,7 +378,7 @@ impl Core {
     /// Lets whoever waits for this core have it now: a batch is work of milliseconds, and so long the system's scheduler
     /// would keep a request waiting. Not while the queue fills, or records would be lost.
     pub(crate) fn give_way(&self) {
-        if self.log.unwritten() < TRAFFIC_QUEUE as u64 / 2 {
+        if self.log.unwritten() < FILLS {
             std::thread::yield_now();
         }
     }

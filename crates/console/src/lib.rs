@@ -95,7 +95,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/account/sign-in/code", "public").rate(RateClass::Registration),
         post("/account/sign-out", own),
         post("/account/language", "public"),
-        post("/account/passkeys/start", "public").rate(RateClass::SignIn),
+        // Every view of the sign-in page begins one; only an answer is an attempt.
+        post("/account/passkeys/start", "public"),
         post("/account/passkeys/sign-in", "public").rate(RateClass::SignIn),
         post("/account/security/passkeys/start", own),
         post("/account/security/passkeys", own),

@@ -303,8 +303,7 @@ impl Inner {
         let refresh = match &cookie {
             Some(_) => None,
             None => {
-                let token = secret_text::encode(crate::refresh::PREFIX, &self.entropy.bytes());
-                let end = self.insert_refresh(&mut tx, &token, id, session, session_end).await?;
+                let (token, end) = self.first_refresh(&mut tx, id, session, session_end).await?;
                 Some((token, end, self.access_token(id, session, wish.audience, session_end)?))
             }
         };

@@ -133,7 +133,7 @@ async fn checked_by_a_service(house: &House, algorithm: Algorithm) {
     let issued = invite(house, &ada, BOTH, 1).await;
     let token = issued.token.expose();
     let jwks = serde_json::from_slice(&house.keys.jwks()).unwrap();
-    let published = VerifyingKeys::from_jwks(&jwks).unwrap();
+    let published = VerifyingKeys::from_jwks(&jwks, |_| ()).unwrap();
     let signer = house.keys.signer(KeyUse::Collaboration);
     assert_eq!(signer.algorithm(), algorithm);
     let expected = Expected {

@@ -114,6 +114,8 @@ pub(crate) struct State {
     pub(crate) problems: Mutex<BTreeMap<String, String>>,
     /// Rung when somebody waits for the sequencer.
     pub(crate) wanted: Notify,
+    /// Rung when an event comes with a transaction that is not stored yet.
+    pub(crate) coming: Notify,
     /// Whether the log has to wait for requests.
     pub(crate) pressure: Pressure,
 }
@@ -137,6 +139,7 @@ impl State {
             failure: Mutex::new(None),
             problems: Mutex::new(BTreeMap::new()),
             wanted: Notify::new(),
+            coming: Notify::new(),
             pressure: Pressure::default(),
         }
     }

@@ -28,6 +28,12 @@ const POLL: Duration = Duration::from_millis(50);
 /// How often, and how many times, after somebody said that an event comes with a transaction that is not stored yet.
 const SOON: Duration = Duration::from_millis(4);
 const SOON_LOOKS: u32 = 12;
+/// How long events gather after a small batch: what a batch costs at all is then shared by more of them. Nobody who waits
+/// for the log waits for that.
+const GATHER: Duration = Duration::from_millis(20);
+/// A batch is small below both, and then it was all that waited.
+const SMALL: usize = BATCH / 2;
+const SMALL_BYTES: usize = 65_536;
 /// How long a leader may stand still while events wait, before another node steps in.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long a batch may wait for the flush of somebody who is in a hurry: what it moves is durable already.
@@ -64,6 +70,8 @@ sql! {
 pub(crate) enum Step {
     /// The tree grew, or another node was faster: look again at once.
     Again,
+    /// The tree grew by the little that waited.
+    Caught,
     /// Nothing waits, or another node leads.
     Rest,
 }
@@ -73,6 +81,8 @@ pub(crate) struct Sequencer {
     core: Arc<Core>,
     /// The size at which another leader was seen to stand still, and since when.
     still: Option<(u64, Instant)>,
+    /// Until when only what was put off is taken.
+    gathers: Option<Instant>,
     /// When something that was put off was taken last.
     caught_up: Option<Instant>,
     /// Since when everything is taken, to end with it.
@@ -97,6 +107,11 @@ pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>)
                 tokio::task::yield_now().await;
                 continue;
             }
+            Ok(Step::Caught) => {
+                sequencer.gathers = sequencer.ending.is_none().then(|| Instant::now() + GATHER);
+                tokio::task::yield_now().await;
+                continue;
+            }
             Ok(Step::Rest) if soon > 0 => SOON,
             Ok(Step::Rest) => POLL,
             Err(_) => RETRY,
@@ -104,12 +119,15 @@ pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>)
         if sequencer.ending.is_some() {
             break;
         }
+        let gathers = sequencer.gathers.take();
         tokio::select! {
             // Events that wait and nobody takes are for the next process.
             _ = &mut writer_done => sequencer.ending = Some(Instant::now()),
-            () = core.written.notified() => {}
             () = core.log.wanted.notified() => soon = SOON_LOOKS,
-            () = tokio::time::sleep(pause) => soon = soon.saturating_sub(1),
+            () = tokio::time::sleep_until(gathers.unwrap_or_else(Instant::now)), if gathers.is_some() => {}
+            () = core.written.notified(), if gathers.is_none() => {}
+            () = core.log.coming.notified(), if gathers.is_none() => soon = SOON_LOOKS,
+            () = tokio::time::sleep(pause), if gathers.is_none() => soon = soon.saturating_sub(1),
         }
     }
     sequencer.leave().await;
@@ -120,6 +138,7 @@ impl Sequencer {
         Self {
             core,
             still: None,
+            gathers: None,
             caught_up: None,
             ending: None,
             #[cfg(test)]
@@ -160,7 +179,9 @@ impl Sequencer {
             if put_off {
                 self.core.log.pressure.over();
             }
-            rows = tx.query(WAITING, params![]).await?;
+            if self.gathers.is_none_or(|until| until <= Instant::now()) {
+                rows = tx.query(WAITING, params![]).await?;
+            }
             put_off = rows.is_empty() && !self.is_held_back();
             if put_off {
                 rows = tx.query(PUT_OFF, params![]).await?;
@@ -179,7 +200,7 @@ impl Sequencer {
             return Ok(Step::Rest);
         }
 
-        let Batch { seqs, mut events, unreadable } = batch(&rows)?;
+        let Batch { seqs, mut events, bytes, unreadable } = batch(&rows)?;
         if unreadable > 0 {
             events.push(self.tell_of(unreadable).await?);
         }
@@ -197,7 +218,8 @@ impl Sequencer {
         if put_off {
             self.core.log.pressure.caught_up(events.len());
         }
-        Ok(taken)
+        let small = !put_off && events.len() < SMALL && bytes < SMALL_BYTES;
+        Ok(if taken && small { Step::Caught } else { Step::Again })
     }
 
     /// Whether requests need the time that it takes to write down what was put off.
@@ -224,8 +246,8 @@ impl Sequencer {
         }
     }
 
-    /// Moves rows of the outbox into the log; nothing of it if another node took them or moved the tree.
-    async fn take(&self, seqs: &[i64], batch: &[Next]) -> Result<Step, AuditError> {
+    /// Moves rows of the outbox into the log; `false`, and nothing of it, if another node took them or moved the tree.
+    async fn take(&self, seqs: &[i64], batch: &[Next]) -> Result<bool, AuditError> {
         let core = &self.core;
         let batch: Vec<&Next> = batch.iter().collect();
         let origin = self.origin().await?;
@@ -248,14 +270,14 @@ impl Sequencer {
             tx.execute(TAKE, params![numbers]).await?
         };
         if taken != seqs.len() as u64 {
-            return Ok(Step::Again);
+            return Ok(false);
         }
         let grown = match &batch[..] {
             // Everything was in the log already.
             [] => None,
             batch => match extend(core, &mut tx, origin, batch).await? {
                 Some(grown) => Some(grown),
-                None => return Ok(Step::Again),
+                None => return Ok(false),
             },
         };
         cut!(core, BeforeCommit);
@@ -264,7 +286,7 @@ impl Sequencer {
         if let Some(head) = grown {
             core.publish(&head);
         }
-        Ok(Step::Again)
+        Ok(true)
     }
 
     /// The event that tells of rows that could not be read: they are taken out, so that they do not stop the log for ever.
@@ -333,15 +355,17 @@ impl Sequencer {
 struct Batch {
     seqs: Vec<i64>,
     events: Vec<Next>,
+    bytes: usize,
     /// Rows that hold nothing readable.
     unreadable: u64,
 }
 
 fn batch(rows: &[Row]) -> Result<Batch, AuditError> {
-    let mut batch = Batch { seqs: Vec::new(), events: Vec::with_capacity(BATCH), unreadable: 0 };
+    let mut batch = Batch { seqs: Vec::new(), events: Vec::with_capacity(BATCH), bytes: 0, unreadable: 0 };
     for row in rows {
         let (seq, packed): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
         batch.seqs.push(seq);
+        batch.bytes += packed.len();
         match growth::read(&packed) {
             Ok(events) => batch.events.extend(events),
             Err(growth::Unreadable) => batch.unreadable += 1,

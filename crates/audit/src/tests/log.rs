@@ -179,7 +179,7 @@ async fn of_two_sequencers_at_once_one_gets_through() {
             (one.usurps, two.usurps) = (true, true);
             let (first, second) = tokio::join!(one.step(), two.step());
             assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
-            while one.step().await.unwrap() == Step::Again {}
+            while one.step().await.unwrap() != Step::Rest {}
         }
         let reborn =
             Audit::start(house.db.clone(), house.keys.clone(), house.clock.clone(), house.entropy.clone());

@@ -41,7 +41,7 @@ fn what_a_key_signs_its_public_half_verifies() {
         let token = key.sign("at+jwt", &claims());
         assert!(token.len() < 1024);
         let jwks = json!({ "keys": [key.public_jwk()] });
-        for keys in [VerifyingKeys::of([&key]), VerifyingKeys::from_jwks(&jwks).unwrap()] {
+        for keys in [VerifyingKeys::of([&key]), VerifyingKeys::from_jwks(&jwks, |_| ()).unwrap()] {
             assert_eq!(keys.verify::<Claims>(&token, &EXPECTED), Ok(claims()));
         }
         let again = SigningKey::from_pkcs8(algorithm, &pkcs8).unwrap();
@@ -62,7 +62,7 @@ fn thumbprints_match_the_rfcs() {
         (rsa, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"),
         (ed, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"),
     ] {
-        let keys = VerifyingKeys::from_jwks(&json!({ "keys": [jwk] })).unwrap();
+        let keys = VerifyingKeys::from_jwks(&json!({ "keys": [jwk] }), |_| ()).unwrap();
         assert_eq!(keys.kids().collect::<Vec<_>>(), [thumbprint]);
     }
 }
@@ -73,7 +73,7 @@ fn key_sets_leave_out_what_they_cannot_use_and_refuse_what_is_wrong() {
     let with = |name: &str, value: Value| {
         let mut changed = jwk.clone();
         changed[name] = value;
-        VerifyingKeys::from_jwks(&json!({ "keys": [changed] })).map(|keys| keys.kids().count())
+        VerifyingKeys::from_jwks(&json!({ "keys": [changed] }), |_| ()).map(|keys| keys.kids().count())
     };
     for (name, value) in [
         ("use", json!("enc")),
@@ -99,16 +99,30 @@ fn key_sets_leave_out_what_they_cannot_use_and_refuse_what_is_wrong() {
     let small = json!({ "kty": "RSA", "e": "AQAB", "n": crate::compact::encode(&[0xC1; 128]) });
     let forgiving = json!({ "kty": "RSA", "e": "Aw", "n": crate::compact::encode(&[0xC1; 256]) });
     for set in [
-        json!({ "keys": [jwk, jwk] }),
         json!({ "keys": vec![&jwk; 65] }),
         json!({ "keys": {} }),
         json!([jwk]),
         json!({ "keys": [small] }),
         json!({ "keys": [forgiving] }),
     ] {
-        assert!(VerifyingKeys::from_jwks(&set).is_err());
+        assert!(VerifyingKeys::from_jwks(&set, |_| ()).is_err());
     }
-    assert!(VerifyingKeys::from_jwks(&json!({ "keys": [] })).is_ok());
+    assert!(VerifyingKeys::from_jwks(&json!({ "keys": [] }), |_| ()).is_ok());
+    // One that is broken does not take the sound ones with it.
+    let (mut private, mut told) = (SigningKey::generate(Algorithm::EdDSA).0.public_jwk(), Vec::new());
+    private["d"] = json!("AAAA");
+    let set = json!({ "keys": [private, small, jwk, jwk, forgiving] });
+    let keys = VerifyingKeys::from_jwks(&set, |fault| told.push(fault.0)).unwrap();
+    assert_eq!(keys.kids().collect::<Vec<_>>(), [jwk["kid"].as_str().unwrap()]);
+    assert_eq!(
+        told,
+        [
+            "it holds private parts",
+            "the RSA modulus has not 2048 to 8192 bits",
+            "two keys have the same id and algorithm",
+            "the RSA exponent is not an odd number of 65537 or more"
+        ]
+    );
 }
 
 #[test]
@@ -206,7 +220,7 @@ fn wycheproof_signatures() {
     for group in set["testGroups"].as_array().unwrap() {
         // Groups of shared keys have no public half; nothing may verify under them.
         let jwk = group.get("public").unwrap_or(&group["private"]);
-        let keys = VerifyingKeys::from_jwks(&json!({ "keys": [jwk] }));
+        let keys = VerifyingKeys::from_jwks(&json!({ "keys": [jwk] }), |_| ());
         let keys = keys.unwrap_or_else(|_| VerifyingKeys::of([]));
         for test in group["tests"].as_array().unwrap() {
             let id = &test["tcId"];
@@ -241,7 +255,7 @@ fn wycheproof_keys() {
             if test["result"] != "invalid" {
                 continue;
             }
-            let Ok(keys) = VerifyingKeys::from_jwks(public) else {
+            let Ok(keys) = VerifyingKeys::from_jwks(public, |_| ()) else {
                 refused += 1;
                 continue;
             };
@@ -270,7 +284,7 @@ fn id_tokens_of_others_may_use_another_curve_and_name_no_key() {
     // A key of ours with the same id: the algorithm tells them apart, and neither takes the other's tokens.
     let mut same = key().public_jwk();
     same["kid"] = json!("k");
-    let keys = VerifyingKeys::from_jwks(&json!({ "keys": [same, jwk] })).unwrap();
+    let keys = VerifyingKeys::from_jwks(&json!({ "keys": [same, jwk] }), |_| ()).unwrap();
     let check = |token: &str| {
         keys.verify_id_token::<Claims>(
             token,

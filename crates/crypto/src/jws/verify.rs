@@ -96,24 +96,33 @@ pub enum TokenError {
 }
 
 impl VerifyingKeys {
-    /// From a JWK set (RFC 7517). Keys for other uses or of other kinds are left out; a key without `kid`
-    /// goes by its thumbprint.
+    /// From a JWK set (RFC 7517). Keys for other uses or of other kinds are left out, and so is a broken one, of which
+    /// `left_out` is told: private parts, a weak or impossible key, the same id and algorithm as one before it. A key
+    /// without `kid` goes by its thumbprint.
     ///
     /// # Errors
-    /// If it is no JWK set, has more than 64 keys, two of the same id and algorithm, private parts, or a key of a
-    /// supported kind that is broken.
-    pub fn from_jwks(jwks: &Value) -> Result<Self, InvalidKey> {
+    /// If it is no JWK set or has more than 64 keys; the first fault if nothing is left because of it.
+    pub fn from_jwks(jwks: &Value, mut left_out: impl FnMut(InvalidKey)) -> Result<Self, InvalidKey> {
         let set = jwks.get("keys").and_then(Value::as_array).ok_or(InvalidKey("it is not a JWK set"))?;
         if set.len() > MAX_KEYS {
             return Err(InvalidKey("there are more than 64 keys"));
         }
         let mut keys = Self { keys: Vec::with_capacity(set.len()) };
+        let mut first = None;
         for jwk in set {
-            if let Some((kid, public)) = PublicJwk::read(jwk)? {
-                keys.add(kid.unwrap_or_else(|| public.thumbprint()), &public)?;
+            let added = PublicJwk::read(jwk).and_then(|read| match read {
+                Some((kid, public)) => keys.add(kid.unwrap_or_else(|| public.thumbprint()), &public),
+                None => Ok(()),
+            });
+            if let Err(fault) = added {
+                first.get_or_insert(fault);
+                left_out(fault);
             }
         }
-        Ok(keys)
+        match first {
+            Some(fault) if keys.keys.is_empty() => Err(fault),
+            _ => Ok(keys),
+        }
     }
 
     /// The public halves of signing keys.

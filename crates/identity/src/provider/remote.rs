@@ -101,7 +101,8 @@ impl Remote {
             return Ok(Arc::clone(known));
         }
         let jwks: Value = self.get(&metadata.jwks_uri, None).await?;
-        let keys = Arc::new(VerifyingKeys::from_jwks(&jwks).map_err(|error| {
+        let told = |fault| tracing::warn!(issuer = metadata.issuer, %fault, "a provider's key is left out");
+        let keys = Arc::new(VerifyingKeys::from_jwks(&jwks, told).map_err(|error| {
             tracing::warn!(issuer = metadata.issuer, %error, "a provider's keys are not usable");
             ProviderFault::Unavailable
         })?);

@@ -11,7 +11,7 @@ use crate::house::{DAY, HOUR, House, MINUTE, OTHER_PASSWORD, PASSWORD, credentia
 store::sql! {
     /// Rows of somebody that erasure must not leave; the tombstone is one of its own.
     LEFT = "SELECT (SELECT count(*) FROM session WHERE account_id = $1) \
-        + (SELECT count(*) FROM refresh_token WHERE account_id = $1) + (SELECT count(*) FROM mail WHERE account_id = $1) \
+        + (SELECT count(*) FROM refresh_family WHERE account_id = $1) + (SELECT count(*) FROM mail WHERE account_id = $1) \
         + (SELECT count(*) FROM factor WHERE account_id = $1) + (SELECT count(*) FROM recovery_code WHERE account_id = $1) \
         + (SELECT count(*) FROM known_device WHERE account_id = $1) \
         + (SELECT count(*) FROM login_history WHERE account_id = $1) \

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
+use base::Scope;
 use identity::Error;
 use store::params;
 
 use crate::house::{DAY, House, SECOND};
 
 store::sql! {
-    TOKENS = "SELECT count(*) FROM refresh_token WHERE account_id = $1";
+    FAMILIES = "SELECT count(*) FROM refresh_family WHERE account_id = $1";
     LIVE = "SELECT count(*) FROM session WHERE account_id = $1 AND revoked_at IS NULL";
 }
 
@@ -32,7 +33,7 @@ async fn fifty_uses_at_once_give_one_successor_and_no_sign_out() {
             access.push(pair);
         }
         assert_eq!(successors.len(), 1);
-        assert_eq!(house.count(TOKENS, params![ada]).await, 2);
+        assert_eq!(house.count(FAMILIES, params![ada]).await, 1);
         assert_eq!(house.count(LIVE, params![ada]).await, 1);
         for pair in &access {
             house.caller(pair).await.unwrap();
@@ -81,9 +82,9 @@ async fn tokens_end_unused_and_wrong_ones_are_refused() {
         house.account("ada").await;
         let pair = house.sign_in("ada").await;
         let token = pair.refresh_token.expose();
-        let tampered = format!("{}{}", &token[..46], if token.ends_with('A') { 'B' } else { 'A' });
         let access = pair.access_token.expose().clone();
-        for wrong in ["", "ftr_", &tampered, &access, "ftr_ä", &"ftr_x".repeat(10_000)] {
+        let cut = &token[..token.len() - 1];
+        for wrong in ["", "ftr_", cut, &format!("{token}A"), &access, "ftr_ä", &"ftr_x".repeat(10_000)] {
             let result = house.identity.refresh(wrong, &house.meta()).await;
             assert!(matches!(result, Err(Error::InvalidRefreshToken)), "{wrong:.40}");
         }
@@ -92,6 +93,91 @@ async fn tokens_end_unused_and_wrong_ones_are_refused() {
         assert!(matches!(late, Err(Error::InvalidRefreshToken)));
         assert!(house.deliver().await.is_empty(), "an expired token is no alarm");
     }
+}
+
+/// Whoever knows a session's id must not be able to end it: only a token that was issued is an alarm.
+#[tokio::test]
+async fn made_up_tokens_of_a_session_are_refused_and_end_nothing() {
+    for house in House::all().await {
+        house.account("ada").await;
+        let (pair, other) = (house.sign_in("ada").await, house.sign_in("ada").await);
+        let (token, other) = (pair.refresh_token.expose(), other.refresh_token.expose());
+        // One character of each part: session, epoch, secret, tag; then the parts of two sessions together.
+        let mut made_up: Vec<String> = [5, 27, 40, 80]
+            .into_iter()
+            .map(|at| {
+                let mut text = token.clone().into_bytes();
+                text[at] = if text[at] == b'A' { b'B' } else { b'A' };
+                String::from_utf8(text).unwrap()
+            })
+            .collect();
+        made_up.push(format!("{}{}", &token[..24], &other[24..]));
+        made_up.push(format!("ftr_{}", "A".repeat(91)));
+        made_up.push(format!("ftr_{}", "A".repeat(43)));
+        for wrong in &made_up {
+            let result = house.identity.refresh(wrong, &house.meta()).await;
+            assert!(matches!(result, Err(Error::InvalidRefreshToken)), "{wrong}");
+        }
+        house.caller(&pair).await.unwrap();
+        for token in [token, other] {
+            house.identity.refresh(token, &house.meta()).await.expect("nothing was ended");
+        }
+        assert!(house.deliver().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn only_the_last_uses_are_remembered_and_any_older_one_is_an_alarm() {
+    for house in House::all().await {
+        let ada = house.account("ada").await;
+        let first = house.sign_in("ada").await;
+        let mut given = vec![first.refresh_token.expose().clone()];
+        for _ in 0..17 {
+            let last = given.last().unwrap();
+            let pair = house.identity.refresh(last, &house.meta()).await.unwrap();
+            given.push(pair.refresh_token.expose().clone());
+        }
+        // The sixteen before the newest may be repeated, and give what they gave.
+        for (used, successor) in given[1..].iter().zip(&given[2..]) {
+            let again = house.identity.refresh(used, &house.meta()).await.unwrap();
+            assert_eq!(again.refresh_token.expose(), successor);
+        }
+        assert_eq!(house.count(FAMILIES, params![ada]).await, 1);
+        let reused = house.identity.refresh(&given[0], &house.meta()).await;
+        assert!(matches!(reused, Err(Error::RefreshTokenReused)));
+        let newest = house.identity.refresh(given.last().unwrap(), &house.meta()).await;
+        assert!(matches!(newest, Err(Error::InvalidRefreshToken)));
+    }
+}
+
+/// A client that signed in before the update goes on without signing in again.
+#[tokio::test]
+async fn a_token_of_the_earlier_form_is_exchanged_and_its_late_reuse_is_an_alarm() {
+    for house in House::all().await {
+        let ada = house.account("ada").await;
+        let pair = house.sign_in("ada").await;
+        let token = format!("ftr_{}", "e".repeat(43));
+        let hash = crypto::mac::sha256(token.as_bytes());
+        let now = house.clock.now();
+        let mut tx = house.db.begin(Scope::System("test")).await.unwrap();
+        tx.execute(EARLIER, params![hash, ada, pair.session, now, now.plus_ms(DAY)]).await.unwrap();
+        tx.execute(UPDATED, params![pair.session, hash]).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let next = house.identity.refresh(&token, &house.meta()).await.unwrap();
+        let again = house.identity.refresh(&token, &house.meta()).await.unwrap();
+        assert_eq!(next.refresh_token.expose(), again.refresh_token.expose());
+        house.identity.refresh(next.refresh_token.expose(), &house.meta()).await.unwrap();
+        house.clock.advance_ms(10 * SECOND + 1);
+        let reused = house.identity.refresh(&token, &house.meta()).await;
+        assert!(matches!(reused, Err(Error::RefreshTokenReused)));
+    }
+}
+
+store::sql! {
+    EARLIER = "INSERT INTO refresh_token (token_hash, session_id, account_id, created_at, expires_at) \
+        VALUES ($1, $3, $2, $4, $5)";
+    UPDATED = "UPDATE refresh_family SET token_hash = $2 WHERE session_id = $1";
 }
 
 #[tokio::test]
@@ -116,5 +202,5 @@ async fn a_session_that_is_refreshed_lasts_thirty_days_and_no_longer() {
 }
 
 store::sql! {
-    ALL = "SELECT (SELECT count(*) FROM session) + (SELECT count(*) FROM refresh_token)";
+    ALL = "SELECT (SELECT count(*) FROM session) + (SELECT count(*) FROM refresh_family)";
 }

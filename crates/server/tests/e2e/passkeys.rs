@@ -1,7 +1,9 @@
 //! Passkeys over the API, with an authenticator in software that also lies.
 
 use std::process::Command;
+use std::time::Duration;
 
+use serde_json::json;
 use testkit::{Settings, node, node_modules, python};
 
 use crate::{repository, start};
@@ -55,4 +57,17 @@ async fn a_browser_registers_a_passkey_and_signs_in_with_it() {
     .await
     .unwrap();
     assert!(told.is_none_or(|told| told.contains("passkeys complete")));
+}
+
+/// Every view of a sign-in page asks for a passkey. That must not use up what the limit leaves for attempts.
+#[tokio::test]
+async fn to_begin_with_a_passkey_is_no_attempt_to_sign_in() {
+    let program = start(Settings { limits: true, ..Settings::default() });
+    for _ in 0..5 {
+        program.client().post("/auth/passkeys/login/start", json!({})).await.expect(200);
+    }
+    // The tier of whoever is not signed in: five per second.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let wrong = json!({"identifier": "nobody", "password": "violet thunder under the bridge"});
+    program.client().post("/auth/login", wrong).await.problem(401, "wrong-credentials");
 }

@@ -107,7 +107,7 @@ async fn tokens_for_a_configured_audience_are_encrypted_to_its_key() {
     assert_eq!(token.split('.').count(), 5, "a JWE in compact form");
     let signed = crypto::jwe::decrypt(&key, token).unwrap();
     let jwks = program.client().get("/.well-known/jwks.json").await.expect(200).json();
-    let keys = crypto::jws::VerifyingKeys::from_jwks(&jwks).unwrap();
+    let keys = crypto::jws::VerifyingKeys::from_jwks(&jwks, |_| ()).unwrap();
     let expected = crypto::jws::Expected {
         typ: "at+jwt",
         issuer: &format!("http://localhost:{}", program.port),

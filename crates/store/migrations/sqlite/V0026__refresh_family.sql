@@ -1,0 +1,15 @@
+-- One row for each session of a client that keeps tokens, changed in place by every refresh. A token names its session
+-- and proves by itself that it was issued here, so that no list of used ones has to be kept. The
+-- table of tokens of the earlier form gets no new rows; its last ones expire after a week.
+CREATE TABLE refresh_family (
+  session_id BLOB NOT NULL PRIMARY KEY REFERENCES session (session_id) ON DELETE CASCADE,
+  account_id BLOB NOT NULL,
+  -- SHA-256 of the one token that was not used yet.
+  token_hash BLOB NOT NULL CHECK (length(token_hash) = 32),
+  expires_at INTEGER NOT NULL,
+  -- The last uses: hash of the token, time, epoch key of the successor (see identity's `refresh`).
+  uses BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO refresh_family (session_id, account_id, token_hash, expires_at, uses)
+  SELECT session_id, account_id, token_hash, expires_at, X'' FROM refresh_token WHERE used_at IS NULL
+  ORDER BY created_at DESC ON CONFLICT DO NOTHING;
