@@ -7,7 +7,7 @@ use crate::Error;
 
 /// Uses that are remembered. A client that refreshes more often than that within the time of grace cannot repeat the
 /// first of them any more.
-const MOST: usize = 16;
+const MOST: usize = 8;
 /// Bytes of one: hash, milliseconds, number of the epoch key.
 const USE: usize = 32 + 8 + 4;
 

@@ -54,12 +54,8 @@ impl Presented {
     /// table, or its session would not be known.
     pub(super) fn is_genuine(&self, keys: &Keys) -> bool {
         let Self::Named(_, bytes) = self else { return true };
-        let number = u32::from_be_bytes([
-            bytes[SESSION],
-            bytes[SESSION + 1],
-            bytes[SESSION + 2],
-            bytes[SESSION + 3],
-        ]);
+        let number =
+            u32::from_be_bytes([bytes[SESSION], bytes[SESSION + 1], bytes[SESSION + 2], bytes[SESSION + 3]]);
         keys.epoch_number(Purpose::Refresh, number)
             .is_some_and(|epoch| constant_time_eq(&bytes[TAGGED..], &tag(&epoch, &bytes[..TAGGED])))
     }
