@@ -13,6 +13,7 @@
 //! What this crate refuses to do: it sends nothing over a network, it never blocks the request path
 //! on a full queue, and no search goes unrecorded.
 
+mod attest;
 mod checking;
 mod clean;
 mod entry;
@@ -59,6 +60,7 @@ use outbox::Keyless;
 use packed::Packer;
 use writer::{Core, Durable, Inbox};
 
+pub use attest::{Attestation, NoAttestation};
 pub use checking::{ErasedBodies, Fault, FaultPlace, Progress, Report};
 pub use clean::{Agent, Clean, Detail, PathText, Short};
 pub use entry::{Cursor, Entry, Filter, Page, Searcher};
@@ -77,6 +79,7 @@ pub use record::{Outcome, Record, RequestInfo};
 pub use threat::{Threat, ThreatLevel};
 
 /// Traffic records that may wait: those of more than half a second at full load, so that a disk which pauses costs none.
+/// Usually some hundred bytes each; at worst, with the longest paths, 2 KB.
 const TRAFFIC_QUEUE: usize = 32_768;
 /// So many that wait mean that requests keep the cores from whoever seals and stores their records.
 const BEHIND: usize = 6_144;

@@ -48,17 +48,29 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Result
     Ok(render(&visit, StatusCode::OK, &page))
 }
 
-/// GET /account/activity/export: everything about oneself, in the form of `docs/audit-export.md`.
+/// GET /account/activity/export: everything about oneself.
 pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Result<Response, Failure> {
+    hand_out(&console, &visit, Selection::default(), "activity", "/account/activity").await
+}
+
+/// An export of one's own events in the form of `docs/audit-export.md`; who has not given their factors lately is asked for
+/// them and comes back to the page.
+pub(crate) async fn hand_out(
+    console: &Console,
+    visit: &Visit,
+    selection: Selection,
+    name: &str,
+    page: &str,
+) -> Result<Response, Failure> {
     match console.identity.must_be_fresh(visit.account()?).await {
         Ok(()) => {}
         Err(Error::ReauthenticationRequired { .. }) => {
-            return Ok(go("/account/confirm?next=/account/activity"));
+            return Ok(go(&format!("/account/confirm?next={page}")));
         }
         Err(error) => return Err(error.into()),
     }
-    let export = console.audit.export(&oneself(&visit)?, Selection::default()).await?;
-    let name = format!("attachment; filename=\"activity-{}.jsonl\"", export.tree_size());
+    let export = console.audit.export(&oneself(visit)?, selection).await?;
+    let name = format!("attachment; filename=\"{name}-{}.jsonl\"", export.tree_size());
     let lines = stream::try_unfold(export, async |mut export| {
         let chunk = export.next().await.inspect_err(|error| tracing::error!(%error, "an export broke off"));
         Ok::<_, AuditError>(chunk?.map(|chunk| (chunk, export)))
@@ -67,7 +79,7 @@ pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Resu
     Ok((head, Body::from_stream(lines)).into_response())
 }
 
-fn oneself(visit: &Visit) -> Result<Searcher, Failure> {
+pub(crate) fn oneself(visit: &Visit) -> Result<Searcher, Failure> {
     let caller = visit.account()?;
     Ok(Searcher {
         actor: Actor::Account(caller.account),
@@ -117,6 +129,7 @@ fn words(kind: &str) -> Option<(&'static str, &'static str)> {
         "passkey.removed" => ("A passkey was removed", "warn"),
         "api_key.created" => ("An API key was created", "warn"),
         "api_key.revoked" => ("An API key was revoked", "warn"),
+        "work.attested" => ("A file was put on record", "good"),
         "access.offered" => ("Access was offered to somebody", ""),
         "access.granted" => ("Access was given to somebody", ""),
         "access.revoked" => ("Access was taken away", ""),
@@ -143,6 +156,7 @@ fn why(kind: &str, details: &serde_json::Value, translate: impl Fn(&'static str)
             let until: String = until.chars().take(16).collect();
             format!("{}, {} {until}: {}", text("resource"), translate("until"), text("reason"))
         }
+        "work.attested" => text("name").to_owned(),
         _ if kind.starts_with("access.") || kind.starts_with("collab.") => text("resource").to_owned(),
         _ => reasons(details, translate),
     }

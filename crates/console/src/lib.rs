@@ -32,6 +32,7 @@ mod teams;
 mod view;
 mod visit;
 mod words;
+mod works;
 
 use access::{Access, Policies, Relations};
 use audit::Audit;
@@ -96,7 +97,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/account/sign-out", own),
         post("/account/language", "public"),
         // Every view of the sign-in page begins one; only an answer is an attempt.
-        post("/account/passkeys/start", "public"),
+        post("/account/passkeys/start", "public").rate(RateClass::Standard),
         post("/account/passkeys/sign-in", "public").rate(RateClass::SignIn),
         post("/account/security/passkeys/start", own),
         post("/account/security/passkeys", own),
@@ -127,6 +128,9 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/account/sign-in-notice", "public").rate(RateClass::SignIn),
         get("/account/activity", own),
         get("/account/activity/export", own).anew(),
+        get("/account/works", own),
+        post("/account/works", own),
+        get("/account/works/{ms}/proof", own).anew(),
         get("/account/forgot", "public"),
         post("/account/forgot", "public").rate(RateClass::Registration),
         get("/account/reset", "public"),
@@ -228,6 +232,8 @@ pub fn router(console: Console) -> Router {
         .route("/account/sign-in-notice", get(notice::form).post(notice::answer))
         .route("/account/activity", get(activity::page))
         .route("/account/activity/export", get(activity::export))
+        .route("/account/works", get(works::page).post(works::attest))
+        .route("/account/works/{ms}/proof", get(works::proof))
         .route("/account/forgot", get(recovery::forgot_form).post(recovery::forgot))
         .route("/account/reset", get(recovery::reset_form).post(recovery::reset))
         .route("/account/password", get(recovery::change_form).post(recovery::change))

@@ -92,6 +92,7 @@ impl Notice {
             "factor-added" => "The app is added; it is asked for at sign-in from now on.",
             "factor-removed" => "The second factor is removed.",
             "key-revoked" => "The key is revoked; it opens nothing any more.",
+            "attested" => "On record. Download the proof, and keep it with the file.",
             "email" => "The new address belongs to your account.",
             "session" => "That session is signed out.",
             "others" => "All other sessions are signed out.",

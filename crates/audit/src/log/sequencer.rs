@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base::{Actor, Id, Scope, Timestamp, kind as ids};
 use store::{Dialect, Row, params, sql};
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::Instant;
 
 use super::extend::{cut, extend};
@@ -103,6 +103,10 @@ pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>)
             Ok(Step::Again) if sequencer.ending.is_some_and(|since| since.elapsed() >= LAST) => break,
             Ok(Step::Again) => {
                 soon = 0;
+                // The end has its time also behind a backlog.
+                if sequencer.ending.is_none() && !matches!(writer_done.try_recv(), Err(TryRecvError::Empty)) {
+                    sequencer.ending = Some(Instant::now());
+                }
                 // Whoever waits for the writer gets a turn between two batches.
                 tokio::task::yield_now().await;
                 continue;

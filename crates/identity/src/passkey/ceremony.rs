@@ -15,6 +15,12 @@ pub(super) const TTL_MS: i64 = 300_000;
 
 store::sql! {
     INSERT = "INSERT INTO passkey_ceremony (ceremony_hash, body_sealed, created_at, expires_at) VALUES ($1, $2, $3, $4)";
+    /// Who begins one clears away some that were never answered: so a flood of them leaves those of a few minutes.
+    CLEAR = sqlite "DELETE FROM passkey_ceremony WHERE ceremony_hash IN
+            (SELECT ceremony_hash FROM passkey_ceremony WHERE expires_at < $1 ORDER BY expires_at LIMIT 4)",
+        postgres "DELETE FROM passkey_ceremony WHERE ceremony_hash IN
+            (SELECT ceremony_hash FROM passkey_ceremony WHERE expires_at < $1 ORDER BY expires_at LIMIT 4
+             FOR UPDATE SKIP LOCKED)";
     /// An answer counts once, right or wrong.
     TAKE = "DELETE FROM passkey_ceremony WHERE ceremony_hash = $1 RETURNING body_sealed, expires_at";
 }
@@ -51,6 +57,7 @@ impl Inner {
         let sealed = self.keys.seal_system(Purpose::Cookie, field(row_of(&hash)), &body);
         let now = self.now();
         let mut tx = self.db.begin(Scope::System("passkey")).await?;
+        tx.execute(CLEAR, params![now]).await?;
         tx.execute(INSERT, params![hash, sealed, now, now.plus_ms(TTL_MS)]).await?;
         tx.commit().await?;
         Ok(name)

@@ -6,19 +6,20 @@ use store::{Row, Tx, params};
 use crate::Error;
 
 /// Uses that are remembered. A client that refreshes more often than that within the time of grace cannot repeat the
-/// first of them any more.
+/// first of them any more; until that time is over it is not taken for a thief either.
 const MOST: usize = 8;
 /// Bytes of one: hash, milliseconds, number of the epoch key.
 const USE: usize = 32 + 8 + 4;
 
 store::sql! {
-    INSERT = "INSERT INTO refresh_family (session_id, account_id, token_hash, expires_at, uses) VALUES ($1, $2, $3, $4, $5)";
+    INSERT = "INSERT INTO refresh_family (session_id, account_id, token_hash, rotation, expires_at, uses) \
+        VALUES ($1, $2, $3, 0, $4, $5)";
     LOAD = "SELECT f.account_id, f.token_hash, f.expires_at, f.uses, s.expires_at, s.last_seen_at, s.audience, \
-        s.revoked_at IS NULL AND s.epoch = a.epoch AND a.status = 'active' \
+        s.revoked_at IS NULL AND s.epoch = a.epoch AND a.status = 'active', f.rotation \
         FROM refresh_family f JOIN session s ON s.session_id = f.session_id JOIN account a ON a.account_id = f.account_id \
         WHERE f.session_id = $1";
     /// Of many at once exactly one changes the row.
-    ROTATE = "UPDATE refresh_family SET token_hash = $4, expires_at = $5, uses = $6 \
+    ROTATE = "UPDATE refresh_family SET token_hash = $4, rotation = $5, expires_at = $6, uses = $7 \
         WHERE session_id = $1 AND account_id = $2 AND token_hash = $3";
 }
 
@@ -27,6 +28,8 @@ pub(super) struct Family {
     pub(super) account: Id<kind::Account>,
     /// Of the unused token.
     hash: [u8; 32],
+    /// How many came before it.
+    pub(super) rotation: u32,
     pub(super) expires_at: Timestamp,
     uses: Vec<Use>,
     pub(super) session_end: Timestamp,
@@ -39,7 +42,7 @@ pub(super) struct Family {
 /// A token that was used, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Use {
-    hash: [u8; 32],
+    pub(super) hash: [u8; 32],
     pub(super) at: Timestamp,
     /// The number of the epoch key that derived its successor.
     pub(super) epoch: u32,
@@ -51,8 +54,15 @@ pub(super) enum Standing {
     Unused,
     /// Used within the time of grace.
     JustUsed(Use),
-    /// Neither: used long ago, or made up.
-    Neither,
+    /// Neither: used long ago, or made up. With whether every use within the time of grace is remembered.
+    Neither { all_remembered: bool },
+}
+
+/// A token that takes the place of the one that was used.
+pub(super) struct Successor {
+    pub(super) hash: [u8; 32],
+    pub(super) rotation: u32,
+    pub(super) expires_at: Timestamp,
 }
 
 impl Family {
@@ -85,6 +95,7 @@ impl Family {
             last_seen_at: row.get(5)?,
             audience: row.get(6)?,
             in_force: row.get(7)?,
+            rotation: row.get(8)?,
         })
     }
 
@@ -92,10 +103,16 @@ impl Family {
         if constant_time_eq(&self.hash, hash) {
             return Standing::Unused;
         }
-        let found = self.uses.iter().find(|used| constant_time_eq(&used.hash, hash));
-        found
-            .filter(|used| now.since_ms(used.at) <= grace_ms)
-            .map_or(Standing::Neither, |used| Standing::JustUsed(*used))
+        let recent = |used: &&Use| used.is_recent(now, grace_ms);
+        match self.uses.iter().filter(recent).find(|used| constant_time_eq(&used.hash, hash)) {
+            Some(used) => Standing::JustUsed(*used),
+            None => Standing::Neither { all_remembered: self.uses.iter().filter(recent).count() < MOST },
+        }
+    }
+
+    /// Whether this is the unused token or one that was used within the time of grace.
+    pub(super) fn knows(&self, hash: &[u8; 32], now: Timestamp, grace_ms: i64) -> bool {
+        !matches!(self.standing(hash, now, grace_ms), Standing::Neither { .. })
     }
 
     /// Puts the successor in the place of the unused token; `false` if somebody else was faster.
@@ -103,21 +120,26 @@ impl Family {
         &self,
         tx: &mut Tx,
         session: Id<kind::Session>,
-        (now, epoch): (Timestamp, u32),
-        (successor, expires_at): ([u8; 32], Timestamp),
+        used: Use,
+        next: &Successor,
         grace_ms: i64,
     ) -> Result<bool, Error> {
         let mut uses: Vec<Use> =
-            self.uses.iter().copied().filter(|used| now.since_ms(used.at) <= grace_ms).collect();
-        uses.push(Use { hash: self.hash, at: now, epoch });
+            self.uses.iter().copied().filter(|past| past.is_recent(used.at, grace_ms)).collect();
+        uses.push(used);
         let kept: Vec<u8> =
             uses[uses.len().saturating_sub(MOST)..].iter().flat_map(|used| used.write()).collect();
-        let values = params![session, self.account, self.hash, successor, expires_at, kept];
+        let values =
+            params![session, self.account, self.hash, next.hash, next.rotation, next.expires_at, kept];
         Ok(tx.execute(ROTATE, values).await? == 1)
     }
 }
 
 impl Use {
+    pub(super) fn is_recent(&self, now: Timestamp, grace_ms: i64) -> bool {
+        now.since_ms(self.at) <= grace_ms
+    }
+
     fn read(bytes: &[u8; USE]) -> Self {
         let (hash, rest) = bytes.split_at(32);
         let (at, epoch) = rest.split_at(8);

@@ -13,7 +13,7 @@ mod token;
 
 use audit::{Event, Outcome};
 use base::{Id, Scope, Secret, Timestamp, kind};
-use keys::Purpose;
+use keys::{EpochKey, Purpose};
 use store::{Change, Tx, params};
 
 use crate::account::Account;
@@ -21,12 +21,12 @@ use crate::error::retry_races;
 use crate::mail::Letter;
 use crate::service::Inner;
 use crate::{Error, Identity, RequestMeta, TokenPair, secret_text};
-use family::{Family, Standing};
+use family::{Family, Standing, Successor, Use as Past};
 use token::Presented;
 
 store::sql! {
     /// A token of the form before.
-    EARLIER = "SELECT session_id FROM refresh_token WHERE token_hash = $1";
+    EARLIER = "SELECT session_id, used_at, successor_epoch FROM refresh_token WHERE token_hash = $1";
     SEEN = "UPDATE session SET last_seen_at = $3 WHERE session_id = $1 AND account_id = $2 AND last_seen_at < $3";
 }
 
@@ -38,6 +38,30 @@ enum Use {
     Invalid(Option<Id<kind::Account>>),
     /// Used again after the grace time; the session was ended just now.
     Reused,
+}
+
+/// A token as it was presented.
+struct Shown<'a> {
+    presented: &'a Presented,
+    text: &'a str,
+    hash: [u8; 32],
+    session: Id<kind::Session>,
+    /// Its use before the update, if it is of the earlier form.
+    before: Option<Past>,
+}
+
+/// What a token is good for.
+enum Verdict {
+    /// It is the unused one; this takes its place.
+    Rotate(Past, Secret<String>),
+    /// It was used just now and gave this.
+    Repeat(Past, Secret<String>),
+    /// Nothing, and no alarm.
+    Refuse,
+    /// Nothing: it was never issued, so it tells nothing of the session that it names.
+    MadeUp,
+    /// Used again after the time of grace.
+    Alarm,
 }
 
 impl Identity {
@@ -89,42 +113,36 @@ impl Inner {
         let hash = secret_text::hash(token);
         let (now, grace_ms) = (self.now(), self.settings.refresh_grace_ms);
         let mut tx = self.db.begin(Scope::System("refresh")).await?;
-        let session = match presented {
-            Presented::Named(session, _) => *session,
+        let (session, before) = match presented {
+            Presented::Named(named) => (named.session, None),
             Presented::Earlier => match tx.query_opt(EARLIER, params![hash]).await? {
-                Some(row) => row.get(0)?,
+                Some(row) => {
+                    let used = row.get::<Option<Timestamp>>(1)?.zip(row.get::<Option<u32>>(2)?);
+                    (row.get(0)?, used.map(|(at, epoch)| Past { hash, at, epoch }))
+                }
                 None => return Ok(Use::Invalid(None)),
             },
         };
+        let shown = Shown { presented, text: token, hash, session, before };
         // Who finds that somebody else was faster finds on the second look what that one left.
         for _ in 0..2 {
             let Some(family) = Family::load(&mut tx, session).await? else { return Ok(Use::Invalid(None)) };
             let account = family.account;
-            let used = match family.standing(&hash, now, grace_ms) {
-                Standing::Unused if family.expires_at <= now => return Ok(Use::Invalid(Some(account))),
-                Standing::Unused => None,
-                Standing::JustUsed(used) => Some(used),
-                Standing::Neither if presented.is_genuine(&self.keys) => {
-                    return self.end_family(tx, account, session, now, meta).await;
-                }
-                // Made up: not worth a word to whom it names.
-                Standing::Neither => return Ok(Use::Invalid(None)),
+            let (used, successor, rotates) = match self.verdict(&family, &shown, now)? {
+                Verdict::Rotate(used, successor) => (used, successor, true),
+                Verdict::Repeat(used, successor) => (used, successor, false),
+                Verdict::Refuse => return Ok(Use::Invalid(Some(account))),
+                Verdict::MadeUp => return Ok(Use::Invalid(None)),
+                Verdict::Alarm => return self.end_family(tx, account, session, now, meta).await,
             };
             if !self.is_live(&family, now) {
                 return Ok(Use::Invalid(Some(account)));
             }
-            let epoch = match used {
-                None => self.keys.epoch(Purpose::Refresh),
-                Some(used) => self
-                    .keys
-                    .epoch_number(Purpose::Refresh, used.epoch)
-                    .ok_or_else(|| Error::internal("the epoch key of a refresh token is gone"))?,
-            };
-            let successor = token::successor(&epoch, session, token);
-            let refresh_end = self.refresh_end(used.map_or(now, |used| used.at), family.session_end);
-            if used.is_none() {
-                let next = (secret_text::hash(successor.expose()), refresh_end);
-                if !family.rotate(&mut tx, session, (now, epoch.number), next, grace_ms).await? {
+            let expires_at = self.refresh_end(used.at, family.session_end);
+            if rotates {
+                let (hash, rotation) = (secret_text::hash(successor.expose()), presented.rotation() + 1);
+                let next = Successor { hash, rotation, expires_at };
+                if !family.rotate(&mut tx, session, used, &next, grace_ms).await? {
                     continue;
                 }
                 self.note_seen(&mut tx, session, &family, now).await?;
@@ -135,9 +153,44 @@ impl Inner {
             tx.commit().await?;
             // Signed only now: on SQLite everybody else who writes waits for the transaction. If it fails, the old token
             // gives the same successor again.
-            return Ok(Use::Next(self.pair(session, &family, successor, refresh_end)?));
+            return Ok(Use::Next(self.pair(session, &family, successor, expires_at)?));
         }
         Err(Error::internal("a refresh token is neither unused nor used"))
+    }
+
+    /// What a token is good for, whether or not its session is still alive.
+    fn verdict(&self, family: &Family, shown: &Shown<'_>, now: Timestamp) -> Result<Verdict, Error> {
+        let Shown { presented, text, hash, session, before } = shown;
+        let grace_ms = self.settings.refresh_grace_ms;
+        let next = |epoch: &EpochKey| token::successor(epoch, *session, presented.rotation() + 1, text);
+        Ok(match family.standing(hash, now, grace_ms) {
+            Standing::Unused if family.expires_at <= now => Verdict::Refuse,
+            Standing::Unused => {
+                let epoch = self.keys.epoch(Purpose::Refresh);
+                Verdict::Rotate(Past { hash: *hash, at: now, epoch: epoch.number }, next(&epoch))
+            }
+            Standing::JustUsed(used) => Verdict::Repeat(used, next(&self.refresh_epoch(used.epoch)?)),
+            Standing::Neither { all_remembered } => match (presented, before) {
+                (Presented::Named(named), _) if !named.is_genuine(&self.keys) => Verdict::MadeUp,
+                // It was used right before the update; the client does not know yet what came of it.
+                (Presented::Earlier, Some(used)) if used.is_recent(now, grace_ms) => {
+                    let next = token::earlier_successor(&self.refresh_epoch(used.epoch)?, text);
+                    let known = family.knows(&secret_text::hash(next.expose()), now, grace_ms);
+                    if known { Verdict::Repeat(*used, next) } else { Verdict::Refuse }
+                }
+                // Later than anything that this database knows: an older copy of it was restored.
+                _ if presented.rotation() > family.rotation => Verdict::Refuse,
+                // So many uses within the time of grace that an honest repeat cannot be told from a late one.
+                _ if !all_remembered => Verdict::Refuse,
+                _ => Verdict::Alarm,
+            },
+        })
+    }
+
+    fn refresh_epoch(&self, number: u32) -> Result<EpochKey, Error> {
+        self.keys
+            .epoch_number(Purpose::Refresh, number)
+            .ok_or_else(|| Error::internal("the epoch key of a refresh token is gone"))
     }
 
     fn is_live(&self, family: &Family, now: Timestamp) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use base::Scope;
+use base64::Engine as _;
 use identity::Error;
 use store::params;
 
@@ -102,8 +103,8 @@ async fn made_up_tokens_of_a_session_are_refused_and_end_nothing() {
         house.account("ada").await;
         let (pair, other) = (house.sign_in("ada").await, house.sign_in("ada").await);
         let (token, other) = (pair.refresh_token.expose(), other.refresh_token.expose());
-        // One character of each part: session, epoch, secret, tag; then the parts of two sessions together.
-        let mut made_up: Vec<String> = [5, 27, 40, 80]
+        // One character of each part: session, epoch, rotation, secret, tag; then the parts of two sessions together.
+        let mut made_up: Vec<String> = [5, 28, 34, 50, 90]
             .into_iter()
             .map(|at| {
                 let mut text = token.clone().into_bytes();
@@ -112,7 +113,7 @@ async fn made_up_tokens_of_a_session_are_refused_and_end_nothing() {
             })
             .collect();
         made_up.push(format!("{}{}", &token[..24], &other[24..]));
-        made_up.push(format!("ftr_{}", "A".repeat(91)));
+        made_up.push(format!("ftr_{}", "A".repeat(96)));
         made_up.push(format!("ftr_{}", "A".repeat(43)));
         for wrong in &made_up {
             let result = house.identity.refresh(wrong, &house.meta()).await;
@@ -127,7 +128,7 @@ async fn made_up_tokens_of_a_session_are_refused_and_end_nothing() {
 }
 
 #[tokio::test]
-async fn only_the_last_uses_are_remembered_and_any_older_one_is_an_alarm() {
+async fn only_the_last_uses_are_remembered_and_an_older_one_is_an_alarm_when_it_is_late() {
     for house in House::all().await {
         let ada = house.account("ada").await;
         let first = house.sign_in("ada").await;
@@ -143,41 +144,81 @@ async fn only_the_last_uses_are_remembered_and_any_older_one_is_an_alarm() {
             assert_eq!(again.refresh_token.expose(), successor);
         }
         assert_eq!(house.count(FAMILIES, params![ada]).await, 1);
+        // So soon it may be an honest repeat: refused, and nobody is signed out.
+        let early = house.identity.refresh(&given[0], &house.meta()).await;
+        assert!(matches!(early, Err(Error::InvalidRefreshToken)));
+        house.clock.advance_ms(10 * SECOND + 1);
+        let newest = house.identity.refresh(given.last().unwrap(), &house.meta()).await.unwrap();
         let reused = house.identity.refresh(&given[0], &house.meta()).await;
         assert!(matches!(reused, Err(Error::RefreshTokenReused)));
-        let newest = house.identity.refresh(given.last().unwrap(), &house.meta()).await;
+        let newest = house.identity.refresh(newest.refresh_token.expose(), &house.meta()).await;
         assert!(matches!(newest, Err(Error::InvalidRefreshToken)));
     }
 }
 
-/// A client that signed in before the update goes on without signing in again.
+/// Whoever refreshed after the copy was made has to sign in again; nobody is told of a thief.
 #[tokio::test]
-async fn a_token_of_the_earlier_form_is_exchanged_and_its_late_reuse_is_an_alarm() {
+async fn after_an_older_copy_is_restored_later_tokens_are_no_alarm() {
+    for house in House::all().await {
+        house.account("ada").await;
+        let pair = house.sign_in("ada").await;
+        let next = house.identity.refresh(pair.refresh_token.expose(), &house.meta()).await.unwrap();
+        let newest = house.identity.refresh(next.refresh_token.expose(), &house.meta()).await.unwrap();
+        let hash = crypto::mac::sha256(pair.refresh_token.expose().as_bytes());
+        let mut tx = house.db.begin(Scope::System("test")).await.unwrap();
+        tx.execute(RESTORED, params![pair.session, hash, Vec::new()]).await.unwrap();
+        tx.commit().await.unwrap();
+        house.clock.advance_ms(10 * SECOND + 1);
+        let late = house.identity.refresh(newest.refresh_token.expose(), &house.meta()).await;
+        assert!(matches!(late, Err(Error::InvalidRefreshToken)));
+        assert!(house.deliver().await.is_empty());
+        house.identity.refresh(pair.refresh_token.expose(), &house.meta()).await.expect("nothing was ended");
+    }
+}
+
+/// A client that signed in before the update goes on without signing in again, also if it uses a token right after the
+/// update that it had used right before.
+#[tokio::test]
+async fn tokens_of_the_earlier_form_go_on_and_their_late_reuse_is_an_alarm() {
     for house in House::all().await {
         let ada = house.account("ada").await;
         let pair = house.sign_in("ada").await;
-        let token = format!("ftr_{}", "e".repeat(43));
-        let hash = crypto::mac::sha256(token.as_bytes());
+        let used = format!("ftr_{}", "d".repeat(43));
+        let epoch = house.keys.epoch(keys::Purpose::Refresh);
+        let data = [b"fortissimo/refresh-successor/v1\0", used.as_bytes()].concat();
+        let successor = crypto::mac::hmac_sha256(epoch.key.expose(), &data);
+        let token = format!("ftr_{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(successor));
         let now = house.clock.now();
+        let hash = |token: &str| crypto::mac::sha256(token.as_bytes());
         let mut tx = house.db.begin(Scope::System("test")).await.unwrap();
-        tx.execute(EARLIER, params![hash, ada, pair.session, now, now.plus_ms(DAY)]).await.unwrap();
-        tx.execute(UPDATED, params![pair.session, hash]).await.unwrap();
+        let (hash_of_used, hash_of_token) = (hash(&used), hash(&token));
+        let end = now.plus_ms(DAY);
+        tx.execute(EARLIER, params![hash_of_used, ada, pair.session, now, end, now, epoch.number])
+            .await
+            .unwrap();
+        let unused = params![hash_of_token, ada, pair.session, now, end, None::<i64>, None::<i64>];
+        tx.execute(EARLIER, unused).await.unwrap();
+        tx.execute(RESTORED, params![pair.session, hash_of_token, Vec::new()]).await.unwrap();
         tx.commit().await.unwrap();
 
+        let before = house.identity.refresh(&used, &house.meta()).await.unwrap();
+        assert_eq!(before.refresh_token.expose(), &token);
         let next = house.identity.refresh(&token, &house.meta()).await.unwrap();
         let again = house.identity.refresh(&token, &house.meta()).await.unwrap();
         assert_eq!(next.refresh_token.expose(), again.refresh_token.expose());
+        let before = house.identity.refresh(&used, &house.meta()).await.unwrap();
+        assert_eq!(before.refresh_token.expose(), &token);
         house.identity.refresh(next.refresh_token.expose(), &house.meta()).await.unwrap();
         house.clock.advance_ms(10 * SECOND + 1);
-        let reused = house.identity.refresh(&token, &house.meta()).await;
+        let reused = house.identity.refresh(&used, &house.meta()).await;
         assert!(matches!(reused, Err(Error::RefreshTokenReused)));
     }
 }
 
 store::sql! {
-    EARLIER = "INSERT INTO refresh_token (token_hash, session_id, account_id, created_at, expires_at) \
-        VALUES ($1, $3, $2, $4, $5)";
-    UPDATED = "UPDATE refresh_family SET token_hash = $2 WHERE session_id = $1";
+    EARLIER = "INSERT INTO refresh_token (token_hash, session_id, account_id, created_at, expires_at, used_at, successor_epoch) \
+        VALUES ($1, $3, $2, $4, $5, $6, $7)";
+    RESTORED = "UPDATE refresh_family SET token_hash = $2, rotation = 0, uses = $3 WHERE session_id = $1";
 }
 
 #[tokio::test]

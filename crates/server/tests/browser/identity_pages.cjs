@@ -135,6 +135,16 @@ const ENGLISH = /\b(the|your|with|password|sign in|account|you|and|this|device|c
     await main();
     await page.waitForURL("**/account");
 
+    // A file on record.
+    await open("/account/works", "works-empty");
+    await fill({ sha256: "ba78" });
+    await main();
+    await look_at("works-wrong");
+    await fill({ sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", name: "Song (demo)" });
+    await main();
+    await page.waitForURL("**/account/works?done=attested");
+    await look_at("works");
+
     // Closed, taken back.
     await open("/account/close", "close");
     await fill({ username: "somebody-else" });

@@ -65,24 +65,24 @@ fn without(text: &str, letters: &str) -> String {
 }
 
 /// A person's own page, and their forms.
-struct Pages<'a> {
+pub(crate) struct Pages<'a> {
     client: &'a Client,
     token: String,
 }
 
 impl<'a> Pages<'a> {
-    async fn of(client: &'a Client) -> Self {
+    pub(crate) async fn of(client: &'a Client) -> Self {
         let page = client.get("/account").await.expect(200).text();
         let (_, rest) = page.split_once("name=\"form_token\" value=\"").expect("a form");
         Self { client, token: rest.split('"').next().unwrap().to_owned() }
     }
 
-    async fn post(&self, path: &str, fields: &str) -> testkit::Answer {
+    pub(crate) async fn post(&self, path: &str, fields: &str) -> testkit::Answer {
         let body = format!("form_token={}&{fields}", self.token);
         self.client.upload(path, "application/x-www-form-urlencoded", body.into()).await
     }
 
-    async fn sees(&self, path: &str) -> String {
+    pub(crate) async fn sees(&self, path: &str) -> String {
         self.client.get(path).await.expect(200).text()
     }
 }

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 use testkit::{Program, Settings};
 
+use crate::sharing::Pages;
 use crate::{BINARY, start};
 
 fn text(output: &Output) -> String {
@@ -278,4 +279,55 @@ async fn a_file_is_attested_and_anybody_can_check_since_when() {
     let single = program.folder().join("single.tlog-proof");
     fs::write(&single, "").unwrap();
     expect(&check(&single, &song, &vkey), 2);
+}
+
+#[tokio::test]
+async fn a_page_puts_a_file_on_record_and_hands_out_what_proves_it() {
+    let program = start(Settings::default());
+    let mut clients = Vec::new();
+    for name in ["ada", "bob"] {
+        let artist = program.artist(name).await;
+        clients.push(program.client().bearer(artist["access_token"].as_str().unwrap()));
+    }
+    let (ada, bob) = (&clients[0], &clients[1]);
+    let pages = Pages::of(ada).await;
+    let digest = "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD";
+    // What is wrong stands beside its field, and what was typed is still there.
+    let wrong = pages.post("/account/works", "sha256=ba78&name=Song").await.expect(400).text();
+    assert!(
+        wrong.contains("id=\"sha256-error\">Must be a SHA-256") && wrong.contains("value=\"ba78\""),
+        "{wrong}"
+    );
+    let long = format!("sha256={digest}&name={}", "x".repeat(257));
+    let wrong = pages.post("/account/works", &long).await.expect(400).text();
+    assert!(wrong.contains("id=\"name-error\">"), "{wrong}");
+    ada.upload("/account/works", "application/x-www-form-urlencoded", format!("sha256={digest}").into())
+        .await
+        .expect(403);
+    assert!(pages.sees("/account/works").await.contains("Nothing yet"));
+
+    let made = pages.post("/account/works", &format!("sha256={digest}&name=%3Cb%3EDemo")).await.expect(303);
+    assert_eq!(made.header("location"), "/account/works?done=attested");
+    let page = pages.sees("/account/works").await;
+    assert!(page.contains(&digest.to_lowercase()) && !page.contains("<b>Demo"), "{page}");
+    let (_, link) = page.split_once("href=\"/account/works/").unwrap();
+    let link = format!("/account/works/{}", link.split('"').next().unwrap());
+    let song = program.folder().join("song.wav");
+    fs::write(&song, b"abc").unwrap();
+    let proof = program.folder().join("proof.jsonl");
+    fs::write(&proof, ada.get(&link).await.expect(200).text()).unwrap();
+    let listed = expect(&program.output(&["keys", "list"]), 0);
+    let vkey = listed.lines().find_map(|line| line.strip_prefix("log")).unwrap().trim().to_owned();
+    assert!(page.contains(&format!("--key {vkey}").replace('+', "&#43;")) || page.contains(&vkey), "{page}");
+    let arguments = ["audit", "verify", proof.to_str().unwrap(), "--file", song.to_str().unwrap(), "--key"];
+    let proven = Command::new(BINARY).args(arguments).arg(&vkey).output().unwrap();
+    assert!(expect(&proven, 0).contains("exactly this file was on record at"));
+    assert!(pages.sees("/account/activity").await.contains("A file was put on record"));
+
+    // Nobody else's: the same link shows another person nothing of it.
+    let others = bob.get(&link).await.expect(200).text();
+    assert!(!others.to_lowercase().contains("demo") && !others.contains("work.attested\""), "{others}");
+    assert!(!Pages::of(bob).await.sees("/account/works").await.contains(&digest.to_lowercase()));
+    ada.get("/account/works/x/proof").await.expect(404);
+    ada.get("/account/works/99999999999999999999/proof").await.expect(404);
 }

@@ -6,12 +6,14 @@ CREATE TABLE refresh_family (
   account_id UUID NOT NULL,
   -- SHA-256 of the one token that was not used yet.
   token_hash BYTEA NOT NULL CHECK (octet_length(token_hash) = 32),
+  -- How many came before it.
+  rotation BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,
   -- The last uses: hash of the token, time, epoch key of the successor (see identity's `refresh`).
   uses BYTEA NOT NULL
 );
-INSERT INTO refresh_family (session_id, account_id, token_hash, expires_at, uses)
-  SELECT session_id, account_id, token_hash, expires_at, '' FROM refresh_token WHERE used_at IS NULL
+INSERT INTO refresh_family (session_id, account_id, token_hash, rotation, expires_at, uses)
+  SELECT session_id, account_id, token_hash, 0, expires_at, '' FROM refresh_token WHERE used_at IS NULL
   ORDER BY created_at DESC ON CONFLICT DO NOTHING;
 ALTER TABLE refresh_family ENABLE ROW LEVEL SECURITY;
 ALTER TABLE refresh_family FORCE ROW LEVEL SECURITY;

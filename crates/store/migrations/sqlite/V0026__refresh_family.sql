@@ -6,10 +6,12 @@ CREATE TABLE refresh_family (
   account_id BLOB NOT NULL,
   -- SHA-256 of the one token that was not used yet.
   token_hash BLOB NOT NULL CHECK (length(token_hash) = 32),
+  -- How many came before it.
+  rotation INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
   -- The last uses: hash of the token, time, epoch key of the successor (see identity's `refresh`).
   uses BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO refresh_family (session_id, account_id, token_hash, expires_at, uses)
-  SELECT session_id, account_id, token_hash, expires_at, X'' FROM refresh_token WHERE used_at IS NULL
+INSERT INTO refresh_family (session_id, account_id, token_hash, rotation, expires_at, uses)
+  SELECT session_id, account_id, token_hash, 0, expires_at, X'' FROM refresh_token WHERE used_at IS NULL
   ORDER BY created_at DESC ON CONFLICT DO NOTHING;
