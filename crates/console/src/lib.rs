@@ -130,7 +130,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         get("/account/activity/export", own).anew(),
         get("/account/works", own),
         post("/account/works", own),
-        get("/account/works/{ms}/proof", own).anew(),
+        get("/account/works/proof", own).anew(),
         get("/account/forgot", "public"),
         post("/account/forgot", "public").rate(RateClass::Registration),
         get("/account/reset", "public"),
@@ -233,7 +233,7 @@ pub fn router(console: Console) -> Router {
         .route("/account/activity", get(activity::page))
         .route("/account/activity/export", get(activity::export))
         .route("/account/works", get(works::page).post(works::attest))
-        .route("/account/works/{ms}/proof", get(works::proof))
+        .route("/account/works/proof", get(works::proof))
         .route("/account/forgot", get(recovery::forgot_form).post(recovery::forgot))
         .route("/account/reset", get(recovery::reset_form).post(recovery::reset))
         .route("/account/password", get(recovery::change_form).post(recovery::change))

@@ -2,10 +2,11 @@
 
 use askama::Template;
 use audit::{Attestation, Filter, Kind, Selection};
-use axum::extract::{Path, State};
+use axum::extract::{Query, State};
 use axum::response::Response;
 use base::Timestamp;
 use http::StatusCode;
+use serde::Deserialize;
 
 use crate::Console;
 use crate::activity::{hand_out, oneself};
@@ -35,6 +36,13 @@ struct Work {
     ms: i64,
     name: String,
     sha256: String,
+}
+
+/// Which one, by its time in milliseconds.
+#[derive(Deserialize)]
+pub(crate) struct Which {
+    #[serde(default)]
+    at: String,
 }
 
 impl WorksPage {
@@ -87,15 +95,14 @@ pub(crate) async fn attest(State(console): State<Console>, form: Submitted) -> R
     }
 }
 
-/// GET /account/works/{ms}/proof: the export of what was put on record in this millisecond, in the form of
+/// GET /account/works/proof?at=…: the export of what was put on record in this millisecond, in the form of
 /// `docs/audit-export.md`.
 pub(crate) async fn proof(
     State(console): State<Console>,
-    Path(ms): Path<String>,
+    Query(which): Query<Which>,
     visit: Visit,
 ) -> Result<Response, Failure> {
-    let ms: i64 = ms.parse().map_err(|_| Failure::not_found())?;
-    let at = Timestamp::from_millis(ms);
+    let at = which.at.parse().map(Timestamp::from_millis).map_err(|_| Failure::not_found())?;
     let selection = Selection { from: Some(at), to: Some(at.plus_ms(1)), kinds: vec![Kind::WorkAttested] };
     hand_out(&console, &visit, selection, "proof", "/account/works").await
 }

@@ -310,8 +310,8 @@ async fn a_page_puts_a_file_on_record_and_hands_out_what_proves_it() {
     assert_eq!(made.header("location"), "/account/works?done=attested");
     let page = pages.sees("/account/works").await;
     assert!(page.contains(&digest.to_lowercase()) && !page.contains("<b>Demo"), "{page}");
-    let (_, link) = page.split_once("href=\"/account/works/").unwrap();
-    let link = format!("/account/works/{}", link.split('"').next().unwrap());
+    let (_, link) = page.split_once("href=\"/account/works/proof").unwrap();
+    let link = format!("/account/works/proof{}", link.split('"').next().unwrap());
     let song = program.folder().join("song.wav");
     fs::write(&song, b"abc").unwrap();
     let proof = program.folder().join("proof.jsonl");
@@ -326,8 +326,13 @@ async fn a_page_puts_a_file_on_record_and_hands_out_what_proves_it() {
 
     // Nobody else's: the same link shows another person nothing of it.
     let others = bob.get(&link).await.expect(200).text();
-    assert!(!others.to_lowercase().contains("demo") && !others.contains("work.attested\""), "{others}");
+    assert!(others.ends_with("{\"end\":true,\"events\":0}\n") && !others.contains("Demo"), "{others}");
     assert!(!Pages::of(bob).await.sees("/account/works").await.contains(&digest.to_lowercase()));
-    ada.get("/account/works/x/proof").await.expect(404);
-    ada.get("/account/works/99999999999999999999/proof").await.expect(404);
+    for nonsense in ["", "?at=", "?at=x", "?at=99999999999999999999"] {
+        ada.get(&format!("/account/works/proof{nonsense}")).await.expect(404);
+    }
+    for never in [i64::MIN, -1, i64::MAX] {
+        let export = ada.get(&format!("/account/works/proof?at={never}")).await.expect(200).text();
+        assert!(export.ends_with("\"events\":0}\n"), "{export}");
+    }
 }
