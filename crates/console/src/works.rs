@@ -26,7 +26,7 @@ struct WorksPage {
     /// The log's key, by which a proof is checked; empty before its first event.
     key: String,
     sha256: String,
-    name: String,
+    title: String,
     errors: Errors,
 }
 
@@ -66,7 +66,7 @@ impl WorksPage {
             works: works.collect(),
             key: console.keys.log_verifiers().first().map(ToString::to_string).unwrap_or_default(),
             sha256: String::new(),
-            name: String::new(),
+            title: String::new(),
             errors: Errors::default(),
         })
     }
@@ -89,7 +89,7 @@ pub(crate) async fn attest(State(console): State<Console>, form: Submitted) -> R
         Err(fault) => {
             let mut page = WorksPage::of(&console, &form.visit).await?;
             page.errors.refuse(fault.field, fault.reason);
-            (page.sha256, page.name) = (sha256.to_owned(), name.to_owned());
+            (page.sha256, page.title) = (sha256.to_owned(), name.to_owned());
             Ok(render_again(&form.visit, None, &page))
         }
     }

@@ -330,3 +330,33 @@ async fn under_pressure_traffic_waits_for_its_time() {
         assert_eq!(house.audit.health().dropped, 0);
     }
 }
+
+/// Events that come one by one share what a batch costs: there is no batch sooner than 20 ms after a small one.
+#[tokio::test]
+async fn few_events_gather() {
+    for db in testing::databases().await {
+        let house = House::new(db).await;
+        let ada = house.account().await;
+        let append = async || {
+            let mut tx = house.db.begin(SYSTEM).await.unwrap();
+            house.audit.append(&mut tx, &house.critical(ada)).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        append().await;
+        house.audit.settled().await.unwrap();
+        let mut tree = house.audit.tree();
+        tree.mark_unchanged();
+        let (mut moves, begun) = (0, std::time::Instant::now());
+        for _ in 0..100 {
+            append().await;
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            if tree.has_changed().unwrap() {
+                tree.mark_unchanged();
+                moves += 1;
+            }
+        }
+        let most = begun.elapsed().as_millis() / 20 + 2;
+        assert!(moves > 0 && moves <= most, "{moves} batches where {most} are enough");
+        assert_eq!(sound(&house).await, 101);
+    }
+}

@@ -295,7 +295,9 @@ async fn a_page_puts_a_file_on_record_and_hands_out_what_proves_it() {
     // What is wrong stands beside its field, and what was typed is still there.
     let wrong = pages.post("/account/works", "sha256=ba78&name=Song").await.expect(400).text();
     assert!(
-        wrong.contains("id=\"sha256-error\">Must be a SHA-256") && wrong.contains("value=\"ba78\""),
+        wrong.contains("id=\"sha256-error\">Must be a SHA-256")
+            && wrong.contains("value=\"ba78\"")
+            && wrong.contains("value=\"Song\""),
         "{wrong}"
     );
     let long = format!("sha256={digest}&name={}", "x".repeat(257));
