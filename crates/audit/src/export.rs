@@ -17,7 +17,7 @@ use crate::leaf::SALT;
 use crate::log::reading;
 use crate::opening::{self, entry_columns, open_body};
 use crate::outbox::first_id;
-use crate::{Audit, AuditError, Event, Filter, Kind, SEARCH_WAIT, Searcher, TreeHead, to_ocsf};
+use crate::{Audit, AuditError, EXPORT_WAIT, Event, Filter, Kind, Searcher, TreeHead, to_ocsf};
 
 /// The form's name, in the first line.
 pub const FORMAT: &str = "fortissimo-audit-export/1";
@@ -99,10 +99,17 @@ impl Audit {
     /// against; what comes into the log later is not in it.
     ///
     /// # Errors
-    /// If the database fails or the export cannot be recorded.
+    /// [`AuditError::Behind`] if the log lags behind and the selection reaches that far; if the database fails or the
+    /// export cannot be recorded.
     pub async fn export(&self, by: &Searcher, selection: Selection) -> Result<Export, AuditError> {
         let core = self.core();
-        core.sequenced(SEARCH_WAIT).await?;
+        if !core.sequenced(EXPORT_WAIT).await?
+            && let Some(since) = core.waits_since().await?
+            && selection.to.is_none_or(|to| to > since)
+        {
+            // It would look complete.
+            return Err(AuditError::Behind { since });
+        }
         let mut tx = core.db.begin_read(SCOPE).await?;
         let head = reading::head(&mut tx).await?;
         drop(tx);

@@ -91,6 +91,8 @@ const DURABLE_WAIT: Duration = Duration::from_secs(5);
 const SETTLED_WAIT: Duration = Duration::from_secs(10);
 /// How long a search waits for what was recorded before it.
 const SEARCH_WAIT: Duration = Duration::from_millis(300);
+/// How long an export waits for the log to hold what was recorded before; longer than it takes until another node leads.
+const EXPORT_WAIT: Duration = Duration::from_secs(2);
 /// Events of one page at most.
 pub const MAX_PAGE: usize = 200;
 
@@ -112,6 +114,12 @@ pub enum AuditError {
     /// The writer did not answer in time; the record may become durable later. Callers answer 503.
     #[error("the audit trail does not answer in time")]
     TimedOut,
+    /// The log lags behind what was recorded, and what is asked for reaches so far. Callers answer 503.
+    #[error("what was recorded since {since} is not in the log yet: ask for what was before, or try again")]
+    Behind {
+        /// The time of the first event that waits.
+        since: base::Timestamp,
+    },
     /// The log's own data do not fit together.
     #[error("the log is damaged: {0}")]
     Damaged(String),

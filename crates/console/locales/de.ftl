@@ -351,6 +351,7 @@ activity-export = Alles laden, was über Sie aufgezeichnet ist
 activity-export-hint = eine Zeile je Ereignis, jede mit dem Beweis, dass sie im Protokoll steht. Vielleicht fragen wir vorher nach Ihrem Passwort.
 activity-attested = Eine Datei wurde festgehalten
 works-heading = Existenznachweis
+works-older = Ältere
 works-lead = Halten Sie eine Datei fest, und beweisen Sie später jedem, dass es genau diese Datei zu diesem Zeitpunkt gab. Hierher kommt nur ihr Hashwert; die Datei bleibt bei Ihnen, und niemand sonst sieht Hashwert oder Namen.
 works-digest = SHA-256-Hashwert
 works-digest-hint = 64 hexadezimale Ziffern, wie sha256sum DATEI sie ausgibt (macOS: shasum -a 256 DATEI; Windows: Get-FileHash DATEI).

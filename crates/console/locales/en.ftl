@@ -351,6 +351,7 @@ activity-export = Download everything that was recorded about you
 activity-export-hint = one line per event, each with the proof that it stands in the log. You may be asked for your password again.
 activity-attested = A file was put on record
 works-heading = Proof of existence
+works-older = Older
 works-lead = Put a file on record, and prove later to anybody that exactly this file existed at that time. Only its digest comes here; the file stays with you, and nobody else sees digest or name.
 works-digest = SHA-256 digest
 works-digest-hint = 64 hexadecimal digits, as sha256sum FILE prints them (macOS: shasum -a 256 FILE; Windows: Get-FileHash FILE).

@@ -129,10 +129,7 @@ fn parse(typed: &Typed) -> Result<(Filter, Option<Cursor>), String> {
         request: field(&typed.request, "Request id: not an identifier.", |text| text.parse().ok())?,
         outcome: field(&typed.outcome, "Outcome: success, failure or denied.", Outcome::from_name)?,
     };
-    let cursor = field(&typed.before, "The link to older events is damaged.", |text| {
-        let (at, id) = text.split_once('_')?;
-        Some(Cursor { at: Timestamp::from_millis(at.parse().ok()?), id: id.parse().ok()? })
-    })?;
+    let cursor = field(&typed.before, "The link to older events is damaged.", cursor)?;
     Ok((filter, cursor))
 }
 
@@ -166,7 +163,18 @@ fn older_link(typed: &Typed, next: Cursor) -> String {
             link += &format!("{name}={encoded}&");
         }
     }
-    link + &format!("before={}_{}", next.at.as_millis(), next.id)
+    link + &format!("before={}", cursor_text(next))
+}
+
+/// A cursor as it stands in a link.
+pub(crate) fn cursor_text(cursor: Cursor) -> String {
+    format!("{}_{}", cursor.at.as_millis(), cursor.id)
+}
+
+/// The cursor that a link names; `None` if it is damaged.
+pub(crate) fn cursor(text: &str) -> Option<Cursor> {
+    let (at, id) = text.split_once('_')?;
+    Some(Cursor { at: Timestamp::from_millis(at.parse().ok()?), id: id.parse().ok()? })
 }
 
 #[cfg(test)]

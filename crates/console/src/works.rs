@@ -1,7 +1,7 @@
 //! Proof of existence (AUDIT-7): a file's digest is put on record, and each record's export proves it to anybody, offline.
 
 use askama::Template;
-use audit::{Attestation, Filter, Kind, Selection};
+use audit::{Attestation, Cursor, Entry, Filter, Kind, Selection};
 use axum::extract::{Query, State};
 use axum::response::Response;
 use base::Timestamp;
@@ -10,19 +10,24 @@ use serde::Deserialize;
 
 use crate::Console;
 use crate::activity::{hand_out, oneself};
+use crate::events::{cursor, cursor_text};
 use crate::form::{Errors, Submitted};
 use crate::page::{Failure, Frame, go, render, render_again};
 use crate::view::filters;
 use crate::visit::Visit;
 
-/// The newest ones are shown; all of them are in the export of everything.
-const SHOWN: usize = 100;
+/// At most so many stand on a page.
+const SHOWN: usize = 25;
+/// A search looks at a part of somebody's events at once; so many parts are looked at for a page.
+const PARTS: usize = 8;
 
 #[derive(Template)]
 #[template(path = "works.html")]
 struct WorksPage {
     frame: Frame,
     works: Vec<Work>,
+    /// The link to those before; empty if there are none.
+    older: String,
     /// The log's key, by which a proof is checked; empty before its first event.
     key: String,
     sha256: String,
@@ -38,6 +43,13 @@ struct Work {
     sha256: String,
 }
 
+/// Where the page begins; empty at the newest.
+#[derive(Deserialize)]
+pub(crate) struct Place {
+    #[serde(default)]
+    before: String,
+}
+
 /// Which one, by its time in milliseconds.
 #[derive(Deserialize)]
 pub(crate) struct Which {
@@ -46,24 +58,21 @@ pub(crate) struct Which {
 }
 
 impl WorksPage {
-    async fn of(console: &Console, visit: &Visit) -> Result<Self, Failure> {
+    async fn of(console: &Console, visit: &Visit, before: Option<Cursor>) -> Result<Self, Failure> {
         let filter = Filter { kind: Some(Kind::WorkAttested), ..Filter::default() };
-        let found = console.audit.search(&oneself(visit)?, &filter, None, SHOWN).await?;
-        let works = found.entries.iter().map(|entry| {
-            let text = |name: &str| {
-                let text = entry.details.get(name).and_then(serde_json::Value::as_str);
-                text.unwrap_or_default().to_owned()
-            };
-            Work {
-                at: entry.at.to_rfc3339(),
-                ms: entry.at.as_millis(),
-                name: text("name"),
-                sha256: text("sha256"),
+        let (mut works, mut next) = (Vec::new(), before);
+        for _ in 0..PARTS {
+            let found = console.audit.search(&oneself(visit)?, &filter, next, SHOWN - works.len()).await?;
+            works.extend(found.entries.iter().map(Work::of));
+            next = found.next;
+            if next.is_none() || works.len() >= SHOWN {
+                break;
             }
-        });
+        }
         Ok(Self {
             frame: visit.frame(console, "account"),
-            works: works.collect(),
+            works,
+            older: next.map(cursor_text).unwrap_or_default(),
             key: console.keys.log_verifiers().first().map(ToString::to_string).unwrap_or_default(),
             sha256: String::new(),
             title: String::new(),
@@ -72,9 +81,32 @@ impl WorksPage {
     }
 }
 
-/// GET /account/works
-pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Result<Response, Failure> {
-    Ok(render(&visit, StatusCode::OK, &WorksPage::of(&console, &visit).await?))
+impl Work {
+    fn of(entry: &Entry) -> Self {
+        let text = |name: &str| {
+            let text = entry.details.get(name).and_then(serde_json::Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        Self {
+            at: entry.at.to_rfc3339(),
+            ms: entry.at.as_millis(),
+            name: text("name"),
+            sha256: text("sha256"),
+        }
+    }
+}
+
+/// GET /account/works?before=…
+pub(crate) async fn page(
+    State(console): State<Console>,
+    Query(place): Query<Place>,
+    visit: Visit,
+) -> Result<Response, Failure> {
+    let before = match &*place.before {
+        "" => None,
+        text => Some(cursor(text).ok_or_else(Failure::not_found)?),
+    };
+    Ok(render(&visit, StatusCode::OK, &WorksPage::of(&console, &visit, before).await?))
 }
 
 /// POST /account/works
@@ -87,7 +119,7 @@ pub(crate) async fn attest(State(console): State<Console>, form: Submitted) -> R
             Ok(go("/account/works?done=attested"))
         }
         Err(fault) => {
-            let mut page = WorksPage::of(&console, &form.visit).await?;
+            let mut page = WorksPage::of(&console, &form.visit, None).await?;
             page.errors.refuse(fault.field, fault.reason);
             (page.sha256, page.title) = (sha256.to_owned(), name.to_owned());
             Ok(render_again(&form.visit, None, &page))

@@ -100,19 +100,22 @@ pub(super) async fn run(core: Arc<Core>, mut writer_done: oneshot::Receiver<()>)
         let step = sequencer.step().await;
         let pause = match &step {
             // What is left is durable, and for the next process.
-            Ok(Step::Again) if sequencer.ending.is_some_and(|since| since.elapsed() >= LAST) => break,
-            Ok(Step::Again) => {
-                soon = 0;
+            Ok(Step::Again | Step::Caught)
+                if sequencer.ending.is_some_and(|since| since.elapsed() >= LAST) =>
+            {
+                break;
+            }
+            Ok(step @ (Step::Again | Step::Caught)) => {
                 // The end has its time also behind a backlog.
                 if sequencer.ending.is_none() && !matches!(writer_done.try_recv(), Err(TryRecvError::Empty)) {
                     sequencer.ending = Some(Instant::now());
                 }
+                match step {
+                    Step::Caught => sequencer.gathers = Some(Instant::now() + GATHER),
+                    _ => soon = 0,
+                }
+                sequencer.gathers = sequencer.gathers.filter(|_| sequencer.ending.is_none());
                 // Whoever waits for the writer gets a turn between two batches.
-                tokio::task::yield_now().await;
-                continue;
-            }
-            Ok(Step::Caught) => {
-                sequencer.gathers = sequencer.ending.is_none().then(|| Instant::now() + GATHER);
                 tokio::task::yield_now().await;
                 continue;
             }

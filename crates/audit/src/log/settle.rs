@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use base::Scope;
+use base::{Scope, Timestamp};
 use store::{Sql, params, sql};
 use tokio::time::Instant;
 
+use super::growth;
 use crate::AuditError;
 use crate::writer::Core;
 
@@ -16,8 +17,10 @@ sql! {
     OLDEST = "SELECT coalesce(min(seq), 0) FROM audit_outbox WHERE seq <= $1";
     NEWEST_NEXT = "SELECT coalesce(max(seq), 0) FROM audit_outbox WHERE NOT later";
     OLDEST_NEXT = "SELECT coalesce(min(seq), 0) FROM audit_outbox WHERE seq <= $1 AND NOT later";
+    FIRST_NEXT = "SELECT events FROM audit_outbox WHERE NOT later ORDER BY seq LIMIT 1";
 }
 
+const SCOPE: Scope = Scope::System("waiting for the log");
 /// How often the outbox is asked.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -41,6 +44,14 @@ impl Core {
         self.taken((NEWEST_NEXT, OLDEST_NEXT), patience).await
     }
 
+    /// The time of the first event that waits for the log and is not put off.
+    pub(crate) async fn waits_since(&self) -> Result<Option<Timestamp>, AuditError> {
+        let mut tx = self.db.begin_read(SCOPE).await?;
+        let Some(row) = tx.query_opt(FIRST_NEXT, params![]).await? else { return Ok(None) };
+        let events = growth::read(&row.get::<Vec<u8>>(0)?).unwrap_or_default();
+        Ok(events.iter().map(|next| next.leaf.at).min())
+    }
+
     async fn taken(&self, (newest, oldest): (Sql, Sql), patience: Duration) -> Result<bool, AuditError> {
         let deadline = Instant::now() + patience;
         let newest = self.outbox(newest, params![]).await?;
@@ -62,7 +73,7 @@ impl Core {
     }
 
     async fn outbox(&self, statement: Sql, params: &[store::Value]) -> Result<i64, AuditError> {
-        let mut tx = self.db.begin_read(Scope::System("waiting for the log")).await?;
+        let mut tx = self.db.begin_read(SCOPE).await?;
         Ok(tx.query_one(statement, params).await?.get(0)?)
     }
 }

@@ -181,6 +181,26 @@ async fn an_erased_body_is_null_and_everything_else_is_still_proven() {
     }
 }
 
+/// What is recorded and not in the log yet would be missing without a word.
+#[tokio::test]
+async fn an_export_that_reaches_what_waits_for_the_log_is_refused() {
+    for db in testing::databases().await {
+        let house = House::new(db).await;
+        house.audit.shutdown().await;
+        let at = house.clock.now();
+        let mut tx = house.db.begin(SYSTEM).await.unwrap();
+        house.audit.append(&mut tx, &house.traffic(200)).await.unwrap();
+        tx.commit().await.unwrap();
+        for to in [None, Some(at.plus_ms(1))] {
+            let refused = house.audit.export(&operator(), Selection { to, ..Selection::default() }).await;
+            assert!(matches!(refused.err(), Some(AuditError::Behind { since }) if since == at));
+        }
+        // What was before is complete; that it cannot be recorded is another matter.
+        let before = Selection { to: Some(at), ..Selection::default() };
+        assert!(matches!(house.audit.export(&operator(), before).await.err(), Some(AuditError::Stopped)));
+    }
+}
+
 #[tokio::test]
 async fn an_export_that_cannot_be_recorded_gives_nothing() {
     let house = House::new(store::Db::memory()).await;

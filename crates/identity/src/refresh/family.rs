@@ -5,11 +5,12 @@ use store::{Row, Tx, params};
 
 use crate::Error;
 
-/// Uses that are remembered. A client that refreshes more often than that within the time of grace cannot repeat the
-/// first of them any more; until that time is over it is not taken for a thief either.
-const MOST: usize = 8;
-/// Bytes of one: hash, milliseconds, number of the epoch key.
-const USE: usize = 32 + 8 + 4;
+/// Parts of the time of grace: uses within one are remembered as one.
+const PARTS: i64 = 16;
+/// Bytes of one run: rotation, milliseconds, number of the epoch key.
+const RUN: usize = 4 + 8 + 4;
+/// How far the clocks of two nodes, or of one before and after it was set, may be apart.
+const SKEW_MS: i64 = 60_000;
 
 store::sql! {
     INSERT = "INSERT INTO refresh_family (session_id, account_id, token_hash, rotation, expires_at, uses) \
@@ -31,7 +32,8 @@ pub(super) struct Family {
     /// How many came before it.
     pub(super) rotation: u32,
     pub(super) expires_at: Timestamp,
-    uses: Vec<Use>,
+    /// The uses within the time of grace, in their order.
+    uses: Vec<Run>,
     pub(super) session_end: Timestamp,
     pub(super) last_seen_at: Timestamp,
     pub(super) audience: Option<String>,
@@ -39,23 +41,20 @@ pub(super) struct Family {
     pub(super) in_force: bool,
 }
 
-/// A token that was used, and when.
+/// When a token was used, and the number of the epoch key that derived its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Use {
-    pub(super) hash: [u8; 32],
     pub(super) at: Timestamp,
-    /// The number of the epoch key that derived its successor.
     pub(super) epoch: u32,
 }
 
-/// What a token is to its family.
-pub(super) enum Standing {
-    /// The one that is unused.
-    Unused,
-    /// Used within the time of grace.
-    JustUsed(Use),
-    /// Neither: used long ago, or made up. With whether every use within the time of grace is remembered.
-    Neither { all_remembered: bool },
+/// Uses one after the other, told by the last of them: however fast a client is, there are at most 17 in the time of grace,
+/// and each is remembered for that time, and less than its sixteenth more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    /// How many tokens came before the first one that was used.
+    first: u32,
+    last: Use,
 }
 
 /// A token that takes the place of the one that was used.
@@ -90,7 +89,7 @@ impl Family {
             account: row.get(0)?,
             hash: row.get(1)?,
             expires_at: row.get(2)?,
-            uses: uses.as_chunks().0.iter().map(Use::read).collect(),
+            uses: uses.as_chunks().0.iter().map(Run::read).collect(),
             session_end: row.get(4)?,
             last_seen_at: row.get(5)?,
             audience: row.get(6)?,
@@ -99,20 +98,15 @@ impl Family {
         })
     }
 
-    pub(super) fn standing(&self, hash: &[u8; 32], now: Timestamp, grace_ms: i64) -> Standing {
-        if constant_time_eq(&self.hash, hash) {
-            return Standing::Unused;
-        }
-        let recent = |used: &&Use| used.is_recent(now, grace_ms);
-        match self.uses.iter().filter(recent).find(|used| constant_time_eq(&used.hash, hash)) {
-            Some(used) => Standing::JustUsed(*used),
-            None => Standing::Neither { all_remembered: self.uses.iter().filter(recent).count() < MOST },
-        }
+    /// Whether this is the hash of the unused token.
+    pub(super) fn is_unused(&self, hash: &[u8; 32]) -> bool {
+        constant_time_eq(&self.hash, hash)
     }
 
-    /// Whether this is the unused token or one that was used within the time of grace.
-    pub(super) fn knows(&self, hash: &[u8; 32], now: Timestamp, grace_ms: i64) -> bool {
-        !matches!(self.standing(hash, now, grace_ms), Standing::Neither { .. })
+    /// The use of the token that so many came before, if it was within the time of grace.
+    pub(super) fn use_of(&self, rotation: u32, now: Timestamp, grace_ms: i64) -> Option<Use> {
+        let run = self.uses.iter().rfind(|run| run.first <= rotation)?;
+        (rotation < self.rotation && run.last.is_recent(now, grace_ms)).then_some(run.last)
     }
 
     /// Puts the successor in the place of the unused token; `false` if somebody else was faster.
@@ -124,11 +118,13 @@ impl Family {
         next: &Successor,
         grace_ms: i64,
     ) -> Result<bool, Error> {
-        let mut uses: Vec<Use> =
-            self.uses.iter().copied().filter(|past| past.is_recent(used.at, grace_ms)).collect();
-        uses.push(used);
-        let kept: Vec<u8> =
-            uses[uses.len().saturating_sub(MOST)..].iter().flat_map(|used| used.write()).collect();
+        let mut uses: Vec<Run> = Vec::with_capacity(self.uses.len() + 1);
+        uses.extend(self.uses.iter().filter(|run| run.last.is_recent(used.at, grace_ms)));
+        match uses.last_mut() {
+            Some(run) if used.is_close_to(run.last, grace_ms) => run.last.at = run.last.at.max(used.at),
+            _ => uses.push(Run { first: self.rotation, last: used }),
+        }
+        let kept: Vec<u8> = uses.iter().flat_map(|run| run.write()).collect();
         let values =
             params![session, self.account, self.hash, next.hash, next.rotation, next.expires_at, kept];
         Ok(tx.execute(ROTATE, values).await? == 1)
@@ -136,25 +132,30 @@ impl Family {
 }
 
 impl Use {
-    pub(super) fn is_recent(&self, now: Timestamp, grace_ms: i64) -> bool {
-        now.since_ms(self.at) <= grace_ms
+    pub(super) fn is_recent(self, now: Timestamp, grace_ms: i64) -> bool {
+        (-SKEW_MS..=grace_ms).contains(&now.since_ms(self.at))
     }
 
-    fn read(bytes: &[u8; USE]) -> Self {
-        let (hash, rest) = bytes.split_at(32);
-        let (at, epoch) = rest.split_at(8);
-        Self {
-            hash: hash.try_into().expect("32 bytes were split off"),
-            at: Timestamp::from_millis(i64::from_be_bytes(at.try_into().expect("8 bytes were split off"))),
-            epoch: u32::from_be_bytes(epoch.try_into().expect("4 bytes are left")),
-        }
+    /// Whether it is in the same part of the time of grace as the one before, or earlier, by a clock that is behind.
+    fn is_close_to(self, before: Self, grace_ms: i64) -> bool {
+        let part = |at: Timestamp| at.as_millis() / (grace_ms / PARTS).max(1);
+        self.epoch == before.epoch && part(self.at) <= part(before.at)
+    }
+}
+
+impl Run {
+    fn read(bytes: &[u8; RUN]) -> Self {
+        let number =
+            |at: usize| u32::from_be_bytes(*bytes[at..].first_chunk().expect("a run is long enough"));
+        let at = i64::from_be_bytes(*bytes[4..].first_chunk().expect("a run is long enough"));
+        Self { first: number(0), last: Use { at: Timestamp::from_millis(at), epoch: number(12) } }
     }
 
-    fn write(self) -> [u8; USE] {
-        let mut bytes = [0; USE];
-        bytes[..32].copy_from_slice(&self.hash);
-        bytes[32..40].copy_from_slice(&self.at.as_millis().to_be_bytes());
-        bytes[40..].copy_from_slice(&self.epoch.to_be_bytes());
+    fn write(self) -> [u8; RUN] {
+        let mut bytes = [0; RUN];
+        bytes[..4].copy_from_slice(&self.first.to_be_bytes());
+        bytes[4..12].copy_from_slice(&self.last.at.as_millis().to_be_bytes());
+        bytes[12..].copy_from_slice(&self.last.epoch.to_be_bytes());
         bytes
     }
 }
@@ -164,8 +165,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_use_is_read_as_it_was_written() {
-        let one = Use { hash: [7; 32], at: Timestamp::from_millis(1_700_000_000_123), epoch: 9 };
-        assert_eq!(Use::read(&one.write()), one);
+    fn a_run_is_read_as_it_was_written() {
+        let last = Use { at: Timestamp::from_millis(1_700_000_000_123), epoch: 9 };
+        let run = Run { first: 70_000, last };
+        assert_eq!(Run::read(&run.write()), run);
     }
 }

@@ -5,8 +5,8 @@
 //! gets the same successor again within the grace time, and nothing but hashes is stored. A later use means that two
 //! parties hold the token: the family (the session) ends for both.
 //!
-//! A family is one row that every refresh changes in place (decision 15): a token names its session, and a tag in it
-//! tells an old token from one that was made up.
+//! A family is one row that every refresh changes in place (decision 15): a token names its session and its place in the
+//! family, and a tag in it tells an old token from one that was made up.
 
 mod family;
 mod token;
@@ -21,7 +21,7 @@ use crate::error::retry_races;
 use crate::mail::Letter;
 use crate::service::Inner;
 use crate::{Error, Identity, RequestMeta, TokenPair, secret_text};
-use family::{Family, Standing, Successor, Use as Past};
+use family::{Family, Successor, Use as Past};
 use token::Presented;
 
 store::sql! {
@@ -60,7 +60,7 @@ enum Verdict {
     Refuse,
     /// Nothing: it was never issued, so it tells nothing of the session that it names.
     MadeUp,
-    /// Used again after the time of grace.
+    /// It was used, and not within the time of grace.
     Alarm,
 }
 
@@ -111,14 +111,15 @@ impl Inner {
 
     async fn use_token(&self, presented: &Presented, token: &str, meta: &RequestMeta) -> Result<Use, Error> {
         let hash = secret_text::hash(token);
-        let (now, grace_ms) = (self.now(), self.settings.refresh_grace_ms);
         let mut tx = self.db.begin(Scope::System("refresh")).await?;
+        // On SQLite uses wait for each other in `begin`: each has the time at which it was its turn.
+        let (now, grace_ms) = (self.now(), self.settings.refresh_grace_ms);
         let (session, before) = match presented {
             Presented::Named(named) => (named.session, None),
             Presented::Earlier => match tx.query_opt(EARLIER, params![hash]).await? {
                 Some(row) => {
                     let used = row.get::<Option<Timestamp>>(1)?.zip(row.get::<Option<u32>>(2)?);
-                    (row.get(0)?, used.map(|(at, epoch)| Past { hash, at, epoch }))
+                    (row.get(0)?, used.map(|(at, epoch)| Past { at, epoch }))
                 }
                 None => return Ok(Use::Invalid(None)),
             },
@@ -129,15 +130,14 @@ impl Inner {
             let Some(family) = Family::load(&mut tx, session).await? else { return Ok(Use::Invalid(None)) };
             let account = family.account;
             let (used, successor, rotates) = match self.verdict(&family, &shown, now)? {
+                Verdict::MadeUp => return Ok(Use::Invalid(None)),
+                // What is over needs no alarm.
+                _ if !self.is_live(&family, now) => return Ok(Use::Invalid(Some(account))),
                 Verdict::Rotate(used, successor) => (used, successor, true),
                 Verdict::Repeat(used, successor) => (used, successor, false),
                 Verdict::Refuse => return Ok(Use::Invalid(Some(account))),
-                Verdict::MadeUp => return Ok(Use::Invalid(None)),
                 Verdict::Alarm => return self.end_family(tx, account, session, now, meta).await,
             };
-            if !self.is_live(&family, now) {
-                return Ok(Use::Invalid(Some(account)));
-            }
             let expires_at = self.refresh_end(used.at, family.session_end);
             if rotates {
                 let (hash, rotation) = (secret_text::hash(successor.expose()), presented.rotation() + 1);
@@ -163,27 +163,29 @@ impl Inner {
         let Shown { presented, text, hash, session, before } = shown;
         let grace_ms = self.settings.refresh_grace_ms;
         let next = |epoch: &EpochKey| token::successor(epoch, *session, presented.rotation() + 1, text);
-        Ok(match family.standing(hash, now, grace_ms) {
-            Standing::Unused if family.expires_at <= now => Verdict::Refuse,
-            Standing::Unused => {
-                let epoch = self.keys.epoch(Purpose::Refresh);
-                Verdict::Rotate(Past { hash: *hash, at: now, epoch: epoch.number }, next(&epoch))
+        if family.is_unused(hash) {
+            if family.expires_at <= now {
+                return Ok(Verdict::Refuse);
             }
-            Standing::JustUsed(used) => Verdict::Repeat(used, next(&self.refresh_epoch(used.epoch)?)),
-            Standing::Neither { all_remembered } => match (presented, before) {
-                (Presented::Named(named), _) if !named.is_genuine(&self.keys) => Verdict::MadeUp,
-                // It was used right before the update; the client does not know yet what came of it.
-                (Presented::Earlier, Some(used)) if used.is_recent(now, grace_ms) => {
-                    let next = token::earlier_successor(&self.refresh_epoch(used.epoch)?, text);
-                    let known = family.knows(&secret_text::hash(next.expose()), now, grace_ms);
-                    if known { Verdict::Repeat(*used, next) } else { Verdict::Refuse }
-                }
-                // Later than anything that this database knows: an older copy of it was restored.
-                _ if presented.rotation() > family.rotation => Verdict::Refuse,
-                // So many uses within the time of grace that an honest repeat cannot be told from a late one.
-                _ if !all_remembered => Verdict::Refuse,
-                _ => Verdict::Alarm,
-            },
+            let epoch = self.keys.epoch(Purpose::Refresh);
+            return Ok(Verdict::Rotate(Past { at: now, epoch: epoch.number }, next(&epoch)));
+        }
+        match (presented, before) {
+            (Presented::Named(named), _) if !named.is_genuine(&self.keys) => return Ok(Verdict::MadeUp),
+            // It was used right before the update; the client does not know yet what came of it.
+            (Presented::Earlier, Some(used)) if used.is_recent(now, grace_ms) => {
+                let next = token::earlier_successor(&self.refresh_epoch(used.epoch)?, text);
+                return Ok(Verdict::Repeat(*used, next));
+            }
+            (Presented::Earlier, Some(_)) => return Ok(Verdict::Alarm),
+            _ => {}
+        }
+        let rotation = presented.rotation();
+        Ok(match family.use_of(rotation, now, grace_ms) {
+            Some(used) => Verdict::Repeat(used, next(&self.refresh_epoch(used.epoch)?)),
+            // Not before anything that this database knows: an older copy of it was restored.
+            None if rotation >= family.rotation => Verdict::Refuse,
+            None => Verdict::Alarm,
         })
     }
 

@@ -330,6 +330,19 @@ async fn a_page_puts_a_file_on_record_and_hands_out_what_proves_it() {
     let others = bob.get(&link).await.expect(200).text();
     assert!(others.ends_with("{\"end\":true,\"events\":0}\n") && !others.contains("Demo"), "{others}");
     assert!(!Pages::of(bob).await.sees("/account/works").await.contains(&digest.to_lowercase()));
+    // What does not stand on the first page stands on the next.
+    for number in 0..25 {
+        pages.post("/account/works", &format!("sha256={digest}&name=Demo+{number}")).await.expect(303);
+    }
+    let page = pages.sees("/account/works").await;
+    assert!(page.contains("Demo 24<") && page.contains("Demo 0<") && !page.contains("b&#62;Demo"), "{page}");
+    let (_, older) = page.split_once("href=\"/account/works?before=").unwrap();
+    let older = format!("/account/works?before={}", older.split('"').next().unwrap());
+    let page = pages.sees(&older).await;
+    assert!(page.contains("Demo<") && !page.contains("Demo 0<") && !page.contains("?before="), "{page}");
+    for damaged in ["x", "1_x", "_", "99999999999999999999_x"] {
+        ada.get(&format!("/account/works?before={damaged}")).await.expect(404);
+    }
     for nonsense in ["", "?at=", "?at=x", "?at=99999999999999999999"] {
         ada.get(&format!("/account/works/proof{nonsense}")).await.expect(404);
     }
